@@ -1,0 +1,1 @@
+"""The parts that move: hub, station, storage, command line."""

@@ -1,0 +1,1 @@
+"""What the parties promised: ladders and everything they govern. Pure, deterministic."""

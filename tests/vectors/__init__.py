@@ -1,0 +1,1 @@
+"""Runners over test vectors that others made."""
