@@ -1,0 +1,143 @@
+"""The few encodings everything else stands on: unpadded base64url, SHA-256, strict JSON, UTC times.
+
+Strict means: one text has one meaning and one value has one text. A decoder here refuses padding, non-canonical base64,
+repeated JSON names, NaN, floats and lone surrogates, because two readers who disagree about a signed text would
+disagree about what was signed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from protocols.errors import RemoteError
+
+MAX_JSON_BYTES = 1 << 20
+MAX_JSON_DEPTH = 16
+
+_B64U = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+class Malformed(RemoteError):
+    """Bytes that are not what they must be: cut short, too long, repeated names, wrong alphabet."""
+
+    code = "entry.malformed"
+    _sentence = (
+        "What arrived is damaged or not in the agreed form. It was refused and nothing was changed. "
+        "Ask the sender to send it again."
+    )
+
+
+def b64u(data: bytes) -> str:
+    """Unpadded base64url (RFC 7515 section 2)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def unb64u(text: str, *, size: int | None = None) -> bytes:
+    """Decode canonical unpadded base64url; ``size`` is the exact number of bytes wanted. Raises `Malformed`."""
+    if not _B64U.issuperset(text) or len(text) % 4 == 1:
+        raise Malformed("not base64url")
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError) as error:  # pragma: no cover - the alphabet check above is complete
+        raise Malformed("not base64url") from error
+    if b64u(data) != text:
+        raise Malformed("base64url with stray bits")
+    if size is not None and len(data) != size:
+        raise Malformed(f"{len(data)} bytes where {size} are wanted")
+    return data
+
+
+def sha256(data: bytes) -> bytes:
+    """SHA-256, 32 bytes."""
+    return hashlib.sha256(data).digest()
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 as base64url, 43 characters: how this protocol names any bytes."""
+    return b64u(sha256(data))
+
+
+def to_json(value: Any) -> bytes:
+    """Compact JSON in UTF-8, members in insertion order. Floats are refused (`ValueError`): they have no one text."""
+    _refuse_floats(value, 0)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+
+
+def from_json(data: bytes, *, limit: int = MAX_JSON_BYTES) -> Any:
+    """Parse JSON strictly. Raises `Malformed` for repeated names, floats, NaN, bad UTF-8, depth over 16, size over limit."""
+    if len(data) > limit:
+        raise Malformed(f"{len(data)} bytes of JSON, at most {limit} are taken")
+    try:
+        text = data.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_token, parse_float=_refuse_token)
+    except Malformed:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise Malformed("not JSON in UTF-8") from error
+    _check_depth(value, 0)
+    return value
+
+
+def rfc3339(ms: int) -> str:
+    """A UTC instant in milliseconds since 1970 as ``YYYY-MM-DDTHH:MM:SS.mmmZ``."""
+    return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{ms % 1000:03d}Z"
+
+
+def from_rfc3339(text: str) -> int:
+    """The inverse of `rfc3339`; seconds without a fraction are taken too. Raises `Malformed` for any other form."""
+    for form in ("%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%dT%H:%M:%SZ"):
+        try:
+            moment = datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        ms = int(moment.timestamp()) * 1000 + moment.microsecond // 1000
+        if text in (rfc3339(ms), rfc3339(ms)[:-5] + "Z"):
+            return ms
+    raise Malformed("not a UTC time of the form 2031-03-12T03:12:00.000Z")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Malformed("a JSON name stands twice")
+    return found
+
+
+def _refuse_token(token: str) -> Any:
+    raise Malformed(f"JSON number {token[:12]} is not an integer")
+
+
+def _check_depth(value: Any, depth: int) -> None:
+    if depth > MAX_JSON_DEPTH:
+        raise Malformed("JSON nested too deeply")
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _check_text(name)
+            _check_depth(item, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check_depth(item, depth + 1)
+    elif isinstance(value, str):
+        _check_text(value)
+
+
+def _check_text(text: str) -> None:
+    # A lone surrogate survives json.loads ("\\ud800") but cannot be written back as UTF-8.
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
+        raise Malformed("text with a lone surrogate")
+
+
+def _refuse_floats(value: Any, depth: int) -> None:
+    if isinstance(value, float):
+        raise ValueError("floats have no single text; use integers or strings")
+    if isinstance(value, dict):
+        for item in value.values():
+            _refuse_floats(item, depth + 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _refuse_floats(item, depth + 1)
