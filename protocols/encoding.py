@@ -69,7 +69,10 @@ def to_json(value: Any) -> bytes:
 
 
 def from_json(data: bytes, *, limit: int = MAX_JSON_BYTES) -> Any:
-    """Parse JSON strictly. Raises `Malformed` for repeated names, floats, NaN, bad UTF-8, depth over 16, size over limit."""
+    """Parse JSON strictly.
+
+    Raises `Malformed` for repeated names, floats, NaN, bad UTF-8, depth over 16, size over ``limit`` bytes.
+    """
     if len(data) > limit:
         raise Malformed(f"{len(data)} bytes of JSON, at most {limit} are taken")
     try:

@@ -7,6 +7,7 @@ decides when a kind that does exist may be sent.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Any, Literal, cast
 
@@ -38,6 +39,16 @@ class BadAct(RemoteError):
     _sentence = (
         "The readable part of the message is not in the form its kind prescribes. "
         "It was refused and nothing was changed."
+    )
+
+
+class BadBody(RemoteError):
+    """The sealed body lacks a field its kind prescribes, or has one it does not know."""
+
+    code = "entry.bad-body"
+    _sentence = (
+        "The sealed content of the message is not in the form its kind prescribes. It was refused; "
+        "ask the sender to send it again."
     )
 
 
@@ -429,3 +440,11 @@ def parse_act(kind: Kind, act: dict[str, Any]) -> Act:
 def act_to_dict(act: Act) -> dict[str, Any]:
     """The act as plain JSON values, members in declaration order, defaults left out."""
     return cast(dict[str, Any], msgspec.to_builtins(act))
+
+
+def check_fields(kind: Kind, fields: Mapping[str, Any]) -> None:
+    """Refuses (`BadBody`) a body with fields its kind does not have, or without those it must have."""
+    if not set(fields) <= set(kind.fields):
+        raise BadBody(f"{kind.name} with fields {sorted(set(fields) - set(kind.fields))[:3]}")
+    if not set(kind.required) <= set(fields):
+        raise BadBody(f"{kind.name} without {sorted(set(kind.required) - set(fields))[:3]}")

@@ -1,0 +1,301 @@
+"""Frames between a station and the hub: MessagePack maps in binary WebSocket messages, one a message.
+
+Every frame has a ``t`` that names its type. Unknown types and fields are refused. Frames are not evidence; what is
+signed (entries, mandates, checkpoints, key packages) travels inside them as the exact bytes that were signed.
+
+Login (both sides prove their accord key over both nonces, the hub's name and the accord)::
+
+    station -> Hello        hub -> Challenge        station -> Proof        hub -> Ready | Failed
+
+after which the station submits, follows, publishes key packages and cosigns heads, in any order.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+
+from protocols.encoding import Malformed, to_json, unb64u
+from protocols.entry import ThreadId
+from protocols.kinds import Id, OfficeId, Text
+
+T = TypeVar("T")
+VERSION = 1
+MAX_FRAME_BYTES = 4 << 20
+Nonce = Annotated[str, msgspec.Meta(min_length=43, max_length=43)]
+Ref = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="t", omit_defaults=True):
+    """Base of all frames."""
+
+
+# -- login ------------------------------------------------------------------------------------------------------------
+
+
+class Hello(Frame, frozen=True, tag="hello"):
+    """First frame of a station: who it is (``station``: kid, ``mandate``: its signed mandate) and its nonce."""
+
+    v: int
+    accord: Id
+    station: Id
+    mandate: bytes
+    nonce: Nonce
+
+
+class Challenge(Frame, frozen=True, tag="challenge"):
+    """The hub's nonce and its signature over `login_text` as ``hub``."""
+
+    hub: Text
+    nonce: Nonce
+    signature: bytes
+
+
+class Proof(Frame, frozen=True, tag="proof"):
+    """The station's signature over `login_text` as ``station``."""
+
+    signature: bytes
+
+
+class Ready(Frame, frozen=True, tag="ready"):
+    """Logged in. ``now``: the hub's clock, ms UTC. ``mandates``: the directory as known. ``key_packages``: how many of
+    this station's are left on the hub."""
+
+    now: int
+    mandates: tuple[bytes, ...]
+    key_packages: int
+
+
+class Failed(Frame, frozen=True, tag="failed"):
+    """The hub ends the connection: stable code and a sentence."""
+
+    code: Text
+    sentence: Annotated[str, msgspec.Meta(max_length=1000)]
+
+
+# -- station to hub ---------------------------------------------------------------------------------------------------
+
+
+class Submit(Frame, frozen=True, tag="submit"):
+    """An entry (JWS without stamp) and its sealed parts. Answered by `Accepted` or `Refused` with the same ``ref``.
+
+    Submitting the same entry again gives the same answer and changes nothing.
+    """
+
+    ref: Ref
+    entry: bytes
+    parts: dict[str, bytes] = {}
+
+
+class Follow(Frame, frozen=True, tag="follow"):
+    """Deliver every thread from after these positions (``seq``), threads not named from the start."""
+
+    cursors: dict[ThreadId, int] = {}
+
+
+class Publish(Frame, frozen=True, tag="publish"):
+    """Key packages (MLSMessage) for others to add this station with; each is handed out once."""
+
+    key_packages: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=100)]
+
+
+class Claim(Frame, frozen=True, tag="claim"):
+    """Asks for one key package of each of these stations. Answered by `Claimed` or `Refused`."""
+
+    ref: Ref
+    stations: Annotated[tuple[Id, ...], msgspec.Meta(max_length=64)]
+
+
+class Announce(Frame, frozen=True, tag="announce"):
+    """Adds mandates to the hub's directory."""
+
+    mandates: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=100)]
+
+
+class Cosign(Frame, frozen=True, tag="cosign"):
+    """Cosignature lines (C2SP tlog-cosignature) on the head of ``size``."""
+
+    size: int
+    lines: Annotated[str, msgspec.Meta(max_length=64 * 1024)]
+
+
+class Prove(Frame, frozen=True, tag="prove"):
+    """Asks for the inclusion proof of leaf ``index`` under the newest published head."""
+
+    ref: Ref
+    index: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Ping(Frame, frozen=True, tag="ping"):
+    """Asks for the hub's time."""
+
+    ref: Ref
+
+
+# -- hub to station ---------------------------------------------------------------------------------------------------
+
+
+class Accepted(Frame, frozen=True, tag="accepted"):
+    """Durable: the entry stands in its thread and in the log. ``at``: the hub's stamp, ms UTC."""
+
+    ref: Ref
+    id: Id
+    thread: ThreadId
+    seq: int
+    index: int
+    at: int
+
+
+class Refused(Frame, frozen=True, tag="refused"):
+    """Nothing was changed. ``rule``, ``clock`` and ``until`` (ms UTC) say what stands in the way and how long."""
+
+    ref: Ref
+    code: Text
+    sentence: Annotated[str, msgspec.Meta(max_length=1000)]
+    id: Id | None = None
+    rule: Text | None = None
+    clock: Text | None = None
+    until: int | None = None
+    detail: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+
+
+class Deliver(Frame, frozen=True, tag="deliver"):
+    """One entry of a thread, stamped (the exact leaf), with the parts this station may have, in order of ``seq``."""
+
+    thread: ThreadId
+    seq: int
+    leaf: bytes
+    parts: dict[str, bytes] = {}
+
+
+class Invitation(Frame, frozen=True, tag="invitation"):
+    """To a station of an office with standing outside the group: where the thread stands.
+
+    ``role``: nominee or verifier. ``seq``/``head``: newest entry (for ``prev``). ``serial``: the next serial the hub
+    expects of this station. ``status``: what the ladder waits for from this office. The hub's word only: checked once
+    the office is admitted and replays the thread.
+    """
+
+    thread: ThreadId
+    ladder: Text
+    parties: tuple[OfficeId, ...]
+    role: Literal["nominee", "verifier"]
+    status: Text
+    seq: int
+    head: Id
+    serial: int
+    members: tuple[Id, ...]
+    about: Id | None = None
+
+
+class Caught(Frame, frozen=True, tag="caught"):
+    """Everything up to now has been delivered (after `Follow`)."""
+
+    now: int
+
+
+class Claimed(Frame, frozen=True, tag="claimed"):
+    """One key package a station: kid to MLSMessage."""
+
+    ref: Ref
+    packages: dict[Id, bytes]
+
+
+class Directory(Frame, frozen=True, tag="directory"):
+    """New mandates."""
+
+    mandates: tuple[bytes, ...]
+
+
+class Head(Frame, frozen=True, tag="head"):
+    """A head to cosign: the exact body of a C2SP tlog-witness ``add-checkpoint`` request for this witness."""
+
+    request: str
+
+
+class Published(Frame, frozen=True, tag="published"):
+    """The newest head that met the witness policy: a signed note with its cosignatures."""
+
+    checkpoint: str
+
+
+class Proven(Frame, frozen=True, tag="proven"):
+    """An inclusion proof in C2SP tlog-proof form."""
+
+    ref: Ref
+    proof: str
+
+
+class Presence(Frame, frozen=True, tag="presence"):
+    """Which stations have a line to the hub (kid to since when, ms UTC; 0: none), so that a silent office and a cut
+    line can be told apart."""
+
+    stations: dict[Id, int]
+
+
+class Pong(Frame, frozen=True, tag="pong"):
+    """The hub's clock, ms UTC."""
+
+    ref: Ref
+    now: int
+
+
+FromStation = Hello | Proof | Submit | Follow | Publish | Claim | Announce | Cosign | Prove | Ping
+FromHub = (
+    Challenge
+    | Ready
+    | Failed
+    | Accepted
+    | Refused
+    | Deliver
+    | Invitation
+    | Caught
+    | Claimed
+    | Directory
+    | Head
+    | Published
+    | Proven
+    | Presence
+    | Pong
+)
+
+_ENCODER = msgspec.msgpack.Encoder()
+_FROM_STATION: msgspec.msgpack.Decoder[FromStation] = msgspec.msgpack.Decoder(FromStation)
+_FROM_HUB: msgspec.msgpack.Decoder[FromHub] = msgspec.msgpack.Decoder(FromHub)
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """MessagePack bytes of a frame."""
+    return _ENCODER.encode(frame)
+
+
+def decode_from_station(data: bytes) -> FromStation:
+    """Raises `Malformed` for anything that is no frame of a station."""
+    return _decode(_FROM_STATION, data)
+
+
+def decode_from_hub(data: bytes) -> FromHub:
+    """Raises `Malformed` for anything that is no frame of the hub."""
+    return _decode(_FROM_HUB, data)
+
+
+def login_text(
+    side: Literal["hub", "station"], *, hub: str, accord: str, station: str, theirs: str, ours: str
+) -> bytes:
+    """What each side signs at login: ``theirs`` is the station's nonce, ``ours`` the hub's (base64url, 32 bytes each).
+
+    The side's own name stands first, so that neither signature can be played back as the other's.
+    """
+    unb64u(theirs, size=32)
+    unb64u(ours, size=32)
+    return to_json(["hotline-login/v1", side, hub, accord, station, theirs, ours])
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[T], data: bytes) -> T:
+    if len(data) > MAX_FRAME_BYTES:
+        raise Malformed(f"a frame of {len(data)} bytes")
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Malformed(f"not a frame: {error}") from None

@@ -1,0 +1,118 @@
+"""JSON Web Signature, general JSON serialization (RFC 7515 section 7.2.1), Ed25519 only (RFC 9864).
+
+The serialization exists so that several people can stand beside each other under one text: the releasing officer, the
+station, the hub. Each signature's protected header says in ``role`` what the signer signed *as*, so that a signature
+cannot be passed off as another's. There are no unprotected headers, and the bytes are fixed: compact JSON, members in
+the order below, so one signed object has exactly one text::
+
+    {"payload":"...","signatures":[{"protected":"...","signature":"..."}, ...]}
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from protocols.encoding import Malformed, b64u, from_json, to_json, unb64u
+from protocols.keys import BadSignature, Signer, verify
+
+MAX_SIGNATURES = 40
+_RESERVED = ("alg", "kid", "typ", "role")
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One signature: its protected header as it came (``protected``, base64url text) and parsed."""
+
+    protected: str
+    signature: bytes
+    kid: str
+    typ: str
+    role: str
+    extra: dict[str, Any]
+
+    def check(self, payload: str, public: bytes) -> None:
+        """Raises `BadSignature` unless this signature over ``payload`` (base64url text) is by ``public``."""
+        verify(public, signing_input(self.protected, payload), self.signature)
+
+    def to_json(self) -> dict[str, str]:
+        """The member of ``signatures``."""
+        return {"protected": self.protected, "signature": b64u(self.signature)}
+
+
+@dataclass(frozen=True, slots=True)
+class Jws:
+    """A parsed JWS. Nothing in it is verified yet. ``payload`` is the base64url text that was signed."""
+
+    payload: str
+    signatures: tuple[Signature, ...]
+
+    def with_signature(self, signature: Signature) -> Jws:
+        """The same payload with one signature more, at the end."""
+        return Jws(self.payload, (*self.signatures, signature))
+
+    def to_bytes(self) -> bytes:
+        """The one serialization of this object."""
+        return to_json({"payload": self.payload, "signatures": [s.to_json() for s in self.signatures]})
+
+    def by_role(self, role: str) -> Signature | None:
+        """The signature made in a role; a role stands at most once (checked when parsing)."""
+        return next((s for s in self.signatures if s.role == role), None)
+
+
+def signing_input(protected: str, payload: str) -> bytes:
+    """``ASCII(protected . '.' . payload)``, RFC 7515 section 5.1."""
+    return f"{protected}.{payload}".encode("ascii")
+
+
+def sign(payload: str, signer: Signer, *, typ: str, role: str, **extra: Any) -> Signature:
+    """A signature over ``payload`` (base64url text) in ``role``; ``extra`` members go into the protected header."""
+    if any(name in _RESERVED for name in extra):
+        raise ValueError("a reserved header name")
+    header = {"alg": "Ed25519", "kid": signer.kid, "typ": typ, "role": role, **extra}
+    protected = b64u(to_json(header))
+    return Signature(protected, signer.sign(signing_input(protected, payload)), signer.kid, typ, role, extra)
+
+
+def parse(data: bytes, *, limit: int, unique_roles: bool = True) -> Jws:
+    """Parse one JWS of at most ``limit`` bytes. Raises `Malformed`; `BadSignature` where no signature stands.
+
+    ``unique_roles``: a role may stand once only (entries); an accord has one signature of the same role an office.
+    """
+    value = from_json(data, limit=limit)
+    if not isinstance(value, dict) or list(value) != ["payload", "signatures"]:
+        raise Malformed("not a JWS in general JSON serialization")
+    payload, found = value["payload"], value["signatures"]
+    if not isinstance(payload, str) or not isinstance(found, list) or len(found) > MAX_SIGNATURES:
+        raise Malformed("not a JWS in general JSON serialization")
+    if not found:
+        raise BadSignature("no signature")
+    unb64u(payload)
+    jws = Jws(payload, tuple(_signature(item) for item in found))
+    marks = [(s.role if unique_roles else s.kid) for s in jws.signatures]
+    if len(set(marks)) != len(marks):
+        raise Malformed("the same signer stands twice")
+    if jws.to_bytes() != data:
+        # Another spacing or order would be another leaf for the same statement.
+        raise Malformed("not in the one serialization")
+    return jws
+
+
+def _signature(item: Any) -> Signature:
+    if not isinstance(item, dict) or list(item) != ["protected", "signature"]:
+        raise Malformed("not a JWS signature")
+    protected, signature = item["protected"], item["signature"]
+    if not isinstance(protected, str) or not isinstance(signature, str):
+        raise Malformed("not a JWS signature")
+    header = from_json(unb64u(protected), limit=4096)
+    if not isinstance(header, dict) or list(header)[:4] != list(_RESERVED):
+        raise Malformed("not a protected header of this protocol")
+    if header["alg"] != "Ed25519":
+        # RFC 9864: the fully specified name; "EdDSA", "none" and every other are refused.
+        raise BadSignature("only Ed25519 is taken")
+    if not all(isinstance(header[name], str) for name in _RESERVED):
+        raise Malformed("not a protected header of this protocol")
+    if "b64" in header or "crit" in header:
+        raise Malformed("header extensions are not taken")
+    extra = {name: content for name, content in header.items() if name not in _RESERVED}
+    return Signature(protected, unb64u(signature, size=64), header["kid"], header["typ"], header["role"], extra)
