@@ -232,7 +232,7 @@ def parse_entry(data: bytes) -> Entry:
     act = parse_act(kind, payload.act)
     _check_form(payload, kind)
     if act_to_dict(act) != payload.act:
-        # A default spelled out, or members in another order, would be a second text for the same act.
+        # A default spelled out would be a second text for the same act.
         raise BadAct("act not in its one form")
     return Entry(found, payload, kind, act, entry_id(found.payload), _parse_draft(payload))
 

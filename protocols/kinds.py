@@ -439,7 +439,7 @@ def parse_act(kind: Kind, act: dict[str, Any]) -> Act:
 
 def act_to_dict(act: Act) -> dict[str, Any]:
     """The act as plain JSON values, members in declaration order, defaults left out."""
-    return cast(dict[str, Any], msgspec.to_builtins(act))
+    return cast(dict[str, Any], msgspec.json.decode(msgspec.json.encode(act)))
 
 
 def check_fields(kind: Kind, fields: Mapping[str, Any]) -> None:
