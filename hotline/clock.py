@@ -1,8 +1,8 @@
 """Time as the running parts read it: UTC for what is written down, monotonic for what is waited for.
 
-A wall clock may jump; a crisis line must not. `SystemClock` takes the wall clock once, at start, and counts on from there
-by the monotonic clock, so that no correction shortens or lengthens a wait that is running. `drift` tells how far the wall
-clock has since gone its own way; the operator is warned, nothing moves.
+A wall clock may jump; a crisis line must not. `SystemClock` takes the wall clock once, at start, and counts on from
+there by the monotonic clock, so that no correction shortens or lengthens a wait that is running. `drift` tells how far
+the wall clock has since gone its own way; the operator is warned, nothing moves.
 """
 
 from __future__ import annotations
@@ -45,5 +45,5 @@ class SystemClock:
         return time.time_ns() // 1_000_000 - self.now()
 
     async def sleep_until(self, at: int) -> None:
-        while (left := at - self.now()) > 0:
+        while (left := at - self.now()) > 0:  # noqa: ASYNC110 - time is what is waited for, there is no event
             await asyncio.sleep(min(left, 60_000) / 1000)

@@ -1,0 +1,1 @@
+"""The hub: orders, stores and forwards sealed entries, enforces the ladder, keeps the log. Holds no content key."""

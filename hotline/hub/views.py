@@ -1,0 +1,126 @@
+"""What the console may see and do: the one interface between a hub and its pages. No content, ever: the hub has none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class HubSummary:
+    name: str
+    accord_title: str
+    accord_id: str
+    status: str
+    exercise: str
+    now: int
+    started: int
+    stations: tuple[tuple[str, str, int], ...]
+    """(office, station name, connected since ms or 0)"""
+    witnesses: tuple[tuple[str, int, int], ...]
+    """(witness name, size it last cosigned, when in ms; 0 never)"""
+
+
+@dataclass(frozen=True, slots=True)
+class LogHealth:
+    """``size`` of the log, of the newest signed ``head``, of the newest ``published`` (with quorum) and their ages (ms)."""
+
+    origin: str
+    size: int
+    head_size: int
+    head_age: int | None
+    published_size: int
+    published_age: int | None
+    quorum: str
+    cosigners: tuple[str, ...]
+    checkpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRow:
+    id: str
+    parties: tuple[str, ...]
+    members: tuple[str, ...]
+    ladder: str
+    scale: int
+    rung: str
+    rung_title: str
+    level: int
+    standstill_until: int | None
+    entries: int
+    opened: int
+    last_at: int
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrailEntry:
+    """One entry as the hub knows it: who, when, which kind, how long; no content."""
+
+    id: str
+    seq: int
+    index: int
+    at: int
+    kind: str
+    kind_title: str
+    office: str
+    act: Mapping[str, Any]
+    act_words: str
+    precedence: str
+    size: int
+    rung_before: str
+    rung_after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """For the drawing: a rung held, a clock run, a membership, from ``start`` to ``end`` (ms; None: still so)."""
+
+    lane: str
+    label: str
+    start: int
+    end: int | None
+    kind: str
+    """rung, clock, standstill, member"""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadTrail:
+    row: ThreadRow
+    entries: tuple[TrailEntry, ...]
+    spans: tuple[Span, ...]
+    rungs: tuple[tuple[str, str, int], ...]
+    """(id, title, level) in order"""
+
+
+class Console(Protocol):
+    """The hub as its console uses it."""
+
+    def summary(self) -> HubSummary: ...
+
+    async def log_health(self) -> LogHealth: ...
+
+    async def threads(self) -> tuple[ThreadRow, ...]: ...
+
+    async def trail(self, thread: str) -> ThreadTrail | None: ...
+
+    async def export(self, thread: str) -> bytes:
+        """The evidence bundle of a thread (zip), without any disclosure: the hub holds none."""
+        ...
+
+    async def login(self, operator: str, password: str, code: str) -> bool:
+        """Argon2id password and TOTP; throttled; a code is taken once."""
+        ...
+
+    async def redeem(self, token: str) -> str | None:
+        """The operator for a one-time login token, or None; the token is spent either way."""
+        ...
+
+    async def record_look(self, operator: str, what: str) -> None:
+        """Remember what an operator looked at."""
+        ...
+
+    def changes(self) -> AsyncIterator[str]:
+        """Ids of threads that changed, from now on; "" for anything else."""
+        ...

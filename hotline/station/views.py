@@ -1,0 +1,339 @@
+"""What a desk may see and do: the one interface between a station and its pages.
+
+Views are frozen snapshots with everything a page shows, already in words; times are milliseconds UTC on the hub's clock.
+The pages hold no rule: what is allowed, and why not, comes from the ladder through `ThreadView.offers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+LineState = Literal["live", "reconnecting", "offline"]
+SendState = Literal["draft", "queued", "sending", "accepted", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class OfficerView:
+    """An officer of this office. ``unlocked``: their signing key is open in this process."""
+
+    kid: str
+    name: str
+    roles: tuple[str, ...]
+    unlocked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeView:
+    """An office of the accord. ``line``: "up", "down" or "unknown", since when (ms UTC)."""
+
+    id: str
+    name: str
+    role: str
+    zone: str
+    language: str
+    line: str
+    line_since: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccordView:
+    title: str
+    id: str
+    status: str
+    exercise: str
+    review: str
+    sunset: str
+    ladders: tuple[tuple[str, str, int], ...]
+    """(id, title, scale)"""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionView:
+    """The line to the hub, honest and dated. ``offset``: hub's clock minus this station's, ms. ``confirmed``: when the
+    hub was last heard. ``queued``: entries waiting to be sent. ``alarms``: sentences that stay until dealt with."""
+
+    state: LineState
+    since: int
+    confirmed: int | None
+    address: str
+    offset: int
+    queued: int
+    cosigned: int
+    published: int
+    alarms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadSummary:
+    id: str
+    title: str
+    parties: tuple[str, ...]
+    members: tuple[str, ...]
+    rung: str
+    rung_title: str
+    standstill_until: int | None
+    next_clock: int | None
+    unread: int
+    last_at: int
+    closed: bool
+    frozen: str | None
+    """Why the station no longer follows this thread, if it does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where one other office stands with one entry: ``state`` in words ("delivered", "acknowledged", "holding",
+    "answered", "declined", "line down", "silent"), and since when."""
+
+    office: str
+    state: str
+    at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """One entry of the thread. ``fields`` is None where this station may not read the body; ``notes`` are words such as
+    "crossed with 7" or "superseded by 12"; ``late`` ms for the hub's clock notes."""
+
+    id: str
+    seq: int
+    index: int
+    at: int
+    kind: str
+    kind_title: str
+    office: str
+    own: bool
+    officers: tuple[str, ...]
+    precedence: str
+    tlp: str
+    act: Mapping[str, Any]
+    act_words: str
+    fields: Mapping[str, Any] | None
+    sealed: bool
+    handed_over: bool
+    notes: tuple[str, ...]
+    marks: tuple[Mark, ...]
+    unread: bool
+    proven: bool
+    """An inclusion proof under a quorum head was checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingView:
+    """Something of ours that the hub has not accepted yet: a draft awaiting a second officer, a queued or refused entry.
+
+    For a refused one: ``code``, ``sentence``, ``rule``, ``clock``, ``until`` say what stands in the way.
+    """
+
+    id: str
+    thread: str
+    state: SendState
+    kind: str
+    kind_title: str
+    act: Mapping[str, Any]
+    fields: Mapping[str, Any]
+    precedence: str
+    tlp: str
+    drafter: str
+    created: int
+    by: str | None = None
+    code: str | None = None
+    sentence: str | None = None
+    rule: str | None = None
+    clock: str | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferView:
+    """One thing the ladder panel shows: a kind (``step`` None) or a step, allowed or not, and why not until when.
+
+    ``two_person``: needs a drafter and a releaser. ``act``: readable act prefilled for the form (e.g. which request a
+    step-accept answers). ``direction``: up, down, deescalate, across or "" for a kind.
+    """
+
+    kind: str
+    kind_title: str
+    step: str | None
+    step_title: str
+    direction: str
+    allowed: bool
+    two_person: bool
+    act: Mapping[str, Any]
+    fields: tuple[str, ...]
+    required: tuple[str, ...]
+    code: str | None = None
+    reason: str | None = None
+    rule: str | None = None
+    clock: str | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClockView:
+    """A clock of the thread in words. ``state``: "waiting for receipt", "running", "met", "ran out"."""
+
+    id: str
+    title: str
+    kind: str
+    on: str
+    start: int | None
+    end: int | None
+    state: str
+    then: str
+    standstill: bool
+    extendable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RungView:
+    id: str
+    title: str
+    level: int
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MediatorView:
+    """A mediator's way into the thread: ``state`` in words; ``waiting`` what is waited for, from whom."""
+
+    office: str
+    name: str
+    state: str
+    waiting: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadView:
+    summary: ThreadSummary
+    ladder: str
+    ladder_title: str
+    scale: int
+    rungs: tuple[RungView, ...]
+    clocks: tuple[ClockView, ...]
+    offers: tuple[OfferView, ...]
+    mediators: tuple[MediatorView, ...]
+    mediation: str
+    entries: tuple[EntryView, ...]
+    pending: tuple[PendingView, ...]
+    epoch: int | None
+    state_hash: str
+    newest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of something an officer did. ``state`` "queued" means: safe on this station's disk, will be sent."""
+
+    ok: bool
+    state: str
+    id: str | None = None
+    thread: str | None = None
+    code: str | None = None
+    sentence: str | None = None
+    rule: str | None = None
+    clock: str | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something to show anew: ``thread`` or, when None, the connection or the list. ``alarm``: sound it."""
+
+    thread: str | None
+    what: str
+    alarm: bool = False
+
+
+class Desk(Protocol):
+    """The station as its pages (and `hotline demo`) use it. Methods that take ``officer`` take their kid."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def office(self) -> OfficeView: ...
+
+    def now(self) -> int:
+        """The hub's clock as this station knows it, ms UTC."""
+        ...
+
+    def accord(self) -> AccordView: ...
+
+    def offices(self) -> tuple[OfficeView, ...]: ...
+
+    def officers(self) -> tuple[OfficerView, ...]: ...
+
+    def connection(self) -> ConnectionView: ...
+
+    def threads(self) -> tuple[ThreadSummary, ...]: ...
+
+    def thread(self, thread: str, *, since: int = 0) -> ThreadView:
+        """``since``: leave out entries up to this seq. Raises `UnknownThread`."""
+        ...
+
+    async def redeem(self, token: str) -> str | None:
+        """The officer's kid for a one-time login token, or None; the token is spent either way."""
+        ...
+
+    async def unlock(self, officer: str, passphrase: bytes) -> bool:
+        """Open an officer's key with their passphrase."""
+        ...
+
+    async def open_thread(self, officer: str, counterpart: str, ladder: str, title: str) -> Outcome:
+        """Open a thread with another party."""
+        ...
+
+    async def send(
+        self,
+        officer: str,
+        thread: str,
+        kind: str,
+        act: Mapping[str, Any],
+        fields: Mapping[str, Any],
+        *,
+        precedence: str = "ROUTINE",
+        tlp: str = "AMBER+STRICT",
+        read_to: int | None = None,
+        client_id: str | None = None,
+    ) -> Outcome:
+        """Send one entry, or keep it as a draft where the ladder wants a second officer (``state`` "draft").
+
+        ``read_to``: newest seq the officer had before them when they began to write. ``client_id`` makes a repeated
+        call return the first one's outcome. Refused at once (nothing sent) where the ladder forbids it now.
+        """
+        ...
+
+    async def release(self, officer: str, draft: str, *, precedence: str | None = None) -> Outcome:
+        """Release a draft as a second officer."""
+        ...
+
+    async def discard(self, officer: str, pending: str) -> Outcome:
+        """Throw away a draft or a refused entry."""
+        ...
+
+    async def retry(self, officer: str, pending: str) -> Outcome:
+        """Queue a refused entry again."""
+        ...
+
+    async def nominate(self, officer: str, thread: str, nominees: tuple[str, ...]) -> Outcome:
+        """Seal and send a nomination; it is opened by the station when both are in."""
+        ...
+
+    async def mark_read(self, officer: str, thread: str, seq: int) -> None: ...
+
+    async def scratch(self, officer: str, thread: str, kind: str) -> Mapping[str, Any]:
+        """What this officer has typed but not sent (form values); encrypted at rest."""
+        ...
+
+    async def save_scratch(self, officer: str, thread: str, kind: str, values: Mapping[str, Any]) -> None: ...
+
+    def journal(self, limit: int = 200) -> tuple[tuple[int, str, str], ...]:
+        """Newest first: (at, what, words): refused attempts, alarms, logins, rekeys."""
+        ...
+
+    def changes(self) -> AsyncIterator[Change]:
+        """Every change from now on."""
+        ...

@@ -1,0 +1,1 @@
+"""Tables, migrations and the durable write path of hub and station."""
