@@ -1,0 +1,267 @@
+"""The whole ladder state of one thread: frozen, serialisable, of bounded size.
+
+Nothing here grows with the number of plain messages; lists of open matters have limits the fold enforces. Two
+programs that folded the same entries hold the same bytes, so `state_hash` is what a hub stamps and every station
+compares. All times are milliseconds UTC of the hub's stamp.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from mediation.context import OfficeRole, Status
+from protocols.encoding import digest
+from protocols.kinds import Scope
+
+
+class Seat(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A station known to the thread: its office, its newest serial, and whether it is a member of the group."""
+
+    office: str
+    serial: int = 0
+    member: bool = False
+
+
+class Clock(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One running or expired clock.
+
+    ``id`` names it on the line (``clarify/7``), ``rule`` its definition in the ladder. ``entry``/``seq`` is the entry
+    it is about. ``requester`` gains by its running out, ``respondent`` must act; either is empty where the ladder says
+    both. ``subject`` is the nominee it concerns. ``announced``: the hub has noted that it ran out. ``answered``: what
+    it waited for came, but late.
+    """
+
+    id: str
+    rule: str
+    start: int
+    end: int
+    entry: str
+    seq: int
+    requester: str = ""
+    respondent: str = ""
+    subject: str = ""
+    announced: bool = False
+    answered: bool = False
+
+
+class Option(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``office`` may take ``step`` because ``clock`` ran out at ``since`` (empty clock: for another reason)."""
+
+    step: str
+    office: str
+    since: int
+    clock: str = ""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A step waiting for the other party. ``entitled``: asked for under an option, so that its clocks run."""
+
+    entry: str
+    seq: int
+    step: str
+    office: str
+    at: int
+    entitled: bool
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A clarification request: one answer state a question; it is complete when none is ``later``."""
+
+    entry: str
+    seq: int
+    office: str
+    answers: tuple[str, ...]
+
+
+class Awaiting(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An entry whose clocks run from the other party's receipt. ``met``: clocks answered before any receipt came."""
+
+    entry: str
+    seq: int
+    kind: str
+    office: str
+    received: bool = False
+    met: tuple[str, ...] = ()
+
+
+class ExtensionProposal(msgspec.Struct, frozen=True):
+    """``office`` agrees that ``clock`` shall end at ``until``."""
+
+    clock: str
+    until: int
+    office: str
+
+
+class Standstill(msgspec.Struct, frozen=True):
+    """A running standstill: the step that brought it, its clock, start and end."""
+
+    step: str
+    clock: str
+    start: int
+    end: int
+
+
+class Nomination(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One party's list: its digest, and the list itself once opened (best first)."""
+
+    office: str
+    entry: str
+    digest: str
+    nominees: tuple[str, ...] = ()
+
+
+class Nominee(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A chosen office on its way to admission. ``window_over``: no objection is possible any more."""
+
+    office: str
+    accepted: bool = False
+    declared: bool = False
+    window_over: bool = False
+    waived_by: tuple[str, ...] = ()
+
+
+class OpenObjection(msgspec.Struct, frozen=True):
+    """``office`` takes ``mediator`` only beside ``co_mediator``; the other party has not answered."""
+
+    entry: str
+    seq: int
+    office: str
+    mediator: str
+    co_mediator: str
+
+
+class Consent(msgspec.Struct, frozen=True):
+    """One party's signed admission."""
+
+    office: str
+    mediators: tuple[str, ...]
+    scope: Scope
+
+
+class Mediation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where the appointment of mediators stands. ``ranking``: further common nominees, best first. ``excluded``:
+    objected to, withdrawn or silent. ``admitted``: mediators with both parties' consent, with their ``scope``."""
+
+    opened: int
+    nominations: tuple[Nomination, ...] = ()
+    ranking: tuple[str, ...] = ()
+    nominees: tuple[Nominee, ...] = ()
+    excluded: tuple[str, ...] = ()
+    objection: OpenObjection | None = None
+    consents: tuple[Consent, ...] = ()
+    admitted: tuple[str, ...] = ()
+    scope: Scope | None = None
+
+
+class Text(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The newest version of the single text and the parties that accepted it."""
+
+    entry: str
+    version: int
+    office: str
+    accepted: tuple[str, ...] = ()
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """The text both parties accepted."""
+
+    entry: str
+    version: int
+    at: int
+
+
+class Report(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A breach report, the office asked to verify it, and what that office found."""
+
+    entry: str
+    seq: int
+    office: str
+    verifier: str = ""
+    finding: str = ""
+
+
+class ThreadState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The state after the entry ``seq`` (or after the passage of time up to ``at``).
+
+    ``entered``: at which entry each rung was last entered (for an admission's scope). ``seats``: every station that
+    wrote or is a member, by key id. ``last_content``: newest content entry of each office. ``due_adds`` and
+    ``due_removes``: offices whose stations the next keys must include or leave out.
+    """
+
+    thread: str
+    ladder: str
+    ladder_hash: str
+    scale: int
+    status: Status
+    parties: tuple[str, str]
+    offices: tuple[OfficeRole, ...]
+    opened: int
+    at: int
+    seq: int
+    epoch: int
+    rung: str
+    rung_since: int
+    seats: dict[str, Seat]
+    entered: dict[str, int] = {}
+    last_content: dict[str, int] = {}
+    clocks: tuple[Clock, ...] = ()
+    expired: tuple[Clock, ...] = ()
+    options: tuple[Option, ...] = ()
+    requests: tuple[Request, ...] = ()
+    asked: tuple[Asked, ...] = ()
+    awaiting: tuple[Awaiting, ...] = ()
+    extensions: tuple[ExtensionProposal, ...] = ()
+    standstill: Standstill | None = None
+    mediation: Mediation | None = None
+    text: Text | None = None
+    settlement: Settlement | None = None
+    reports: tuple[Report, ...] = ()
+    closes: tuple[str, ...] = ()
+    recommended: tuple[str, ...] = ()
+    closed_at: int | None = None
+    due_adds: tuple[str, ...] = ()
+    due_removes: tuple[str, ...] = ()
+
+    @property
+    def mediators(self) -> tuple[str, ...]:
+        """The offices of the accord with the role mediator, in roster order."""
+        return tuple(office.id for office in self.offices if office.role == "mediator")
+
+    @property
+    def monitors(self) -> tuple[str, ...]:
+        """The offices of the accord with the role monitor."""
+        return tuple(office.id for office in self.offices if office.role == "monitor")
+
+    @property
+    def admitted(self) -> tuple[str, ...]:
+        """The mediators both parties admitted."""
+        return self.mediation.admitted if self.mediation is not None else ()
+
+    @property
+    def roster(self) -> dict[str, str]:
+        """The group's members: station key id to office."""
+        return {station: seat.office for station, seat in self.seats.items() if seat.member}
+
+    def other_party(self, office: str) -> str:
+        """The other of the two parties. ``office`` must be a party."""
+        first, second = self.parties
+        return second if office == first else first
+
+    def clock(self, clock: str) -> Clock | None:
+        """The running clock of that id."""
+        return next((running for running in self.clocks if running.id == clock), None)
+
+
+def to_bytes(state: ThreadState) -> bytes:
+    """The one encoding of a state: JSON, names sorted, defaults left out."""
+    return msgspec.json.encode(state, order="deterministic")
+
+
+def from_bytes(data: bytes) -> ThreadState:
+    """The inverse of `to_bytes`. Raises `msgspec.ValidationError` or `msgspec.DecodeError` on damage."""
+    return msgspec.json.decode(data, type=ThreadState)
+
+
+def state_hash(state: ThreadState) -> str:
+    """base64url SHA-256 of `to_bytes`: what the hub stamps beside each entry and every station recomputes."""
+    return digest(to_bytes(state))
