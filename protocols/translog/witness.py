@@ -35,6 +35,7 @@ from dataclasses import dataclass
 
 from protocols.translog.checkpoint import Checkpoint, open_checkpoint, peek_checkpoint
 from protocols.translog.errors import (
+    CheckpointMalformed,
     NoKnownSignature,
     NoteMalformed,
     ProofRefused,
@@ -132,6 +133,8 @@ def parse_add_checkpoint(body: bytes) -> AddCheckpoint:
         return AddCheckpoint(old_size, proof, note, peek_checkpoint(note))
     except RequestMalformed:
         raise
+    except CheckpointMalformed as error:
+        raise RequestMalformed(f"invalid checkpoint: {error.detail}") from None
     except NoteMalformed as error:
         raise RequestMalformed(error.detail) from None
 
