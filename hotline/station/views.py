@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from hotline.errors import LocalFault
+
 LineState = Literal["live", "reconnecting", "offline"]
 SendState = Literal["draft", "queued", "sending", "accepted", "refused"]
 
@@ -245,6 +247,13 @@ class Change:
     thread: str | None
     what: str
     alarm: bool = False
+
+
+class UnknownThread(LocalFault):
+    """The desk asked for a thread that this station does not hold."""
+
+    code = "station.unknown-thread"
+    _sentence = "This station holds no such incident. Go back to the list of incidents and open it from there."
 
 
 class Desk(Protocol):
