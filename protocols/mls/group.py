@@ -1,0 +1,570 @@
+"""A group as one member holds it: the class that stations use (RFC 9420 sections 6, 9, 11, 12).
+
+Every method either does all of its work or raises an ``MlsError`` and changes nothing. What each one changes:
+
+=====================  ==================================================================================
+create, join, restore  make a Group
+commit, stage          nothing; ``merge`` their result
+merge                  enters the next epoch, keeps three past ones for late messages
+encrypt, decrypt       use up one key
+propose_*, process     remember a proposal for a later commit (or use up a key, or stage a commit)
+=====================  ==================================================================================
+
+After each call that changes the group, save ``snapshot()`` *before* its output leaves the machine.
+
+``now`` is the POSIX time that key packages are judged by. Pass the time at which the hub admitted a message, not the
+time at which it is read: all members must reach the same verdict, also those who come back after a month.
+
+Python cannot wipe memory. A used key is dropped from the structures and from every later snapshot; until the interpreter
+reuses its memory, a seized running machine may still hold it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from .codec import Reader, opaque, u64
+from .committing import Author, Plan, RulesCheck, make_commit, make_group_info, plan_pending
+from .errors import (
+    InvalidCommit,
+    Malformed,
+    Misuse,
+    NotAMember,
+    OwnMessage,
+    StaleStage,
+    UnknownPsk,
+    WrongEpoch,
+    WrongGroup,
+)
+from .framing import (
+    APPLICATION,
+    COMMIT_CONTENT,
+    MEMBER,
+    PRIVATE_MESSAGE,
+    PROPOSAL,
+    PUBLIC_MESSAGE,
+    AuthData,
+    AuthenticatedContent,
+    FramedContent,
+    PrivateMessage,
+    PublicMessage,
+    Sender,
+    read_message,
+    write_message,
+)
+from .hpke import Rng, draw
+from .joining import Membership, create_group, join_group
+from .key_package import MAX_LIFETIME, KeyPackageBundle, read_key_package_message
+from .key_schedule import export
+from .leaf_node import UPDATE, Extension, Lifetime
+from .member_state import MemberState, PskLookup, follow_commit
+from .proposals import (
+    EXTERNAL_PSK,
+    Add,
+    Commit,
+    GroupContextExtensions,
+    PreSharedKey,
+    PreSharedKeyID,
+    Proposal,
+    Remove,
+    Update,
+)
+from .protection import (
+    MessageKeys,
+    check_membership_tag,
+    protect_private,
+    protect_public,
+    sign_content,
+    unprotect_private,
+)
+from .public_state import Member, PublicState, advance, check_address, queue_proposal, roster, verify_public
+from .secret_tree import HANDSHAKE, Taking
+from .snapshot import (
+    GROUP,
+    read_member,
+    read_messages,
+    read_pairs,
+    read_public,
+    seal,
+    unseal,
+    write_member,
+    write_messages,
+    write_pairs,
+    write_public,
+)
+from .staged import StagedCommit, StagedPeerCommit
+from .suites import signing_key
+
+PAST_EPOCHS = 3
+"""How many epochs back application messages that arrive late can still be read."""
+
+DEFAULT_PADDING = 256
+"""Plaintexts are padded to a multiple of this many octets, so that lengths say little."""
+
+
+@dataclass(frozen=True)
+class Decrypted:
+    """An application message whose sender was verified.
+
+    Name the sender by ``signature_key``: in an older epoch the same leaf may have been another station's.
+    """
+
+    data: bytes
+    aad: bytes
+    sender_leaf: int
+    signature_key: bytes
+    epoch: int
+    generation: int
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A proposal that now waits for somebody to commit it."""
+
+    ref: bytes
+    proposal_type: int
+    sender_leaf: int | None
+    """The proposer's leaf, or None for one outside the group."""
+
+
+class Group:
+    """One member's view of one group."""
+
+    def __init__(self, public: PublicState, member: MemberState | None, signing: bytes, max_lifetime: int) -> None:
+        """Use ``create``, ``join`` or ``restore`` instead."""
+        self._public = public
+        self._member_state = member
+        self._signing = signing
+        self._max_lifetime = max_lifetime
+        self._past: tuple[MessageKeys, ...] = ()
+        self._resumption: dict[int, bytes] = {}
+        self._update_privates: dict[bytes, bytes] = {}
+
+    # Entering
+
+    @staticmethod
+    def create(
+        suite: int,
+        group_id: bytes,
+        identity: bytes,
+        signature_private: bytes,
+        *,
+        now: int,
+        rng: Rng,
+        extensions: Sequence[tuple[int, bytes]] = (),
+        max_lifetime: int = MAX_LIFETIME,
+    ) -> Group:
+        """Begin a group of one. ``group_id`` must never have been used before."""
+        signing = signing_key(signature_private)
+        lifetime = Lifetime(max(0, now - 3600), max(0, now - 3600) + max_lifetime)
+        listed = tuple(Extension(kind, data) for kind, data in extensions)
+        made = create_group(suite, group_id, identity, signing, lifetime, listed, rng)
+        return Group._enter(made, signing, max_lifetime)
+
+    @staticmethod
+    def join(
+        welcome: bytes,
+        bundle: KeyPackageBundle,
+        signature_private: bytes,
+        *,
+        now: int,
+        ratchet_tree: bytes | None = None,
+        psks: Mapping[bytes, bytes] | None = None,
+        max_lifetime: int = MAX_LIFETIME,
+    ) -> Group:
+        """Enter a group by a Welcome. Destroy ``bundle`` afterwards: its keys are for one use.
+
+        Check that ``group_id`` is the one expected and that ``members()`` is the agreed roster before using the group.
+        """
+        joined = join_group(welcome, bundle, signature_private, ratchet_tree, _external_psks(psks), now)
+        return Group._enter(joined, signing_key(signature_private), max_lifetime)
+
+    @staticmethod
+    def _enter(membership: Membership, signing: bytes, max_lifetime: int) -> Group:
+        return Group(membership.public, membership.member, signing, max_lifetime)
+
+    # What everybody may know
+
+    @property
+    def group_id(self) -> bytes:
+        """The group's identifier."""
+        return self._public.context.group_id
+
+    @property
+    def epoch(self) -> int:
+        """The current epoch."""
+        return self._public.context.epoch
+
+    @property
+    def suite(self) -> int:
+        """The cipher suite's code point."""
+        return self._public.suite.code
+
+    @property
+    def tree_hash(self) -> bytes:
+        """The hash of the public tree."""
+        return self._public.context.tree_hash
+
+    @property
+    def is_member(self) -> bool:
+        """False once we were removed."""
+        return self._member_state is not None
+
+    @property
+    def closed(self) -> bool:
+        """Whether a ReInit was committed: only past messages can still be read."""
+        return self._public.closed
+
+    def members(self) -> tuple[Member, ...]:
+        """The roster, from the left."""
+        return self._public.members()
+
+    @property
+    def own_leaf(self) -> int:
+        """Our place in the tree."""
+        return self._member.own_leaf
+
+    @property
+    def epoch_authenticator(self) -> bytes:
+        """Equal for two members exactly if they agree on the whole history (RFC 9420 section 8.7)."""
+        return self._member.secrets.epoch_authenticator
+
+    def export(self, label: str, context: bytes, length: int) -> bytes:
+        """A secret for the application, bound to this epoch (section 8.5)."""
+        secret = self._member.secrets.exporter_secret
+        return export(self._public.suite, secret, label.encode(), context, length)
+
+    def group_info(self, rng: Rng | None = None, *, external_commit: bool = False) -> bytes:
+        """A signed GroupInfo with the tree, for the hub; ``external_commit`` also lets others commit themselves in.
+
+        ``rng`` is for suites whose signatures are randomized; Ed25519's are not.
+        """
+        member = self._member
+        external_pub = None
+        if external_commit:
+            external_pub = self._public.suite.derive_key_pair(member.secrets.external_secret)[1]
+        return write_message(make_group_info(self._public, member.own_leaf, self._signing, external_pub))
+
+    # Commits
+
+    def commit(
+        self,
+        *,
+        add: Sequence[bytes] = (),
+        remove: Sequence[int] = (),
+        public: bool = True,
+        aad: bytes = b"",
+        now: int,
+        rng: Rng,
+        psks: Mapping[bytes, bytes] | None = None,
+        extensions: Sequence[tuple[int, bytes]] | None = None,
+        pending: bool = True,
+        padding: int = DEFAULT_PADDING,
+    ) -> StagedCommit:
+        """Make a commit; without arguments it renews our keys.
+
+        ``add`` holds key package messages, ``psks`` external pre-shared keys to mix in, ``extensions`` replaces the group's;
+        ``pending`` includes the waiting proposals that fit. The group is unchanged until ``merge``, except that a commit
+        with ``public=False`` uses up one key: save the group before it leaves.
+        """
+        member = self._open_member()
+        values: list[Proposal] = [Remove(leaf) for leaf in remove]
+        values += [Add(read_key_package_message(package)) for package in add]
+        hash_size = self._public.suite.hash_size
+        values += [PreSharedKey(PreSharedKeyID.external(name, draw(rng, hash_size))) for name in sorted(psks or {})]
+        if extensions is not None:
+            listed = tuple(Extension(kind, data) for kind, data in extensions)
+            values.append(GroupContextExtensions(listed))
+        plan = Plan(values, ())
+        if pending and self._public.proposals:
+            check = RulesCheck(self._public, member.own_leaf, now, self._max_lifetime)
+            plan = plan_pending(self._public, values, member.own_leaf, check)
+        made = make_commit(
+            Author(self._public, member, self._signing),
+            plan,
+            public_message=public,
+            aad=aad,
+            padding=padding,
+            lookup=self._psk_lookup(psks),
+            now=now,
+            longest=self._max_lifetime,
+            rng=rng,
+        )
+        if made.taking is not None:
+            member.messages.secrets.consume(made.taking)
+        before, after = {m.leaf: m for m in self.members()}, {m.leaf: m for m in made.public.members()}
+        return StagedCommit(
+            self._base,
+            member.own_leaf,
+            tuple(after[leaf] for leaf in made.added),
+            tuple(before[leaf] for leaf in made.removed),
+            aad,
+            made.public,
+            made.commit,
+            made.welcome,
+            made.member,
+        )
+
+    def stage(self, message: bytes, *, now: int, psks: Mapping[bytes, bytes] | None = None) -> StagedPeerCommit:
+        """Check a peer's commit completely. Nothing changes; look at ``members``, then ``merge`` or drop it."""
+        body = read_message(message)
+        if isinstance(body, PublicMessage):
+            content, taking = self._verify_public(body), None
+        elif isinstance(body, PrivateMessage):
+            content, taking = self._verify_private_handshake(body)
+        else:
+            raise Malformed("not a commit message")
+        return self._stage(content, taking, now, psks)
+
+    def _stage(
+        self, content: AuthenticatedContent, taking: Taking | None, now: int, psks: Mapping[bytes, bytes] | None
+    ) -> StagedPeerCommit:
+        member = self._open_member()
+        if not isinstance(content.content.content, Commit):
+            raise InvalidCommit("not a commit")
+        sender = content.content.sender
+        if sender == Sender(MEMBER, member.own_leaf):
+            raise OwnMessage("our own commit: merge the pending one")
+        transition = advance(self._public, content, now, self._max_lifetime)
+        # Our leaf may be somebody else's after the commit: then that somebody took the place we were removed from.
+        follower = None
+        if member.own_leaf not in transition.applied.removed:
+            lookup = self._psk_lookup(psks)
+            follower = follow_commit(self._public, member, transition, content, lookup, self._update_privates)
+        before = {m.leaf: m for m in self.members()}
+        after = {m.leaf: m for m in roster(transition.state.tree)}
+        joined = transition.applied.added
+        if sender.sender_type != MEMBER:
+            joined = (*joined, transition.committer)
+        return StagedPeerCommit(
+            self._base,
+            sender.index if sender.sender_type == MEMBER else None,
+            tuple(after[leaf] for leaf in joined),
+            tuple(before[leaf] for leaf in transition.applied.removed),
+            content.content.authenticated_data,
+            transition.state,
+            follower,
+            None if taking is None else (sender.index, taking.generation),
+        )
+
+    def merge(self, staged: StagedCommit | StagedPeerCommit) -> None:
+        """Enter the epoch of a commit: ours, once the hub admitted it, or a peer's that was staged."""
+        member = self._open_member()
+        if staged.base != self._base:
+            raise StaleStage("staged in another epoch or group")
+        old = member.messages
+        if isinstance(staged, StagedPeerCommit) and staged.handshake is not None:
+            leaf, generation = staged.handshake
+            old.secrets.consume(old.secrets.peek(leaf, HANDSHAKE, generation))
+        old.secrets.retire(member.own_leaf)
+        self._past = (old, *self._past)[:PAST_EPOCHS]
+        self._resumption[self.epoch] = member.secrets.resumption_psk
+        for epoch in sorted(self._resumption)[:-PAST_EPOCHS]:
+            del self._resumption[epoch]
+        self._update_privates = {}
+        self._public, self._member_state = staged.public, staged.member
+
+    # Proposals
+
+    def propose_add(self, key_package: bytes, *, now: int, aad: bytes = b"") -> bytes:
+        """Propose to add the owner of a key package; returns the message and remembers the proposal."""
+        return self._propose(Add(read_key_package_message(key_package)), now, aad)
+
+    def propose_remove(self, leaf: int, *, now: int, aad: bytes = b"") -> bytes:
+        """Propose to remove a member (ourselves, too: others must commit it)."""
+        return self._propose(Remove(leaf), now, aad)
+
+    def propose_update(self, *, now: int, rng: Rng, aad: bytes = b"") -> bytes:
+        """Propose new keys for our own leaf."""
+        member = self._open_member()
+        current = self._public.tree.leaf(member.own_leaf)
+        if current is None:
+            raise NotAMember("our leaf is blank")
+        suite = self._public.suite
+        private, public = suite.derive_key_pair(draw(rng, suite.hash_size))
+        leaf = replace(current, encryption_key=public, source=UPDATE, lifetime=None, parent_hash=b"").signed(
+            suite, self._signing, self.group_id, member.own_leaf
+        )
+        message = self._propose(Update(leaf), now, aad)
+        self._update_privates[public] = private
+        return message
+
+    def propose_psk(self, psk_id: bytes, *, now: int, rng: Rng, aad: bytes = b"") -> bytes:
+        """Propose to mix in an external pre-shared key that all members hold."""
+        nonce = draw(rng, self._public.suite.hash_size)
+        return self._propose(PreSharedKey(PreSharedKeyID.external(psk_id, nonce)), now, aad)
+
+    def _propose(self, proposal: Proposal, now: int, aad: bytes) -> bytes:
+        member, context = self._open_member(), self._public.context
+        content = FramedContent(context.group_id, context.epoch, Sender(MEMBER, member.own_leaf), aad, proposal)
+        signature = sign_content(self._public.suite, self._signing, PUBLIC_MESSAGE, content, context.encoded)
+        message = AuthenticatedContent(PUBLIC_MESSAGE, content, AuthData(signature, None))
+        _, self._public = queue_proposal(self._public, message, now, self._max_lifetime)
+        return write_message(
+            protect_public(self._public.suite, message, member.secrets.membership_key, context.encoded)
+        )
+
+    def process(
+        self, message: bytes, *, now: int, psks: Mapping[bytes, bytes] | None = None
+    ) -> Decrypted | Proposed | StagedPeerCommit:
+        """Take any message of the group: decrypt it, remember a proposal, or stage a commit."""
+        body = read_message(message)
+        taking: Taking | None = None
+        if isinstance(body, PrivateMessage):
+            if body.content_type == APPLICATION:
+                return self._decrypt(body)
+            content, taking = self._verify_private_handshake(body)
+        elif isinstance(body, PublicMessage):
+            content = self._verify_public(body)
+        else:
+            raise Malformed("not a message of a group")
+        proposal = content.content.content
+        if isinstance(proposal, bytes):
+            raise Malformed("application data in a handshake message")
+        if isinstance(proposal, Commit):
+            return self._stage(content, taking, now, psks)
+        ref, self._public = queue_proposal(self._public, content, now, self._max_lifetime)
+        if taking is not None:
+            self._member.messages.secrets.consume(taking)
+        sender = content.content.sender
+        leaf = sender.index if sender.sender_type == MEMBER else None
+        return Proposed(ref, proposal.proposal_type, leaf)
+
+    def _verify_public(self, body: PublicMessage) -> AuthenticatedContent:
+        member = self._open_member()
+        check_address(self._public, body.content.group_id, body.content.epoch)
+        context = self._public.context.encoded
+        check_membership_tag(self._public.suite, body, member.secrets.membership_key, context)
+        return verify_public(self._public, body)
+
+    def _verify_private_handshake(self, body: PrivateMessage) -> tuple[AuthenticatedContent, Taking]:
+        member = self._open_member()
+        check_address(self._public, body.group_id, body.epoch)
+        if body.content_type not in (PROPOSAL, COMMIT_CONTENT):
+            raise Malformed("not a handshake message")
+        return unprotect_private(member.messages, body)
+
+    # Messages
+
+    def encrypt(self, data: bytes, *, aad: bytes = b"", rng: Rng, padding: int = DEFAULT_PADDING) -> bytes:
+        """Encrypt to the group. Save the group before the result leaves. ``aad`` travels readable, but signed."""
+        member, suite = self._open_member(), self._public.suite
+        context = self._public.context
+        content = FramedContent(context.group_id, context.epoch, Sender(MEMBER, member.own_leaf), aad, bytes(data))
+        signature = sign_content(suite, self._signing, PRIVATE_MESSAGE, content, context.encoded)
+        message = AuthenticatedContent(PRIVATE_MESSAGE, content, AuthData(signature, None))
+        sealed, taking = protect_private(member.messages, message, padding, rng)
+        member.messages.secrets.consume(taking)
+        return write_message(sealed)
+
+    def decrypt(self, message: bytes) -> Decrypted:
+        """Decrypt an application message of this epoch or one of the last three; its key is destroyed."""
+        body = read_message(message)
+        if not isinstance(body, PrivateMessage) or body.content_type != APPLICATION:
+            raise Malformed("not an encrypted application message")
+        return self._decrypt(body)
+
+    def _decrypt(self, body: PrivateMessage) -> Decrypted:
+        if body.group_id != self.group_id:
+            raise WrongGroup("message for another group")
+        keys = next((k for k in self._receiving() if k.epoch == body.epoch), None)
+        if keys is None:
+            raise WrongEpoch(f"no keys for epoch {body.epoch}, we are in {self.epoch}")
+        content, taking = unprotect_private(keys, body)
+        framed = content.content
+        if not isinstance(framed.content, bytes):
+            raise Malformed("not application data")
+        keys.secrets.consume(taking)
+        leaf = framed.sender.index
+        return Decrypted(
+            framed.content,
+            framed.authenticated_data,
+            leaf,
+            keys.signature_keys[leaf],
+            framed.epoch,
+            taking.generation,
+        )
+
+    def _receiving(self) -> tuple[MessageKeys, ...]:
+        if self._member_state is None:
+            return self._past
+        return (self._member_state.messages, *self._past)
+
+    # Saving
+
+    def snapshot(self) -> bytes:
+        """The whole state, secrets included: seal it before it is stored."""
+        return seal(
+            GROUP,
+            b"".join(
+                [
+                    u64(self._max_lifetime),
+                    opaque(self._signing),
+                    write_public(self._public),
+                    write_member(self._member_state),
+                    opaque(b"".join([write_messages(keys) for keys in self._past])),
+                    write_pairs((u64(epoch), psk) for epoch, psk in sorted(self._resumption.items())),
+                    write_pairs((opaque(key), private) for key, private in self._update_privates.items()),
+                ]
+            ),
+        )
+
+    @staticmethod
+    def restore(data: bytes) -> Group:
+        """Read what ``snapshot`` saved, or raise SnapshotRefused."""
+
+        def read(reader: Reader) -> Group:
+            max_lifetime, signing = reader.u64(), reader.opaque()
+            group = Group(read_public(reader), read_member(reader), signing, max_lifetime)
+            group._past = reader.vector(read_messages)
+            group._resumption = read_pairs(reader, Reader.u64)
+            group._update_privates = read_pairs(reader, Reader.opaque)
+            return group
+
+        return unseal(GROUP, data, read)
+
+    # Helpers
+
+    @property
+    def _member(self) -> MemberState:
+        if self._member_state is None:
+            raise NotAMember("removed from this group")
+        return self._member_state
+
+    def _open_member(self) -> MemberState:
+        if self._public.closed:
+            raise Misuse("the group was closed for reinitialization")
+        return self._member
+
+    @property
+    def _base(self) -> bytes:
+        return self._public.interim_transcript_hash
+
+    def _psk_lookup(self, psks: Mapping[bytes, bytes] | None) -> PskLookup:
+        external = _external_psks(psks)
+
+        def lookup(identifier: PreSharedKeyID) -> bytes:
+            if identifier.psk_type == EXTERNAL_PSK or identifier.group_id != self.group_id:
+                return external(identifier)
+            if identifier.epoch == self.epoch:
+                return self._member.secrets.resumption_psk
+            psk = self._resumption.get(identifier.epoch)
+            if psk is None:
+                raise UnknownPsk("a resumption key of an epoch that we no longer hold")
+            return psk
+
+        return lookup
+
+
+def _external_psks(psks: Mapping[bytes, bytes] | None) -> PskLookup:
+    held = dict(psks or {})
+
+    def lookup(identifier: PreSharedKeyID) -> bytes:
+        psk = held.get(identifier.psk_id) if identifier.psk_type == EXTERNAL_PSK else None
+        if psk is None:
+            # MLS-08.4-01: every pre-shared key that a commit or Welcome names is one we hold.
+            raise UnknownPsk("a pre-shared key that we do not hold")
+        return psk
+
+    return lookup
