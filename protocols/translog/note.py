@@ -18,6 +18,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -32,6 +33,8 @@ from protocols.translog.errors import KeyMalformed, NoKnownSignature, NoteMalfor
 MAX_SIGNATURES = 100  # lines in one note; the specification asks for at least 16
 MAX_NOTE_BYTES = 512 * 1024  # 100 ML-DSA-44 lines (3.3 kB each) and a text fit
 KEY_ID_SIZE = 4  # bytes
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 Note = str | bytes
 """A note as text or as the bytes that travelled; bytes are checked to be UTF-8."""
@@ -399,7 +402,7 @@ def _b64(blob: bytes) -> str:
 
 
 def _has_control(text: str) -> bool:
-    return any(char < " " and char != "\n" for char in text)
+    return _CONTROL.search(text) is not None
 
 
 def _is_key_name(name: str) -> bool:
