@@ -1,0 +1,90 @@
+"""SQLite as hub and station use it: durable when acknowledged, one writer at a time, readers never in the way.
+
+``synchronous=FULL`` in WAL mode means that a committed transaction is on the disk. A deferred BEGIN that later wants to
+write fails at once with "database is locked", whatever the timeout, so writers say ``BEGIN IMMEDIATE`` first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import Connection, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+BUSY_TIMEOUT = 10_000  # ms
+_READ = "hotline_read"
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    f"PRAGMA busy_timeout={BUSY_TIMEOUT}",
+    "PRAGMA secure_delete=ON",
+)
+
+
+def open_sqlite(path: Path) -> AsyncEngine:
+    """The async engine over one SQLite file. Every transaction is a write transaction unless `Store.read` began it."""
+    make_private(path)
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=8, max_overflow=8)
+    event.listen(engine.sync_engine, "connect", prepare_connection)
+    event.listen(engine.sync_engine, "begin", begin_transaction)
+    return engine
+
+
+async def migrate(engine: AsyncEngine, which: Literal["hub", "station"]) -> None:
+    """Create or upgrade the tables of the engine's file. Raises `StoreTooNew` or `StoreDamaged`."""
+    from hotline.store.migrate import upgrade  # Alembic takes a while to import; only a start needs it
+
+    await asyncio.to_thread(upgrade, Path(engine.url.database or ""), which)
+
+
+def make_private(path: Path) -> None:
+    """Create the file, readable by its owner only, where it does not exist."""
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def prepare_connection(connection: DBAPIConnection, _record: Any) -> None:
+    """Pragmas of a new connection; the driver must not begin transactions behind our back."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def begin_transaction(connection: Connection) -> None:
+    """Take the write lock at once, except for readers."""
+    read_only = connection.get_execution_options().get(_READ, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+class Store:
+    """One SQLite file with its engine. Migrate it first (`hotline.store.migrate.upgrade`)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._engine = open_sqlite(path)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A write transaction: committed, and on the disk, when the block ends; rolled back when it raises."""
+        async with self._engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A consistent view for reading; never waits for the writer."""
+        async with self._engine.connect() as connection:
+            await connection.execution_options(**{_READ: True})
+            yield connection
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()

@@ -1,0 +1,212 @@
+"""The hub's tables. What is evidence (leaves, entries, nodes, heads, cosignatures) is insert-only: triggers refuse the
+rest. No table holds content: bodies are ciphertext the hub has no key for.
+
+Times are milliseconds UTC; hashes and ids base64url text except where BLOB says 32 raw bytes.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+
+leaves = Table(
+    "leaves",
+    metadata,
+    Column("idx", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+"""Exact bytes of every leaf of the log, by index."""
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("idx", Integer, ForeignKey("leaves.idx"), primary_key=True, autoincrement=False),
+    Column("thread", String, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("id", String, nullable=False, unique=True),
+    Column("kind", String, nullable=False),
+    Column("office", String, nullable=False),
+    Column("station", String, nullable=False),
+    Column("serial", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("precedence", String, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("rung_before", String, nullable=False),
+    Column("rung_after", String, nullable=False),
+    UniqueConstraint("thread", "seq"),
+    UniqueConstraint("thread", "station", "serial"),
+)
+"""What the hub reads of each leaf, for finding it. ``size``: bytes of leaf and parts."""
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("thread", String, primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["thread", "seq"], ["entries.thread", "entries.seq"]),
+)
+
+recipients = Table(
+    "recipients",
+    metadata,
+    Column("thread", String, primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("seal", String, primary_key=True),
+    ForeignKeyConstraint(["thread", "seq"], ["entries.thread", "entries.seq"]),
+)
+"""To which X25519 keys the box of an entry is sealed."""
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("level", Integer, primary_key=True),
+    Column("idx", Integer, primary_key=True),
+    Column("hash", LargeBinary, nullable=False),
+)
+"""Complete nodes of the Merkle tree, 32 bytes each."""
+
+heads = Table(
+    "heads",
+    metadata,
+    Column("size", Integer, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+"""Every head the log key ever signed. A size stands here before it is signed, and once: no two roots for one size."""
+
+cosignatures = Table(
+    "cosignatures",
+    metadata,
+    Column("size", Integer, ForeignKey("heads.size"), primary_key=True),
+    Column("vkey", String, primary_key=True),
+    Column("time", BigInteger, primary_key=True),
+    Column("line", String, nullable=False),
+)
+"""Verified cosignature lines. ``time``: the witness's clock, POSIX seconds."""
+
+published = Table(
+    "published",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("size", Integer, ForeignKey("heads.size"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("note", String, nullable=False),
+)
+"""Checkpoints that met the quorum, in order of publication."""
+
+witnesses = Table(
+    "witnesses",
+    metadata,
+    Column("vkey", String, primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+"""The size each witness last cosigned, as far as the hub knows."""
+
+threads = Table(
+    "threads",
+    metadata,
+    Column("thread", String, primary_key=True),
+    Column("ladder", String, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("head", String, nullable=False),
+    Column("chain", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("opened", BigInteger, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+    Column("group", LargeBinary, nullable=False),
+)
+"""Where each thread stands: newest entry (``head``: id, ``chain``: SHA-256 of its leaf), ladder state, public MLS group."""
+
+members = Table(
+    "members",
+    metadata,
+    Column("thread", String, ForeignKey("threads.thread"), primary_key=True),
+    Column("station", String, primary_key=True),
+    Column("joined", Integer, primary_key=True),
+    Column("left", Integer),
+)
+"""From which entry to which each station is (was) a member of a thread's group, both included."""
+
+mandates = Table(
+    "mandates",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("kid", String, nullable=False),
+    Column("office", String, nullable=False),
+    Column("added", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+key_packages = Table(
+    "key_packages",
+    metadata,
+    Column("ref", String, primary_key=True),
+    Column("number", Integer, nullable=False, unique=True),
+    Column("station", String, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("added", BigInteger, nullable=False),
+    Column("claimed_by", String),
+    Column("claimed_at", BigInteger),
+)
+"""Each is handed out once; a used one stays, so that it cannot be published again."""
+
+operators = Table(
+    "operators",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("password", String, nullable=False),
+    Column("totp", LargeBinary, nullable=False),
+    Column("added", BigInteger, nullable=False),
+    Column("last_step", BigInteger, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("blocked_until", BigInteger, nullable=False, server_default="0"),
+)
+"""``password``: Argon2id; ``totp``: the secret, sealed under a key of the hub's key file; ``last_step``: TOTP step used."""
+
+login_tokens = Table(
+    "login_tokens",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("operator", String, ForeignKey("operators.name"), nullable=False),
+    Column("expires", BigInteger, nullable=False),
+)
+
+looks = Table(
+    "looks",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("operator", String, nullable=False),
+    Column("what", String, nullable=False),
+)
+"""What operators looked at."""
+
+Index("key_packages_free", key_packages.c.station, key_packages.c.claimed_at)
+Index("entries_thread", entries.c.thread, entries.c.seq)
+Index("recipients_seal", recipients.c.seal, recipients.c.thread)
+
+APPEND_ONLY = ("leaves", "entries", "parts", "recipients", "nodes", "heads", "cosignatures", "published", "looks")
+"""Tables on which triggers refuse UPDATE and DELETE."""

@@ -1,0 +1,76 @@
+"""Brings a store to the newest form, at start, after copying it aside.
+
+Migrations are Alembic's and travel inside the package: ``migrations/hub`` and ``migrations/station``. They run in one
+transaction: a failed upgrade leaves the store as it was, and the copy is there besides.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Literal
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import create_engine, event
+from sqlalchemy.exc import DatabaseError
+
+from hotline.store.engine import begin_transaction, make_private, prepare_connection
+from hotline.store.errors import StoreDamaged, StoreTooNew
+
+Which = Literal["hub", "station"]
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def upgrade(path: Path, which: Which) -> Path | None:
+    """Create or upgrade the store at ``path``; returns the copy made beforehand, if one was needed.
+
+    Raises `StoreTooNew` or `StoreDamaged`.
+    """
+    make_private(path)
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS / which))
+    scripts = ScriptDirectory.from_config(config)
+    engine = create_engine(f"sqlite:///{path}")
+    event.listen(engine, "connect", prepare_connection)
+    event.listen(engine, "begin", begin_transaction)
+    try:
+        with engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+        if current == scripts.get_current_head():
+            return None
+        _check_known(scripts, current)
+        copy = _copy(path, current) if current is not None else None
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        return copy
+    except DatabaseError as error:
+        raise StoreDamaged(f"{path.name}: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+def _check_known(scripts: ScriptDirectory, current: str | None) -> None:
+    if current is None:
+        return
+    try:
+        scripts.get_revision(current)
+    except CommandError as error:
+        raise StoreTooNew(f"revision {current}") from error
+
+
+def _copy(path: Path, revision: str) -> Path:
+    """A complete copy beside the store, made by SQLite itself so that the write-ahead log is in it."""
+    copy = path.with_name(f"{path.name}.before-{revision}")
+    partial = copy.with_name(copy.name + ".partial")
+    partial.unlink(missing_ok=True)
+    make_private(partial)
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(partial)) as target:
+        source.backup(target)
+    partial.replace(copy)
+    return copy

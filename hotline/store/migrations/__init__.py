@@ -1,0 +1,1 @@
+"""Alembic migrations of hub and station."""
