@@ -129,9 +129,6 @@ def check_key_package(package: KeyPackage, suite: Suite, *, now: int, longest: i
     if package.init_key == leaf.encryption_key:
         # MLS-10.1-03: the init key is used once and never in the tree.
         raise InvalidKeyPackage("init key equals the leaf's encryption key")
-    for extension in package.extensions:
-        if not leaf.capabilities.has_extension(extension.extension_type):
-            raise InvalidKeyPackage("extension not listed in capabilities")
     # MLS-10.1-04: both signatures verify under the leaf's key.
     leaf.verify(suite)
     package.verify(suite)
