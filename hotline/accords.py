@@ -1,0 +1,128 @@
+"""Writing an accord before it is signed: a sketch grows office by office, then every office signs the whole.
+
+The witness policy (C2SP tlog-policy) grows with it: an office's stations form a group of which any one counts, because
+an office is one witness however many machines it has, and a checkpoint needs more than two thirds of the offices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from hotline.errors import LocalFault
+from hotline.office import StationCard
+from mediation.ladder import parse_ladder
+from protocols.accord import Accord, HubCard, LadderInForce, Office, Status, draft_bytes, parse_draft
+from protocols.encoding import digest
+from protocols.translog import parse_vkey
+from protocols.translog.errors import TranslogError
+from protocols.translog.policy import (
+    Policy,
+    PolicyGroup,
+    PolicyLog,
+    PolicyWitness,
+    format_policy,
+    parse_policy,
+)
+
+QUORUM = "offices"
+"""Name of the group of all offices' groups in the policy; office ids are capitals and cannot collide with it."""
+
+
+class AccordFault(LocalFault):
+    """The accord cannot be changed in this way. ``detail`` says why."""
+
+    code = "accord.fault"
+    _sentence = "The agreement was not changed."
+
+
+def ladder_in_force(name: str, data: bytes, scale: int) -> LadderInForce:
+    """The ladder as an accord names it, checked first. Raises `mediation.errors.LadderError`, `AccordFault`."""
+    ladder = parse_ladder(data)
+    if ladder.id != name:
+        raise AccordFault(f"the file holds the ladder {ladder.id!r}, not {name!r}")
+    return LadderInForce(name, digest(data), scale)
+
+
+def sketch(
+    *,
+    title: str,
+    status: Status,
+    exercise: str,
+    hub: HubCard,
+    ladders: Sequence[LadderInForce],
+    suite: int,
+    not_before: str,
+    review: str,
+    sunset: str,
+) -> bytes:
+    """An accord without offices. Dates are RFC 3339 UTC. Raises `AccordFault` for an unusable log key."""
+    try:
+        policy = Policy((PolicyLog(parse_vkey(hub.log)),), (), None)
+    except TranslogError as error:
+        raise AccordFault(f"the hub's log key cannot be used: {error.detail}") from error
+    accord = Accord(
+        v=1,
+        title=title,
+        status=status,
+        exercise=exercise,
+        offices=(),
+        mediators=(),
+        monitors=(),
+        hub=hub,
+        ladders=tuple(ladders),
+        policy=format_policy(policy),
+        suite=suite,
+        not_before=not_before,
+        review=review,
+        sunset=sunset,
+    )
+    return draft_bytes(accord, complete=False)
+
+
+def add_office(
+    data: bytes, office: Office, *, mediator: bool = False, monitor: bool = False, witnesses: Sequence[StationCard] = ()
+) -> bytes:
+    """The sketch with one office more. Raises `AccordFault` once anybody has signed, or for an office that stands."""
+    found, accord = parse_draft(data, complete=False)
+    if found.signatures:
+        raise AccordFault("it is signed already: a change needs a new accord and every signature anew")
+    if any(known.id == office.id for known in accord.offices):
+        raise AccordFault(f"the office {office.id} stands in it already")
+    if mediator and office.role != "mediator":
+        raise AccordFault(f"{office.id} is a {office.role}, not a mediator")
+    if monitor and office.role == "party":
+        raise AccordFault(f"{office.id} is a party and cannot be a monitor")
+    if any(card.office != office.id for card in witnesses):
+        raise AccordFault("a witness of another office")
+    return draft_bytes(
+        msgspec.structs.replace(
+            accord,
+            offices=(*accord.offices, office),
+            mediators=(*accord.mediators, office.id) if mediator else accord.mediators,
+            monitors=(*accord.monitors, office.id) if monitor else accord.monitors,
+            policy=_with_witnesses(accord.policy, office.id, [card.keys.witness for card in witnesses]),
+        ),
+        complete=False,
+    )
+
+
+def quorum_of(witnessing: int) -> int:
+    """The least number of offices that is more than two thirds of ``witnessing``."""
+    return 2 * witnessing // 3 + 1
+
+
+def _with_witnesses(text: str, office: str, vkeys: Sequence[str]) -> str:
+    if not vkeys:
+        return text
+    try:
+        policy = parse_policy(text)
+        added = tuple(PolicyWitness(f"{office}-{n}", parse_vkey(vkey)) for n, vkey in enumerate(vkeys, 1))
+        own = PolicyGroup(office, 1, tuple(witness.name for witness in added))
+        items = [item for item in policy.items if item.name != QUORUM] + [*added, own]
+        offices = tuple(item.name for item in items if isinstance(item, PolicyGroup))
+        whole = PolicyGroup(QUORUM, quorum_of(len(offices)), offices)
+        return format_policy(Policy(policy.logs, (*items, whole), QUORUM))
+    except TranslogError as error:
+        raise AccordFault(f"a witness key cannot be used: {error.detail}") from error
