@@ -1,8 +1,9 @@
 """The accord: the signed agreement a deployment runs under.
 
 It names the offices and their root keys, the hub and its keys, the ladders in force (by the hash of their exact bytes),
-the witness policy of the log, and the dates. It is signed by every office it names and pinned by its hash: every entry,
-login and mandate names that hash, so nothing made under one accord is taken under another.
+the witness policy of the log, and the dates. It is signed by every office it names and pinned by its hash: every entry
+and every login names that hash, so nothing said under one accord is taken under another. (A mandate names its office
+only: it lasts over a renewal of the accord, as long as the office keeps its root key.)
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from protocols.encoding import Malformed, b64u, digest, from_json, from_rfc3339,
 from protocols.errors import RemoteError
 from protocols.keys import BadSignature, Signer, kid_of, public_from
 from protocols.kinds import Id, Name, OfficeId, Text
+from protocols.translog.errors import TranslogError
+from protocols.translog.note import parse_vkey
+from protocols.translog.policy import parse_policy
 
 TYP = "hotline-accord+jws"
 ROLE = "office"
@@ -142,20 +146,27 @@ class SignedAccord:
         return self.accord.status == "EXERCISE"
 
 
-def draft_bytes(accord: Accord) -> bytes:
-    """An accord with no signature yet. Raises `BadAccord` where it contradicts itself."""
-    check_accord(accord)
+def draft_bytes(accord: Accord, *, complete: bool = True) -> bytes:
+    """An accord with no signature yet. Raises `BadAccord` where it contradicts itself.
+
+    ``complete=False`` for a sketch to which offices and ladders are still added; a sketch cannot be signed.
+    """
+    if complete:
+        check_accord(accord)
     return jws.Jws(b64u(to_json(msgspec.to_builtins(accord))), ()).to_bytes()
 
 
-def parse_draft(data: bytes) -> tuple[jws.Jws, Accord]:
-    """An accord with any number of signatures, none checked. Raises `Malformed` or `BadAccord`."""
+def parse_draft(data: bytes, *, complete: bool = True) -> tuple[jws.Jws, Accord]:
+    """An accord with any number of signatures, none checked. Raises `Malformed` or `BadAccord`.
+
+    ``complete=False`` reads a sketch (see `draft_bytes`), which need not make sense yet.
+    """
     value = from_json(data, limit=MAX_ACCORD_BYTES)
     if isinstance(value, dict) and value.get("signatures") == [] and isinstance(value.get("payload"), str):
         found = jws.Jws(value["payload"], ())
     else:
         found = jws.parse(data, limit=MAX_ACCORD_BYTES, unique_roles=False)
-    return found, _content(found.payload)
+    return found, _content(found.payload, complete)
 
 
 def sign_accord(data: bytes, root: Signer) -> bytes:
@@ -208,6 +219,7 @@ def check_accord(accord: Accord) -> None:
     _want(len(set(roots)) == len(roots), "two offices with one root key")
     hub = public_from(accord.hub.key)
     _want(hub not in roots, "the hub's key is an office's root key")
+    _check_policy(accord, {*roots, hub})
     _want(sum(role == "party" for role in roles.values()) >= 2, "fewer than two parties")
     for name in accord.mediators:
         _want(roles.get(name) == "mediator", f"{name} is on the roster of mediators but is no mediator")
@@ -226,16 +238,28 @@ def check_accord(accord: Accord) -> None:
     _want(start < review <= sunset, "the dates are not in order")
 
 
+def _check_policy(accord: Accord, taken: set[bytes]) -> None:
+    try:
+        log, policy = parse_vkey(accord.hub.log), parse_policy(accord.policy)
+    except TranslogError as error:
+        raise BadAccord(f"the log's key or the witness policy cannot be used: {error.detail}") from error
+    _want([each.key for each in policy.logs] == [log], "the witness policy is not about the hub's log, or not only")
+    keys = {log.public_key, *(item.key.public_key for item in policy.witnesses)}
+    _want(not keys & taken, "one key for two roles: a root, the hub's, the log's, a witness's")
+    _want(accord.status != "ACTUAL" or policy.quorum is not None, "an ACTUAL accord has a quorum of witnesses")
+
+
 def _want(holds: bool, otherwise: str) -> None:
     if not holds:
         raise BadAccord(otherwise)
 
 
-def _content(payload: str) -> Accord:
+def _content(payload: str, complete: bool) -> Accord:
     value: Any = from_json(unb64u(payload), limit=MAX_ACCORD_BYTES)
     try:
         accord = msgspec.convert(value, Accord, strict=True)
     except msgspec.ValidationError as error:
         raise Malformed(f"not an accord: {error}") from None
-    check_accord(accord)
+    if complete:
+        check_accord(accord)
     return accord

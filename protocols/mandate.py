@@ -23,6 +23,8 @@ from protocols.encoding import Malformed, b64u, from_json, from_rfc3339, to_json
 from protocols.errors import RemoteError
 from protocols.keys import BadSignature, Signer, kid_of, public_from
 from protocols.kinds import OfficeId, Text
+from protocols.translog.errors import TranslogError
+from protocols.translog.note import KeyKind, parse_vkey
 
 TYP = "hotline-mandate+jws"
 ROLE = "office"
@@ -120,15 +122,28 @@ def verify_mandate(data: bytes, accord: Accord) -> VerifiedMandate:
     if signature is None or len(found.signatures) != 1 or signature.typ != TYP or signature.kid != kid_of(root):
         raise BadSignature("not signed by the office's root key")
     signature.check(found.payload, root)
+    public, others = public_from(mandate.sign), [root, public_from(accord.hub.key)]
     if mandate.keys is not None:
-        keys = mandate.keys
-        publics = (mandate.sign, keys.mls, accord.office(mandate.office).root, accord.hub.key)
-        if keys.sign != mandate.sign or len({public_from(key) for key in publics}) != len(publics):
-            raise Malformed("one key for two roles")
-        unb64u(keys.seal, size=32)
-    public = public_from(mandate.sign)
+        if mandate.keys.sign != mandate.sign:
+            raise Malformed("a station's mandate names two signing keys")
+        unb64u(mandate.keys.seal, size=32)
+        others += [public_from(mandate.keys.mls), _witness_key(mandate.keys.witness)]
+    if len({public, *others}) != len(others) + 1:
+        raise Malformed("one key for two roles")
     start, end = from_rfc3339(mandate.not_before), from_rfc3339(mandate.not_after)
+    if start >= end:
+        raise Malformed("a mandate that ends before it begins")
     return VerifiedMandate(mandate, kid_of(public), public, start, end, data)
+
+
+def _witness_key(vkey: str) -> bytes:
+    try:
+        key = parse_vkey(vkey)
+    except TranslogError as error:
+        raise Malformed(f"the witness key cannot be used: {error.detail}") from error
+    if key.kind is KeyKind.ED25519:
+        raise Malformed("the witness key is none for cosignatures")
+    return key.public_key
 
 
 class MandateBook:
