@@ -92,12 +92,14 @@ class _Checker:
 
     def _names(self) -> None:
         file = self.file
-        for table, items in (("rung", file.rung), ("step", file.step), ("clock", file.clock)):
-            seen: set[str] = set()
-            for index, item in enumerate(items):
-                if item.id in seen:
-                    self._fail("duplicate", f"The {table} {item.id!r} stands twice.", f"{table}[{index}].id")
-                seen.add(item.id)
+        for table, names in (
+            ("rung", [rung.id for rung in file.rung]),
+            ("step", [step.id for step in file.step]),
+            ("clock", [clock.id for clock in file.clock]),
+        ):
+            for index, name in enumerate(names):
+                if name in names[:index]:
+                    self._fail("duplicate", f"The {table} {name!r} stands twice.", f"{table}[{index}].id")
         self._known([file.start], self.rungs, "rung", "start")
         self._known([file.closed], self.rungs, "rung", "closed")
         if file.monitoring:
@@ -148,7 +150,7 @@ class _Checker:
             self._fail(
                 "contradiction", "A standstill's clock is a duration from the opening or acceptance.", f"{at}.clock"
             )
-        if clock.starts == "acceptance" and step.consent != "other":
+        if clock.starts == "acceptance" and (step.consent != "other" or step.negative_consensus):
             self._fail("contradiction", "A standstill from acceptance needs the other's consent.", f"{at}.clock")
         if clock.met_by or clock.met_by_any or (clock.timeout is not None and clock.timeout.moves):
             self._fail("contradiction", "Nothing meets a standstill's clock, and it moves nothing.", f"{at}.clock")

@@ -1,0 +1,312 @@
+"""Clocks: starting, meeting, stopping and lengthening them, and what the passage of time does to them.
+
+Rules that hold for every ladder: a clock's running out gives an option and moves nothing, unless the step declares
+negative consensus (WTO DSU art. 4.3; CWC art. IX). A clock can be lengthened by those whom the ladder lets, never
+shortened. What arrives at the very end of a clock is late. The order of events is by end, then by id, so that every
+program that lets time pass computes the same state whether it does so once or in many small steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from mediation.draft import Draft
+from mediation.durations import scaled
+from mediation.effects import (
+    ClockExpired,
+    ClockExtended,
+    ClockMet,
+    ClockStarted,
+    ClockStopped,
+    ExtensionProposed,
+    PageAlternate,
+)
+from mediation.move import Move
+from mediation.refusals import Refusal
+from mediation.rules import ClockRule
+from mediation.state import Clock, ExtensionProposal
+from protocols.kinds import Expired, Extension
+
+ANNOUNCED_KEPT = 16
+"""Announced clocks kept for the record of screens; the trail holds them all."""
+
+EXPIRED_KEPT = 64
+"""All expired clocks kept; a hub that never announces cannot make a state grow."""
+
+
+def start(
+    draft: Draft,
+    event: str,
+    of: str = "",
+    *,
+    entry: str,
+    seq: int,
+    at: int,
+    requester: str = "",
+    respondent: str = "",
+    subject: str = "",
+    skip: tuple[str, ...] = (),
+    once: bool = False,
+) -> None:
+    """Starts every clock the ladder runs from ``event`` (of ``of``), save those in ``skip`` and, with ``once``, those
+    of which one already runs."""
+    for rule in draft.ladder.starting.get((event, of), ()):
+        if rule in skip or (once and any(clock.rule == rule for clock in draft.state.clocks)):
+            continue
+        clock = Clock(
+            id=_fresh_id(draft, rule, seq),
+            rule=rule,
+            start=at,
+            end=at + scaled(draft.ladder.ms[rule], draft.state.scale),
+            entry=entry,
+            seq=seq,
+            requester=requester,
+            respondent=respondent,
+            subject=subject,
+        )
+        draft.set(clocks=(*draft.state.clocks, clock))
+        draft.note(ClockStarted(clock))
+
+
+def _fresh_id(draft: Draft, rule: str, seq: int) -> str:
+    taken = {clock.id for clock in draft.state.clocks} | {clock.id for clock in draft.state.expired}
+    name, again = f"{rule}/{seq}", 1
+    while name in taken:
+        again += 1
+        name = f"{rule}/{seq}.{again}"
+    return name
+
+
+def meet_by_move(draft: Draft, move: Move) -> None:
+    """Meets the clocks that this entry answers; one that already ran out is marked as answered late."""
+    rules = draft.ladder.meeting.get(move.kind)
+    if not rules:
+        return
+    state = draft.state
+    if state.awaiting:
+        _meet_before_receipt(draft, move, rules)
+    for clock in state.clocks:
+        if clock.rule in rules and meets(draft, draft.ladder.clocks[clock.rule], move, clock.entry, clock.respondent):
+            met(draft, clock)
+    if any(clock.rule in rules and not clock.answered for clock in state.expired):
+        draft.set(
+            expired=tuple(
+                replace(clock, answered=True)
+                if clock.rule in rules
+                and meets(draft, draft.ladder.clocks[clock.rule], move, clock.entry, clock.respondent)
+                else clock
+                for clock in draft.state.expired
+            )
+        )
+
+
+def _meet_before_receipt(draft: Draft, move: Move, rules: frozenset[str]) -> None:
+    """A person may answer before the machine's receipt arrives; the clock that the receipt starts is then met."""
+    changed = []
+    for awaiting in draft.state.awaiting:
+        respondent = draft.state.other_party(awaiting.office)
+        found = tuple(
+            rule
+            for rule in draft.ladder.starting.get(("receipt", awaiting.kind), ())
+            if rule in rules
+            and rule not in awaiting.met
+            and not awaiting.received
+            and meets(draft, draft.ladder.clocks[rule], move, awaiting.entry, respondent)
+        )
+        changed.append(replace(awaiting, met=(*awaiting.met, *found)) if found else awaiting)
+    draft.set(awaiting=tuple(changed))
+
+
+def meets(draft: Draft, rule: ClockRule, move: Move, entry: str, respondent: str) -> bool:
+    """Whether ``move`` is what a clock of ``rule`` about ``entry`` waits for."""
+    if rule.who == "respondent" and move.office != respondent:
+        return False
+    if move.kind in rule.met_by_any:
+        return True
+    if getattr(move.act, "entry", entry) != entry:
+        return False
+    if move.kind != "clarification-answer":
+        return True
+    # Partial answers do not meet a clock: it waits until no question is left for later.
+    return all("later" not in asked.answers for asked in draft.state.asked if asked.entry == entry)
+
+
+def met(draft: Draft, clock: Clock) -> None:
+    """What the clock waited for happened."""
+    _drop(draft, clock)
+    draft.note(ClockMet(clock))
+
+
+def met_by_rule(draft: Draft, rule: str, subject: str = "") -> None:
+    """The same for every running clock of a definition (and of one nominee, if named)."""
+    for clock in draft.state.clocks:
+        if clock.rule == rule and (not subject or clock.subject == subject):
+            met(draft, clock)
+
+
+def stop(draft: Draft, which: Callable[[Clock], bool]) -> None:
+    """Stops clocks that lost their object by agreement. A standstill's clock is never among them."""
+    for clock in draft.state.clocks:
+        if which(clock) and not is_standstill(draft, clock):
+            _drop(draft, clock)
+            draft.note(ClockStopped(clock))
+
+
+def is_standstill(draft: Draft, clock: Clock) -> bool:
+    """Whether this clock is that of the running standstill."""
+    return draft.state.standstill is not None and draft.state.standstill.clock == clock.id
+
+
+def _drop(draft: Draft, clock: Clock) -> None:
+    state = draft.state
+    draft.set(
+        clocks=tuple(other for other in state.clocks if other.id != clock.id),
+        extensions=tuple(found for found in state.extensions if found.clock != clock.id),
+    )
+
+
+def lengthen(draft: Draft, clock: Clock, until: int) -> None:
+    """Moves the end of a running clock; the standstill moves with its clock."""
+    longer = replace(clock, end=until)
+    state = draft.state
+    draft.set(
+        clocks=tuple(longer if other.id == clock.id else other for other in state.clocks),
+        extensions=tuple(found for found in state.extensions if found.clock != clock.id),
+    )
+    if state.standstill is not None and state.standstill.clock == clock.id:
+        draft.set(standstill=replace(state.standstill, end=until))
+    draft.note(ClockExtended(longer, clock.end))
+
+
+def expire(draft: Draft, clock: Clock) -> None:
+    """Books a clock as run out and gives the options its rule grants. Standstill, mediation and negative consensus
+    follow in `mediation.fold.elapse`."""
+    _drop(draft, clock)
+    kept = (*draft.state.expired, clock)
+    draft.set(expired=_prune(kept))
+    draft.note(ClockExpired(clock))
+    timeout = draft.ladder.clocks[clock.rule].timeout
+    if timeout is not None and timeout.option:
+        for office in beneficiaries(draft, clock):
+            if option_makes_sense(draft, timeout.option):
+                draft.add_option(timeout.option, office, clock.end, clock.id)
+
+
+def option_makes_sense(draft: Draft, option: str) -> bool:
+    """An option for a step that cannot be taken from the present rung would only confuse; it is not opened."""
+    step = draft.ladder.steps.get(option)
+    if step is not None:
+        return draft.state.rung in step.start
+    return draft.ladder.mediation is not None and draft.state.rung == draft.ladder.steps[draft.ladder.mediation.step].to
+
+
+def beneficiaries(draft: Draft, clock: Clock) -> tuple[str, ...]:
+    """The offices whom a clock's running out entitles."""
+    timeout = draft.ladder.clocks[clock.rule].timeout
+    if timeout is None:
+        return ()
+    chosen = {"requester": (clock.requester,), "respondent": (clock.respondent,), "either": draft.state.parties}
+    return tuple(office for office in chosen[timeout.to] if office) or draft.state.parties
+
+
+def _prune(expired: tuple[Clock, ...]) -> tuple[Clock, ...]:
+    surplus = sum(clock.announced for clock in expired) - ANNOUNCED_KEPT
+    kept = []
+    for clock in expired:
+        if clock.announced and surplus > 0:
+            surplus -= 1
+        else:
+            kept.append(clock)
+    return tuple(kept[-EXPIRED_KEPT:])
+
+
+def find(draft: Draft, name: str) -> Clock | Refusal:
+    """The running clock ``name``, or a refusal that says whether it is over or was never there."""
+    clock = draft.state.clock(name)
+    if clock is not None:
+        return clock
+    if any(over.id == name for over in draft.state.expired):
+        return draft.refuse("clock-over", "That clock has already run out.", "Agree on the next step instead.")
+    return draft.refuse("unknown-clock", "No clock of that name is running.", "Choose one of the running clocks.")
+
+
+def extension(draft: Draft, move: Move) -> Refusal | None:
+    """``extension``: lengthens a clock, by those whom the ladder binds (RLA practice, JCPOA paras 36-37)."""
+    act = move.act
+    assert isinstance(act, Extension)  # noqa: S101 - the form was checked
+    clock = find(draft, act.clock)
+    if isinstance(clock, Refusal):
+        return clock
+    rule = draft.ladder.clocks[clock.rule]
+    if act.until <= clock.end:
+        return draft.refuse(
+            "not-longer",
+            "A clock can only be lengthened, never shortened.",
+            "Name a later end.",
+            rule=clock.rule,
+            clock=clock,
+        )
+    if act.until > draft.at + draft.ladder.extension_ms:
+        return draft.refuse(
+            "extension-too-long",
+            "That end is further away than this ladder allows.",
+            "Name an earlier end.",
+            clock=clock,
+        )
+    needed = _must_agree(draft, rule, clock)
+    if move.office not in needed:
+        return draft.refuse(
+            "extension-not-yours",
+            "Only those whom this clock protects or binds may lengthen it."
+            if rule.extend != "nobody"
+            else "Nobody may lengthen this clock.",
+            "Ask the other side in a statement.",
+            rule=clock.rule,
+            clock=clock,
+        )
+    others = tuple(found for found in draft.state.extensions if (found.clock, found.office) != (clock.id, move.office))
+    agreed = {found.office for found in others if found.clock == clock.id and found.until == act.until}
+    if agreed | {move.office} >= set(needed):
+        lengthen(draft, clock, act.until)
+        return None
+    draft.set(extensions=(*others, ExtensionProposal(clock.id, act.until, move.office)))
+    draft.note(ExtensionProposed(clock.id, act.until, move.office))
+    return None
+
+
+def _must_agree(draft: Draft, rule: ClockRule, clock: Clock) -> tuple[str, ...]:
+    match rule.extend:
+        case "requester":
+            return (clock.requester,) if clock.requester else draft.state.parties
+        case "mutual":
+            return draft.state.parties
+        case "consensus":
+            return (*draft.state.parties, *draft.state.admitted)
+        case "nobody":
+            return ()
+
+
+def announce(draft: Draft, move: Move) -> Refusal | None:
+    """``clock-expired``: the hub's neutral note, once for each clock, never early."""
+    act = move.act
+    assert isinstance(act, Expired)  # noqa: S101 - the form was checked
+    found = next((clock for clock in draft.state.expired if clock.id == act.clock), None)
+    if found is None:
+        running = draft.state.clock(act.clock)
+        if running is not None:
+            return draft.refuse("clock-running", "That clock has not run out.", "Wait for its end.", clock=running)
+        return draft.refuse("unknown-clock", "No clock of that name has run out.")
+    if found.announced:
+        return draft.refuse("already-announced", "The end of that clock was announced before.")
+    if act.end != found.end:
+        return draft.refuse("wrong-end", "The announced end is not the end that every office computes.")
+    draft.set(
+        expired=_prune(
+            tuple(replace(clock, announced=True) if clock.id == act.clock else clock for clock in draft.state.expired)
+        )
+    )
+    if draft.ladder.clocks[found.rule].page and not found.answered:
+        draft.note(PageAlternate(found.respondent, found.entry))
+    return None

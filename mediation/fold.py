@@ -1,0 +1,229 @@
+"""The ladder as a pure function: from a state and the next entry to the next state, or to a refusal.
+
+The hub runs it before it admits an entry; every station runs it again on what the hub delivers; a court runs it on an
+exported bundle. There is no I/O here, no clock and no randomness: the same entries with the same stamps give the same
+bytes everywhere.
+
+Illegal input never raises: it is answered by a `Refusal` and the state given stays as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec.structs import replace
+
+from mediation import clocks, closing, mediators, nominations, proposals, questions, roster, standing, standstill, steps
+from mediation.context import ThreadContext
+from mediation.crossing import note_crossing
+from mediation.draft import Draft
+from mediation.effects import Effect
+from mediation.ladder import Ladder
+from mediation.move import Move
+from mediation.refusals import SAFE, Refusal
+from mediation.state import Clock, Seat, ThreadState
+from protocols.kinds import KINDS, Open
+
+__all__ = [
+    "HANDLERS",
+    "Outcome",
+    "Refusal",
+    "advance",
+    "due",
+    "elapse",
+    "next_due",
+    "open_thread",
+    "step",
+    "unannounced",
+]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """An admitted entry (or elapsed time): the new state and what became true, in order."""
+
+    state: ThreadState
+    effects: tuple[Effect, ...] = ()
+
+
+Handler = Callable[[Draft, Move], Refusal | None]
+
+# One line a kind. A kind that is not here has no rules beyond the common ones.
+HANDLERS: dict[str, Handler] = {
+    "rekey": roster.rekey,
+    "receipt": questions.receipt,
+    "clock-expired": clocks.announce,
+    "clarification-request": questions.ask,
+    "clarification-answer": questions.answer,
+    "step-request": steps.request,
+    "step-accept": steps.accept,
+    "step-decline": steps.decline,
+    "extension": clocks.extension,
+    "carve-out-notice": closing.carve_out,
+    "breach-report": closing.breach_report,
+    "finding": closing.finding,
+    "close": closing.close,
+    "nomination": nominations.nominate,
+    "nomination-reveal": nominations.reveal,
+    "default-appointment": nominations.default_appointment,
+    "mediator-acceptance": mediators.accept,
+    "declaration": mediators.declare,
+    "objection": mediators.object_to,
+    "objection-answer": mediators.answer_objection,
+    "waiver": mediators.waive,
+    "admission": mediators.admit,
+    "withdrawal": mediators.withdraw,
+    "handover": mediators.hand_over,
+    "proposal": proposals.propose,
+    "proposal-accept": proposals.accept,
+    "proposal-refuse": proposals.refuse,
+}
+
+
+def open_thread(context: ThreadContext, move: Move, at: int) -> Outcome | Refusal:
+    """The first state, from an entry of kind ``open`` by a station of one of the two parties.
+
+    The roster must hold stations of both parties and of nobody else; the thread stands on the ladder's first rung,
+    its group in epoch 1. A scale above 1 is refused unless the accord is an EXERCISE.
+    """
+    ladder, act = context.ladder, move.act
+
+    def refuse(code: str, happened: str) -> Refusal:
+        return Refusal(f"ladder.{code}", ladder.rule(code), f"{happened} {SAFE}")
+
+    if move.kind != "open" or not isinstance(act, Open):
+        return refuse("not-open", "A thread begins with its opening and nothing else.")
+    if not _is_time(at):
+        return refuse("bad-time", "The stamp is not a time this line computes with.")
+    if context.scale < 1 or (context.scale > 1 and context.status != "EXERCISE"):
+        return refuse("scale", "Clocks run faster only in an exercise.")
+    if act.ladder != ladder.id:
+        return refuse("other-ladder", "The thread names another ladder than the one at hand.")
+    known = {office.id: office.role for office in context.offices}
+    first, second = act.parties
+    if first == second or any(known.get(party) != "party" for party in act.parties):
+        return refuse("parties", "A thread has two different parties of the accord.")
+    stations = {member.station: member.office for member in act.roster}
+    if len(stations) != len(act.roster) or set(stations.values()) != {first, second}:
+        return refuse("roster", "The first members are stations of both parties and of nobody else.")
+    if any(list(stations.values()).count(party) > ladder.limits.stations for party in act.parties):
+        return refuse("too-many-stations", "An office has more stations here than this ladder allows.")
+    if stations.get(move.station) != move.office:
+        return refuse("not-member", "The opening station is not among the first members.")
+    if (move.seq, move.serial, move.prev_seq) != (1, 1, 0):
+        return refuse("sequence", "An opening is the first entry of its thread and of its station there.")
+    seats = {
+        station: Seat(office, 1 if station == move.station else 0, member=True) for station, office in stations.items()
+    }
+    return Outcome(
+        ThreadState(
+            thread=context.thread or move.id,
+            ladder=ladder.id,
+            ladder_hash=ladder.hash,
+            scale=context.scale,
+            status=context.status,
+            parties=act.parties,
+            offices=context.offices,
+            opened=at,
+            at=at,
+            seq=1,
+            epoch=1,
+            rung=ladder.start,
+            rung_since=at,
+            seats=seats,
+            entered={ladder.start: 1},
+        )
+    )
+
+
+def step(ladder: Ladder, state: ThreadState, move: Move, at: int) -> Outcome | Refusal:
+    """The state after ``move``, which the hub stamped ``at`` (milliseconds UTC, never backwards), or a refusal.
+
+    What the time since the last entry did comes first, and its effects stand first in the outcome.
+    """
+    draft = Draft(ladder, state, at)
+    if ladder.hash != state.ladder_hash:
+        return draft.refuse("other-ladder", "This thread runs under another version of the ladder.")
+    if not _is_time(at):
+        return draft.refuse("bad-time", "The stamp is not a time this line computes with.")
+    if at < state.at:
+        return draft.refuse("time-backwards", "The message is stamped earlier than the one before it.")
+    _elapse(draft)
+    refusal = standing.check(draft, move) or _of_kind(draft, move)
+    if refusal is not None:
+        return refusal
+    kind = KINDS[move.kind]
+    steps.by_kind(draft, move)
+    questions.opened(draft, move)
+    clocks.meet_by_move(draft, move)
+    refusal = roster.seated(draft, move)
+    if refusal is not None:
+        return refusal
+    last = note_crossing(draft, move) if kind.content else draft.state.last_content
+    return Outcome(replace(draft.state, seq=move.seq, at=at, last_content=last), tuple(draft.effects))
+
+
+def _of_kind(draft: Draft, move: Move) -> Refusal | None:
+    refusal = questions.too_many(draft, move)
+    if refusal is not None:
+        return refusal
+    handler = HANDLERS.get(move.kind)
+    return handler(draft, move) if handler is not None else None
+
+
+def elapse(ladder: Ladder, state: ThreadState, at: int) -> Outcome:
+    """What the passage of time up to ``at`` does: clocks run out, options open, a standstill ends. A time before the
+    state's own, or out of range, changes nothing."""
+    if not _is_time(at) or at <= state.at or ladder.hash != state.ladder_hash:
+        return Outcome(state)
+    draft = Draft(ladder, state, at)
+    _elapse(draft)
+    return Outcome(replace(draft.state, at=at), tuple(draft.effects))
+
+
+def advance(ladder: Ladder, state: ThreadState, at: int) -> ThreadState:
+    """`elapse` without the effects, for showing a state as it is now. Applying it twice, or in smaller steps, gives the
+    same state. Keep the state that `step` returns, not this one: effects of time are told with the next entry."""
+    return elapse(ladder, state, at).state
+
+
+def _elapse(draft: Draft) -> None:
+    """Lets clocks run out in the order of their ends; what a clock starts may itself run out before ``draft.at``."""
+    while draft.state.clocks:
+        clock = min(draft.state.clocks, key=_by_end)
+        if clock.end > draft.at:
+            return
+        over = clocks.is_standstill(draft, clock)
+        clocks.expire(draft, clock)
+        if over:
+            standstill.end(draft)
+            proposals.begin_monitoring(draft, draft.state.seq, clock.end)
+        mediators.window_ended(draft, clock)
+        timeout = draft.ladder.clocks[clock.rule].timeout
+        if timeout is not None and timeout.moves:
+            steps.by_silence(draft, clock, timeout.moves)
+
+
+def _by_end(clock: Clock) -> tuple[int, str]:
+    return clock.end, clock.id
+
+
+def _is_time(at: int) -> bool:
+    return 0 <= at <= standing.LATEST
+
+
+def due(state: ThreadState) -> tuple[Clock, ...]:
+    """The running clocks, soonest end first."""
+    return tuple(sorted(state.clocks, key=_by_end))
+
+
+def next_due(state: ThreadState) -> int | None:
+    """The end of the soonest running clock, milliseconds UTC, or None when none runs."""
+    return min((clock.end for clock in state.clocks), default=None)
+
+
+def unannounced(state: ThreadState, at: int) -> tuple[Clock, ...]:
+    """Clocks that have run out by ``at`` and that the hub has not announced, in the order of their ends."""
+    over = [clock for clock in state.expired if not clock.announced]
+    over += [clock for clock in state.clocks if clock.end <= at]
+    return tuple(sorted(over, key=_by_end))

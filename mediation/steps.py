@@ -1,0 +1,218 @@
+"""Steps: requesting, accepting and declining them, and what changes when one is taken.
+
+An office is *entitled* to a step when the ladder asks for no option or a clock's running out gave it one. A request
+without entitlement is open only as an early exit and then takes effect by the other party's acceptance alone.
+"""
+
+from __future__ import annotations
+
+from mediation import clocks, standstill
+from mediation.draft import Draft
+from mediation.effects import RungChanged, StepDeclined, StepRequested
+from mediation.move import Move
+from mediation.nominations import open_mediation
+from mediation.refusals import Refusal
+from mediation.rules import StepRule
+from mediation.state import Clock, Request
+from mediation.wording import title_of
+from protocols.kinds import Step, StepAnswer
+
+
+def request(draft: Draft, move: Move) -> Refusal | None:
+    """``step-request``: takes the step where no consent is needed, else leaves it open for the other party."""
+    act = move.act
+    assert isinstance(act, Step)  # noqa: S101 - the form was checked
+    step = draft.ladder.steps.get(act.step)
+    if step is None or step.trigger != "step-request":
+        return draft.refuse("unknown-step", "This ladder has no such step to request.", "Choose a step it has.")
+    refusal = _open_to(draft, step) or _entitlement(draft, step, move.office)
+    if refusal is not None:
+        return refusal
+    if step.two_person and not move.two_person:
+        return draft.refuse(
+            "two-person", f"The step {step.title!r} needs two people.", "Have a second officer release the draft."
+        )
+    entitled = is_entitled(draft, step, move.office)
+    if entitled:
+        clocks.start(
+            draft,
+            "request",
+            step.id,
+            entry=move.id,
+            seq=move.seq,
+            at=draft.at,
+            requester=move.office,
+            respondent=draft.state.other_party(move.office),
+            once=True,
+        )
+    if entitled and step.consent == "none":
+        take(draft, step, entry=move.id, seq=move.seq, at=draft.at, office=move.office, accepted=False)
+        return None
+    asked = Request(move.id, move.seq, step.id, move.office, draft.at, entitled)
+    draft.set(requests=(*draft.state.requests, asked))
+    draft.note(StepRequested(step.id, move.office, move.id))
+    return None
+
+
+def accept(draft: Draft, move: Move) -> Refusal | None:
+    """``step-accept``: the other party's consent; the step happens now."""
+    act = move.act
+    assert isinstance(act, StepAnswer)  # noqa: S101 - the form was checked
+    asked = _open_request(draft, act)
+    if isinstance(asked, Refusal):
+        return asked
+    if asked.office == move.office:
+        return draft.refuse(
+            "own-request", "An office cannot accept its own request.", "Wait for the other party, or withdraw it."
+        )
+    step = draft.ladder.steps[asked.step]
+    refusal = standstill.forbids_step(draft, step)
+    if refusal is not None:
+        return refusal
+    take(draft, step, entry=move.id, seq=move.seq, at=draft.at, office=asked.office, accepted=True)
+    return None
+
+
+def decline(draft: Draft, move: Move) -> Refusal | None:
+    """``step-decline``: closes the request; the office that made it withdraws it in the same way. Clocks that the
+    request started go on: declining is not what they wait for."""
+    act = move.act
+    assert isinstance(act, StepAnswer)  # noqa: S101 - the form was checked
+    asked = _open_request(draft, act)
+    if isinstance(asked, Refusal):
+        return asked
+    draft.set(requests=tuple(other for other in draft.state.requests if other.entry != asked.entry))
+    draft.note(StepDeclined(asked.step, move.office, asked.entry))
+    return None
+
+
+def by_kind(draft: Draft, move: Move) -> None:
+    """Takes the step that sending this kind means, if it can be taken here.
+
+    In a standstill the message passes (a new incident must be reportable) but the rung stays where it is.
+    """
+    for name in draft.ladder.triggers.get(move.kind, ()):
+        step = draft.ladder.steps[name]
+        if draft.state.rung in step.start and standstill.forbids_step(draft, step) is None:
+            take(draft, step, entry=move.id, seq=move.seq, at=draft.at, office=move.office, accepted=False)
+            return
+
+
+def by_silence(draft: Draft, clock: Clock, name: str) -> None:
+    """Takes a step by negative consensus at the end of ``clock``; where a standstill forbids it, or the rung has moved
+    on, nothing happens."""
+    step = draft.ladder.steps[name]
+    if draft.state.rung in step.start and standstill.forbids_step(draft, step) is None:
+        office = clock.requester or draft.state.parties[0]
+        take(draft, step, entry=clock.entry, seq=clock.seq, at=clock.end, office=office, accepted=False)
+
+
+def take(draft: Draft, step: StepRule, *, entry: str, seq: int, at: int, office: str, accepted: bool) -> None:
+    """The step happens at ``at``: rung, options, clocks, standstill and mediation follow."""
+    if step.direction == "down":
+        draft.set(options=())
+    if step.direction == "up":
+        # A signature under the closing was given for a calmer thread than this one.
+        draft.set(closes=())
+    draft.drop_options(step.id)
+    draft.set(requests=tuple(asked for asked in draft.state.requests if asked.step != step.id))
+    if step.stops:
+        clocks.stop(draft, lambda clock: clock.rule in step.stops)
+    if step.to:
+        enter(draft, step.to, seq, at)
+    mediation = draft.ladder.mediation
+    skip: tuple[str, ...] = ()
+    if mediation is not None and mediation.step == step.id:
+        skip = open_mediation(draft, entry, seq, at)
+    respondent = draft.state.other_party(office)
+    for event in ("opening", "acceptance") if accepted else ("opening",):
+        clocks.start(
+            draft,
+            event,
+            step.id,
+            entry=entry,
+            seq=seq,
+            at=at,
+            requester=office,
+            respondent=respondent,
+            skip=skip,
+            once=True,
+        )
+    standstill.begin(draft, step)
+
+
+def enter(draft: Draft, rung: str, seq: int, at: int) -> None:
+    """Stands the thread on ``rung``. Requests and options that cannot be taken from there lose their object."""
+    state = draft.state
+    if state.rung == rung:
+        return
+    draft.set(rung=rung, rung_since=at, entered={**state.entered, rung: seq})
+    steps = draft.ladder.steps
+    draft.set(
+        requests=tuple(asked for asked in state.requests if rung in steps[asked.step].start),
+        options=tuple(option for option in state.options if clocks.option_makes_sense(draft, option.step)),
+    )
+    draft.note(RungChanged(state.rung, rung))
+
+
+def is_entitled(draft: Draft, step: StepRule, office: str) -> bool:
+    """Whether ``office`` may have the step without an early exit: option at hand and nothing holding it back."""
+    if _held_by(draft, step) is not None:
+        return False
+    return not step.needs_option or draft.has_option(step.id, office)
+
+
+def _held_by(draft: Draft, step: StepRule) -> Clock | None:
+    return next((clock for clock in draft.state.clocks if step.id in draft.ladder.clocks[clock.rule].holds), None)
+
+
+def _open_to(draft: Draft, step: StepRule) -> Refusal | None:
+    """Standstill first: it is the reason that matters most to whoever asks."""
+    refusal = standstill.forbids_step(draft, step)
+    if refusal is not None:
+        return refusal
+    if step.to == draft.state.rung:
+        return draft.refuse("already-there", f"The thread already stands on {title_of(draft, step.to)!r}.")
+    if draft.state.rung not in step.start:
+        return draft.refuse(
+            "wrong-rung",
+            f"The step {step.title!r} cannot be taken from {title_of(draft, draft.state.rung)!r}.",
+            "The ladder panel shows the steps that are open here.",
+            rule=step.id,
+        )
+    if any(asked.step == step.id for asked in draft.state.requests):
+        return draft.refuse(
+            "request-open",
+            f"A request for {step.title!r} is already waiting for an answer.",
+            "Answer it, or wait for the answer.",
+            rule=step.id,
+        )
+    return None
+
+
+def _entitlement(draft: Draft, step: StepRule, office: str) -> Refusal | None:
+    if is_entitled(draft, step, office) or step.early_exit:
+        return None
+    held = _held_by(draft, step)
+    if held is not None:
+        return draft.refuse(
+            "not-before", f"The step {step.title!r} opens later.", "Wait for the clock.", rule=held.rule, clock=held
+        )
+    granting = draft.ladder.granted_by.get(step.id, ())
+    waiting = [clock for clock in draft.state.clocks if clock.rule in granting]
+    return draft.refuse(
+        "no-option",
+        f"The step {step.title!r} opens only when a clock that gives it has run out.",
+        "Wait for it, or propose the step to the other side in a statement.",
+        rule=step.id,
+        clock=min(waiting, key=lambda clock: clock.end) if waiting else None,
+    )
+
+
+def _open_request(draft: Draft, act: StepAnswer) -> Request | Refusal:
+    asked = next((asked for asked in draft.state.requests if asked.entry == act.request), None)
+    if asked is None or asked.step != act.step:
+        return draft.refuse(
+            "unknown-reference", "No open request matches this answer.", "It may have been answered or withdrawn."
+        )
+    return asked
