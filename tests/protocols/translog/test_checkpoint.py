@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from protocols.translog import (
     SignatureRefused,
     Signer,
     TranslogError,
+    VerifierKey,
     add_signatures,
     cosign,
     cosigned_message,
@@ -116,6 +118,19 @@ def test_a_bit_change_of_a_cosignature_is_refused(witness: Signer, step: int) ->
     for changed in flips(line.signature, step):
         with pytest.raises(SignatureRefused):
             verify_cosignature(CHECKPOINT, NoteSignature(line.name, line.key_id, changed), witness.key)
+
+
+@both_kinds
+def test_a_line_under_another_name_or_with_stray_bits_is_refused_though_its_signature_is_good(witness: Signer) -> None:
+    line = cosign(CHECKPOINT, witness, 1000)
+    renamed = VerifierKey("other.example", witness.key.kind, witness.key.public_key)
+    for changed in (
+        replace(line, name="other.example"),
+        replace(line, key_id=renamed.key_id),
+        replace(line, canonical=False),
+    ):
+        with pytest.raises(SignatureRefused, match="not a line by"):
+            verify_cosignature(CHECKPOINT, changed, witness.key)
 
 
 def test_only_the_post_quantum_kind_binds_the_name() -> None:

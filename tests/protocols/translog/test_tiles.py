@@ -83,6 +83,9 @@ def test_any_other_spelling_is_refused(path: str) -> None:
 def test_an_index_reads_back() -> None:
     for index in (0, 1, 999, 1000, 999999, 1000000, 2**63 - 1):
         assert parse_index(format_index(index)) == index
+    for text in ("x000/001", "1", "x001", "x001/", "0001"):
+        with pytest.raises(TileMalformed):
+            parse_index(text)
 
 
 @pytest.mark.parametrize("size", [0, 1, 5, 255, 256, 257, 512, 600])

@@ -202,3 +202,12 @@ def test_rules_beyond_the_rfc_hold() -> None:
 
 def test_a_leaf_can_never_pass_for_a_node() -> None:
     assert leaf_hash(HASHES[0] + HASHES[1]) != node_hash(HASHES[0], HASHES[1])
+
+
+def test_a_longer_proof_is_refused_even_under_a_root_made_to_fit_it() -> None:
+    taller = node_hash(ROOTS[1], ROOTS[8])
+    with pytest.raises(ProofRefused, match="too long"):
+        verify_inclusion(HASHES[3], 3, 8, [*LOG.inclusion(3, 8), ROOTS[1]], taller)
+    old = node_hash(ROOTS[1], ROOTS[6])
+    with pytest.raises(ProofRefused, match="too long"):
+        verify_consistency(6, old, 8, taller, [*LOG.consistency(6, 8), ROOTS[1]])
