@@ -175,7 +175,7 @@ class Player:
         newest: int = view["newest"]
         return newest
 
-    async def _own_request(self, office: str, step: str) -> View:
+    async def offered(self, office: str, step: str) -> View:
         """The prefilled answer to an open request for ``step``, from the office's offers."""
 
         def offered(view: View) -> Any:
@@ -331,7 +331,7 @@ class Player:
         return "requested"
 
     async def e15a(self, event: Event) -> str:
-        offer = await self._own_request("KV", "L3-experts")
+        offer = await self.offered("KV", "L3-experts")
         await self.say("E15a", "KV", "step-accept", offer["act"], {}, to=("AV",))
         await self.both("L3", lambda v: v["summary"]["rung"] == "L3-experts")
         return "L3 on both desks"
@@ -349,7 +349,7 @@ class Player:
         return "requested"
 
     async def e17b(self, event: Event) -> str:
-        offer = await self._own_request("KV", "L4-cooling-off")
+        offer = await self.offered("KV", "L4-cooling-off")
         entry = await self.say("E17b", "KV", "step-accept", offer["act"], {}, to=("AV",))
         ends = await self.both("standstill", lambda v: v["summary"]["standstill_until"])
         _want(ends[0] == ends[1], "two end times")
