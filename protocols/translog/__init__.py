@@ -5,7 +5,8 @@ the caller passes in, storage is the caller's.
 
 ====================  =================================================================================
 ``tree``              the Merkle tree: growing it, making proofs, checking proofs
-``note``              signed notes and verifier keys
+``keys``              keys by name: vkeys, signers
+``note``              signed notes
 ``checkpoint``        "the log has this size and this root", signed by the log
 ``cosignature``       a witness's dated word about a checkpoint
 ``policy``            which witnesses must have signed
@@ -13,6 +14,7 @@ the caller passes in, storage is the caller's.
 ``proof``             the file that proves one entry offline
 ``tiles``             the form for export and mirrors
 ``timebound``         when something happened, although some witnesses lie
+``wire``              the one spelling of text, base64 and numbers
 ``errors``            every refusal
 ====================  =================================================================================
 """

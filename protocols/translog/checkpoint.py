@@ -23,14 +23,12 @@ from protocols.translog.note import (
     Note,
     Signer,
     VerifierKey,
-    decode_base64,
-    decode_decimal,
-    decode_text,
     open_note,
     parse_note,
     sign_note,
 )
 from protocols.translog.tree import HASH_SIZE, MAX_SIZE
+from protocols.translog.wire import decode_base64, decode_decimal, decode_text
 
 MAX_TEXT_BYTES = 4096
 

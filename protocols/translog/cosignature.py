@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, M
 
 from protocols.translog.checkpoint import Checkpoint, note_digest, open_checkpoint, parse_checkpoint
 from protocols.translog.errors import CheckpointMalformed, NoteMalformed, SignatureRefused
+from protocols.translog.keys import ed25519_verify
 from protocols.translog.note import (
     MAX_NOTE_BYTES,
     Ed25519Verifier,
@@ -31,12 +32,11 @@ from protocols.translog.note import (
     NoteSignature,
     Signer,
     VerifierKey,
-    decode_text,
     ed25519_signer,
-    ed25519_verify,
     open_note,
     parse_signature_line,
 )
+from protocols.translog.wire import decode_text
 
 MAX_TIME = 2**63 - 1  # POSIX seconds
 SIGNATURE_SIZE = {KeyKind.COSIGNATURE_ED25519: 64, KeyKind.COSIGNATURE_MLDSA44: 2420}  # bytes after the time

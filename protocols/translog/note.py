@@ -9,116 +9,59 @@ A note is text that ends in a newline, one empty line, and signature lines::
 It is UTF-8 without control characters below U+0020 other than newline. The pair (key name, key ID) names the key, the
 key ID being ``SHA-256(name || 0x0A || kind byte || public key)[:4]``. A line by a key that we do not know is ignored;
 one line by a known key that fails voids the whole note.
-
-A *verifier key* (vkey) is ``<name>+<8 hex digits of the key ID>+<base64(kind byte || public key)>``.
 """
 
 from __future__ import annotations
 
-import base64
 import binascii
-import hashlib
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Protocol
 
-from nacl.bindings import crypto_core_ed25519_is_valid_point
-from nacl.exceptions import BadSignatureError
-from nacl.signing import SigningKey, VerifyKey
+from protocols.translog.errors import NoKnownSignature, NoteMalformed, SignatureRefused
+from protocols.translog.keys import (
+    KEY_ID_SIZE,
+    KeyKind,
+    Signer,
+    VerifierKey,
+    ed25519_signer,
+    ed25519_verify,
+    format_vkey,
+    is_key_name,
+    key_id,
+    parse_vkey,
+)
+from protocols.translog.wire import decode_text, encode_base64, has_control
 
-from protocols.translog.errors import KeyMalformed, NoKnownSignature, NoteMalformed, SignatureRefused
+__all__ = [
+    "MAX_NOTE_BYTES",
+    "MAX_SIGNATURES",
+    "Ed25519Verifier",
+    "KeyKind",
+    "Note",
+    "NoteSignature",
+    "NoteVerifier",
+    "OpenedNote",
+    "ParsedNote",
+    "Signer",
+    "VerifierKey",
+    "add_signatures",
+    "ed25519_signer",
+    "format_note",
+    "format_vkey",
+    "key_id",
+    "open_note",
+    "parse_note",
+    "parse_signature_line",
+    "parse_vkey",
+    "sign_note",
+]
 
 MAX_SIGNATURES = 100  # lines in one note; the specification asks for at least 16
 MAX_NOTE_BYTES = 512 * 1024  # 100 ML-DSA-44 lines (3.3 kB each) and a text fit
-KEY_ID_SIZE = 4  # bytes
-
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 Note = str | bytes
 """A note as text or as the bytes that travelled; bytes are checked to be UTF-8."""
-
-
-class KeyKind(IntEnum):
-    """The signature type byte of a verifier key: what a key may sign. Other types of the registry are not used here."""
-
-    ED25519 = 0x01  # the log's own signature over the note text
-    COSIGNATURE_ED25519 = 0x04  # C2SP tlog-cosignature
-    COSIGNATURE_MLDSA44 = 0x06  # C2SP tlog-cosignature, safe against quantum computers
-
-
-PUBLIC_KEY_SIZE = {
-    KeyKind.ED25519: 32,
-    KeyKind.COSIGNATURE_ED25519: 32,
-    KeyKind.COSIGNATURE_MLDSA44: 1312,
-}  # bytes
-
-
-@dataclass(frozen=True, slots=True)
-class VerifierKey:
-    """A public key with the name it signs under. Make it from a vkey with ``parse_vkey``.
-
-    Raises:
-        KeyMalformed: the name is empty or holds a space, a control character or ``+``; the key has the wrong length; an
-            Ed25519 key is a low-order, mixed-order or non-canonical point (its signatures would mean nothing).
-    """
-
-    name: str
-    kind: KeyKind
-    public_key: bytes
-
-    def __post_init__(self) -> None:
-        if not _is_key_name(self.name):
-            raise KeyMalformed(f"bad key name {self.name[:80]!r}")
-        if len(self.public_key) != PUBLIC_KEY_SIZE[self.kind]:
-            raise KeyMalformed(f"a {self.kind.name} key cannot have {len(self.public_key)} bytes")
-        if len(self.public_key) == 32 and not crypto_core_ed25519_is_valid_point(self.public_key):
-            raise KeyMalformed("not a point of the prime-order Ed25519 group")
-
-    @property
-    def key_id(self) -> bytes:
-        """Four bytes: ``SHA-256(name || 0x0A || kind || public key)[:4]``."""
-        return key_id(self.name, self.kind, self.public_key)
-
-    @property
-    def vkey(self) -> str:
-        """The key in vkey form."""
-        return format_vkey(self)
-
-
-def key_id(name: str, kind: int, public_key: bytes) -> bytes:
-    """Four bytes that, with the name, identify a key (C2SP signed-note, "Signatures")."""
-    return hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + public_key).digest()[:KEY_ID_SIZE]
-
-
-def format_vkey(key: VerifierKey) -> str:
-    """``<name>+<key ID in hex>+<base64(kind || public key)>``."""
-    return f"{key.name}+{key.key_id.hex()}+{_b64(bytes([key.kind]) + key.public_key)}"
-
-
-def parse_vkey(text: str) -> VerifierKey:
-    """Read a vkey. The key ID must match the key; a kind that is not in ``KeyKind`` is refused.
-
-    Raises:
-        KeyMalformed: anything is wrong with it.
-    """
-    parts = text.split("+", 2)  # base64 itself may hold '+', names may not
-    if len(parts) != 3:
-        raise KeyMalformed("a vkey has three parts joined by '+'")
-    name, hex_id, encoded = parts
-    if len(hex_id) != 8 or not set(hex_id) <= set("0123456789abcdef"):
-        raise KeyMalformed("the key ID is not eight lower-case hex digits")
-    try:
-        blob = decode_base64(encoded)
-    except NoteMalformed as error:
-        raise KeyMalformed(error.detail) from None
-    if not blob or blob[0] not in PUBLIC_KEY_SIZE:
-        raise KeyMalformed("a kind of key that is not used here")
-    key = VerifierKey(name, KeyKind(blob[0]), blob[1:])
-    if key.key_id.hex() != hex_id:
-        raise KeyMalformed("the key ID does not belong to this name and key")
-    return key
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -138,7 +81,7 @@ class NoteSignature:
     @property
     def line(self) -> str:
         """The line with its newline."""
-        return f"— {self.name} {_b64(self.key_id + self.signature)}\n"
+        return f"— {self.name} {encode_base64(self.key_id + self.signature)}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +168,7 @@ def parse_signature_line(line: str) -> NoteSignature:
         NoteMalformed: not an em dash, a name and base64, separated by single spaces.
     """
     parts = line.split(" ")
-    if len(parts) != 3 or parts[0] != "—" or not _is_key_name(parts[1]):
+    if len(parts) != 3 or parts[0] != "—" or not is_key_name(parts[1]):
         raise NoteMalformed(f"not a signature line: {line[:80]!r}")
     try:
         blob = binascii.a2b_base64(parts[2], strict_mode=True)
@@ -233,7 +176,7 @@ def parse_signature_line(line: str) -> NoteSignature:
         raise NoteMalformed("a signature is not base64") from None
     if len(blob) <= KEY_ID_SIZE:
         raise NoteMalformed("a signature is too short")
-    return NoteSignature(parts[1], blob[:KEY_ID_SIZE], blob[KEY_ID_SIZE:], canonical=_b64(blob) == parts[2])
+    return NoteSignature(parts[1], blob[:KEY_ID_SIZE], blob[KEY_ID_SIZE:], canonical=encode_base64(blob) == parts[2])
 
 
 def open_note(note: Note, verifiers: Iterable[NoteVerifier]) -> OpenedNote:
@@ -279,24 +222,6 @@ def _by_identity(verifiers: Iterable[NoteVerifier]) -> dict[tuple[str, bytes], N
 # Writing
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """A public key and the function that signs raw bytes with its private half. The function may live in a token.
-
-    ``sign`` takes the exact message and returns the raw signature: 64 bytes for Ed25519, 2420 for ML-DSA-44.
-    """
-
-    key: VerifierKey
-    sign: Callable[[bytes], bytes]
-
-
-def ed25519_signer(name: str, seed: bytes, kind: KeyKind = KeyKind.ED25519) -> Signer:
-    """A signer from a 32-byte Ed25519 seed: for a log with the default kind, for a witness with 0x04."""
-    private = SigningKey(seed)
-    key = VerifierKey(name, kind, bytes(private.verify_key))
-    return Signer(key, lambda message: private.sign(message).signature)
-
-
 def sign_note(text: str, signers: Iterable[Signer]) -> str:
     """The note: the text, an empty line, and one line for each signer, in order. All signers are of kind 0x01.
 
@@ -317,7 +242,7 @@ def format_note(text: str, signatures: Iterable[NoteSignature]) -> str:
     Raises:
         ValueError: the text does not end in a newline or holds a control character, or there is no signature.
     """
-    if not text.endswith("\n") or _has_control(text):
+    if not text.endswith("\n") or has_control(text):
         raise ValueError("a note's text ends in a newline and has no other control character")
     lines = [each.line for each in signatures]
     if not lines:
@@ -333,80 +258,3 @@ def add_signatures(note: Note, signatures: Iterable[NoteSignature]) -> str:
     """
     parse_note(note)
     return decode_text(note, MAX_NOTE_BYTES) + "".join(each.line for each in signatures)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Shared by the formats built on notes
-
-
-def ed25519_verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
-    """True if the 64-byte signature is good (RFC 8032; libsodium also refuses low-order points)."""
-    if len(signature) != 64:
-        return False
-    try:
-        VerifyKey(public_key).verify(message, signature)
-    except BadSignatureError:
-        return False
-    return True
-
-
-def decode_text(data: Note, limit: int) -> str:
-    """UTF-8 text of at most ``limit`` bytes with no control character below U+0020 but newline.
-
-    Raises:
-        NoteMalformed: it is not.
-    """
-    try:
-        raw = data if isinstance(data, bytes) else data.encode()
-        if len(raw) > limit:
-            raise NoteMalformed(f"more than {limit} bytes")
-        text = raw.decode()
-    except UnicodeError:
-        raise NoteMalformed("not UTF-8") from None
-    if _has_control(text):
-        raise NoteMalformed("a control character")
-    return text
-
-
-def decode_base64(text: str) -> bytes:
-    """Standard base64 (RFC 4648 section 4) with padding, in its one canonical spelling.
-
-    Raises:
-        NoteMalformed: any other spelling.
-    """
-    try:
-        blob = binascii.a2b_base64(text, strict_mode=True)
-    except ValueError:
-        raise NoteMalformed("not base64") from None
-    if _b64(blob) != text:
-        raise NoteMalformed("stray bits in base64")
-    return blob
-
-
-def decode_decimal(text: str) -> int:
-    """ASCII decimal without sign or leading zeroes, below 2**63.
-
-    Raises:
-        NoteMalformed: any other spelling.
-    """
-    if not (text.isascii() and text.isdigit()) or len(text) > 19 or (text[0] == "0" and text != "0"):
-        raise NoteMalformed(f"not a decimal number: {text[:40]!r}")
-    value = int(text)
-    if value >= 2**63:
-        raise NoteMalformed("a number of 2**63 or more")
-    return value
-
-
-def _b64(blob: bytes) -> str:
-    return base64.b64encode(blob).decode()
-
-
-def _has_control(text: str) -> bool:
-    return _CONTROL.search(text) is not None
-
-
-def _is_key_name(name: str) -> bool:
-    # Lone surrogates have no UTF-8 form, so such a name could not be hashed into a key ID.
-    return bool(name) and not any(
-        char.isspace() or char < " " or char == "+" or "\ud800" <= char <= "\udfff" for char in name
-    )

@@ -25,7 +25,13 @@ from itertools import combinations
 from protocols.translog.checkpoint import peek_checkpoint
 from protocols.translog.cosignature import Cosignature, CosignedCheckpoint, open_cosigned
 from protocols.translog.errors import KeyMalformed, NoKnownSignature, NoteMalformed, PolicyMalformed, QuorumNotMet
-from protocols.translog.note import KeyKind, Note, VerifierKey, decode_decimal, parse_vkey
+from protocols.translog.note import (
+    KeyKind,
+    Note,
+    VerifierKey,
+    parse_vkey,
+)
+from protocols.translog.wire import decode_decimal
 
 MAX_POLICY_BYTES = 1024 * 1024
 MAX_LINES = 256  # logs, witnesses and groups together; the format asks for at least 32 of each

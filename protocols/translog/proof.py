@@ -20,9 +20,13 @@ from dataclasses import dataclass
 
 from protocols.translog.cosignature import CosignedCheckpoint
 from protocols.translog.errors import NoteMalformed, ProofMalformed
-from protocols.translog.note import MAX_NOTE_BYTES, Note, decode_base64, decode_decimal, decode_text
+from protocols.translog.note import (
+    MAX_NOTE_BYTES,
+    Note,
+)
 from protocols.translog.policy import Policy, open_with_policy
 from protocols.translog.tree import HASH_SIZE, MAX_SIZE, leaf_hash, verify_inclusion
+from protocols.translog.wire import decode_base64, decode_decimal, decode_text
 
 HEADER = "c2sp.org/tlog-proof@v1"
 EXTENSION = ".tlog-proof"  # of the file name

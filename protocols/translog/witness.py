@@ -42,8 +42,13 @@ from protocols.translog.errors import (
     RequestMalformed,
     SignatureRefused,
 )
-from protocols.translog.note import MAX_NOTE_BYTES, Note, VerifierKey, decode_base64, decode_decimal, decode_text
+from protocols.translog.note import (
+    MAX_NOTE_BYTES,
+    Note,
+    VerifierKey,
+)
 from protocols.translog.tree import EMPTY_ROOT, HASH_SIZE, verify_consistency
+from protocols.translog.wire import decode_base64, decode_decimal, decode_text
 
 MAX_PROOF_HASHES = 63
 MAX_BODY_BYTES = MAX_NOTE_BYTES + 8192
