@@ -241,6 +241,7 @@ def _may_admit(draft: Draft, rule: MediationRule, mediation: Mediation, act: Adm
     for nominee in mediation.nominees:
         if not nominee.declared:
             return draft.refuse("not-declared", f"{nominee.office} has not declared its interests yet.", "Wait for it.")
+    for nominee in mediation.nominees:
         if not nominee.window_over:
             return draft.refuse(
                 "objection-window",

@@ -128,8 +128,8 @@ def _candidates(ladder: Ladder, state: ThreadState, office: str) -> Iterator[tup
             case "clarification-answer":
                 others = [asked for asked in state.asked if asked.office != office and "later" in asked.answers]
                 for asked_ in others:
-                    later: tuple[AnswerState, ...] = ("later",) * len(asked_.answers)
-                    yield name, None, asked_.entry, Answer(asked_.entry, later)
+                    later: AnswerState = "later"
+                    yield name, None, asked_.entry, Answer(asked_.entry, (later,) * len(asked_.answers))
                 if not others:
                     yield name, None, "", Answer(NOTHING, ("later",))
             case _:
