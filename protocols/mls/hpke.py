@@ -76,6 +76,26 @@ def x25519(private: bytes, public: bytes) -> bytes:
         raise Malformed("X25519 public key of low order") from None
 
 
+_P = (1 << 255) - 19
+_LOW_ORDER = frozenset(
+    point.to_bytes(32, "little")
+    for point in (
+        0,
+        1,
+        325606250916557431795983626356110631294008115727848805560023387167927233504,
+        39382357235489614581723060781553021112529911719440698176882885853963445705823,
+        _P - 1,
+        _P,
+        _P + 1,
+    )
+)
+
+
+def _is_low_order(public: bytes) -> bool:
+    """Whether every product with this X25519 key is zero; the top bit is ignored, as RFC 7748 section 5 says."""
+    return public[:31] + (public[31] & 0x7F).to_bytes(1, "big") in _LOW_ORDER
+
+
 class Kem(Protocol):
     """A key encapsulation mechanism (RFC 9180 section 4)."""
 
@@ -89,6 +109,9 @@ class Kem(Protocol):
 
     def public_of(self, private: bytes) -> bytes:
         """The public key of a private key."""
+
+    def valid_public(self, public: bytes) -> bool:
+        """Whether one can encapsulate to this key: a member with a bad one would block every commit."""
 
     def encap(self, public: bytes, rng: Rng) -> tuple[bytes, bytes]:
         """Make ``(shared secret, encapsulation)`` for a public key."""
@@ -114,6 +137,10 @@ class DhKemX25519:
         if len(private) != 32:
             raise Misuse("X25519 private key is not 32 octets")
         return crypto_scalarmult_base(private)
+
+    def valid_public(self, public: bytes) -> bool:
+        """32 octets that are not of low order."""
+        return len(public) == 32 and not _is_low_order(public)
 
     def encap(self, public: bytes, rng: Rng) -> tuple[bytes, bytes]:
         """RFC 9180 section 4.1, Encap."""
@@ -156,6 +183,16 @@ class XWing:
         """Expand the seed into both halves."""
         lattice, curve = self._halves(private)
         return lattice.public_key().public_bytes_raw() + crypto_scalarmult_base(curve)
+
+    def valid_public(self, public: bytes) -> bool:
+        """Both halves are valid (for ML-KEM: FIPS 203 section 7.2)."""
+        if len(public) != self.public_size or _is_low_order(public[1184:]):
+            return False
+        try:
+            MLKEM768PublicKey.from_public_bytes(public[:1184])
+        except ValueError:
+            return False
+        return True
 
     def encap(self, public: bytes, rng: Rng) -> tuple[bytes, bytes]:
         """Encapsulate to both halves and combine."""

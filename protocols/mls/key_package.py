@@ -124,8 +124,9 @@ def check_key_package(package: KeyPackage, suite: Suite, *, now: int, longest: i
         # MLS-10.1-02: the leaf was made for a key package.
         raise InvalidKeyPackage("leaf node was not made for a key package")
     check_leaf(leaf, suite)
-    if len(package.init_key) != suite.hpke.kem.public_size:
-        raise InvalidKeyPackage("init key of wrong length")
+    if not suite.hpke.kem.valid_public(package.init_key):
+        # MLS-10.1-05: the init key has the suite's length and is not of low order.
+        raise InvalidKeyPackage("init key that nobody can encrypt to")
     if package.init_key == leaf.encryption_key:
         # MLS-10.1-03: the init key is used once and never in the tree.
         raise InvalidKeyPackage("init key equals the leaf's encryption key")

@@ -9,7 +9,7 @@ from typing import Final
 
 from .codec import Reader, opaque, u8, u16, u16_vector, u32, u64, vector
 from .errors import InvalidLeaf, Malformed
-from .suites import SUITES, Suite
+from .suites import SUITES, VERIFY_KEY_SIZE, Suite
 
 MLS10: Final = 1
 
@@ -253,9 +253,12 @@ class LeafNode:
 
 def check_leaf(leaf: LeafNode, suite: Suite) -> None:
     """Check what a leaf node says by itself (section 7.3); the signature is checked apart."""
-    if len(leaf.encryption_key) != suite.hpke.kem.public_size:
-        # MLS-07.3-01: the encryption key has the suite's length.
-        raise InvalidLeaf("encryption key of wrong length")
+    if not suite.hpke.kem.valid_public(leaf.encryption_key):
+        # MLS-07.3-01: the encryption key has the suite's length and is not of low order.
+        raise InvalidLeaf("encryption key that nobody can encrypt to")
+    if len(leaf.signature_key) != VERIFY_KEY_SIZE:
+        # MLS-07.3-10: the signature key has the suite's length.
+        raise InvalidLeaf("signature key of wrong length")
     if leaf.credential.credential_type != BASIC:
         # MLS-07.3-02: the credential is one the application can vouch for; here only basic ones are.
         raise InvalidLeaf("credential is not basic")

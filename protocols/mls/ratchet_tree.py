@@ -267,8 +267,9 @@ class RatchetTree:
 
     def _check_unmerged(self, index: int, content: ParentNode) -> None:
         unmerged = content.unmerged_leaves
-        if len(content.encryption_key) != self.suite.hpke.kem.public_size:
-            raise InvalidTree("a parent's encryption key has a wrong length")
+        if not self.suite.hpke.kem.valid_public(content.encryption_key):
+            # MLS-12.4-23: one can encrypt to every parent.
+            raise InvalidTree("a parent's encryption key is not valid")
         if any(a >= b for a, b in pairwise(unmerged)):
             # MLS-07.1-01: unmerged leaves are listed in increasing order, each once.
             raise InvalidTree("unmerged leaves are not in order")

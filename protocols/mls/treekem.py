@@ -101,10 +101,9 @@ def merge_received_path(
         raise InvalidPath("the path has a wrong length")
     keys = [node.encryption_key for node in path.nodes]
     fresh = {leaf.encryption_key, *keys}
-    size = suite.hpke.kem.public_size
-    if len(fresh) != len(keys) + 1 or any(len(key) != size for key in keys):
-        # MLS-12.4-05: the keys of a path differ from each other and have the suite's length.
-        raise InvalidPath("a key of the path occurs twice or has a wrong length")
+    if len(fresh) != len(keys) + 1 or not all(map(suite.hpke.kem.valid_public, keys)):
+        # MLS-12.4-05: the keys of a path differ from each other, and one can encrypt to each.
+        raise InvalidPath("a key of the path occurs twice or is not valid")
     if any(node is not None and node.encryption_key in fresh for node in tree.nodes):
         # MLS-12.4-06: no key of a path was in the tree before, the sender's own leaf included.
         raise InvalidPath("a key of the path is in the tree already")
