@@ -49,7 +49,9 @@ class Person:
     bundle: KeyPackageBundle
 
 
-def person(name: str, suite: int = X25519_CHACHA20, rng: Callable[[int], bytes] | None = None, **changes: int) -> Person:
+def person(
+    name: str, suite: int = X25519_CHACHA20, rng: Callable[[int], bytes] | None = None, **changes: int
+) -> Person:
     """Somebody with a fresh key package."""
     rng = rng or Draw(name)
     seed = rng(32)

@@ -255,9 +255,7 @@ def test_a_proposal_of_another_epoch_is_refused_and_forgotten(room: Room) -> Non
         (InvalidTree, [GroupContextExtensions((Extension(REQUIRED_CAPABILITIES, b"\x02\xf1\x23\x00\x00"),))]),
     ],
 )
-def test_a_forbidden_list_of_proposals_is_refused(
-    room: Room, error: type[MlsError], values: list[Proposal]
-) -> None:
+def test_a_forbidden_list_of_proposals_is_refused(room: Room, error: type[MlsError], values: list[Proposal]) -> None:
     everyone_refuses(room, error, forge_commit(room[1], *values))
 
 
@@ -519,9 +517,7 @@ def test_one_sender_cannot_fill_the_memory_of_the_others(room: Room) -> None:
     for _ in range(32):
         room[0].process(room[1].propose_psk(b"x", now=NOW, rng=room.rng), now=NOW)
     nonce = Draw("one more")(32)
-    refuse(
-        InvalidProposal, lambda: room[0].process(forge(room[1], psk(nonce=nonce)), now=NOW), room[0]
-    )
+    refuse(InvalidProposal, lambda: room[0].process(forge(room[1], psk(nonce=nonce)), now=NOW), room[0])
     assert isinstance(room[0].process(room[2].propose_psk(b"x", now=NOW, rng=room.rng), now=NOW), Proposed)
 
 

@@ -137,7 +137,7 @@ def test_a_changed_field_is_refused(room: Room, field: str) -> None:
 
 def test_a_ciphertext_of_any_short_length_is_refused(room: Room) -> None:
     body = private(room[1].encrypt(b"real", rng=room.rng))
-    for size in range(0, 40):
+    for size in range(40):
         forged = write_message(replace(body, ciphertext=body.ciphertext[:size], encrypted_sender_data=b"x" * size))
         refuse(DecryptionFailed, lambda m=forged: room[0].decrypt(m), room[0])
 
