@@ -25,8 +25,8 @@ from protocols.accord import SignedAccord, Status
 from protocols.disclosure import Body, check_digests
 from protocols.encoding import Malformed, b64u, digest, from_json, from_rfc3339, to_json, unb64u
 from protocols.errors import RemoteError
-from protocols.keys import BadSignature, Signer, public_from
-from protocols.kinds import Act, Author, BadAct, Id, Kind, OfficeId, act_to_dict, kind_of, parse_act
+from protocols.keys import BadSignature, Signer, kid_of, public_from
+from protocols.kinds import Act, Author, BadAct, Id, Kind, Millis, OfficeId, act_to_dict, kind_of, parse_act
 from protocols.mandate import MandateBook, OutOfMandate
 
 TYP = "hotline-entry+jws"
@@ -40,7 +40,7 @@ MAX_PART_BYTES = 1 << 20
 Precedence = Literal["FLASH", "IMMEDIATE", "PRIORITY", "ROUTINE"]
 Tlp = Literal["RED", "AMBER+STRICT", "AMBER", "GREEN", "CLEAR"]
 Rel = Literal["answers", "supersedes", "about"]
-ThreadId = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{22}$")]
+ThreadId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{22}\Z")]
 
 
 class TooLarge(RemoteError):
@@ -97,7 +97,7 @@ class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seen: Id | None = None
     draft: str | None = None
     parts: dict[str, Id] = {}
-    epoch: int | None = None
+    epoch: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
     sd: tuple[Id, ...] = msgspec.field(name="_sd", default=())
     sd_alg: Literal["sha-256"] = msgspec.field(name="_sd_alg", default="sha-256")
 
@@ -107,7 +107,7 @@ class Stamp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     in the thread, from 1), ``index`` (of the leaf in the log), ``chain`` (SHA-256 of the thread's previous leaf),
     ``state`` (hash of the ladder state after this entry)."""
 
-    at: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    at: Millis
     seq: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
     index: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
     chain: Id | None
@@ -211,9 +211,17 @@ def make_entry(payload: Payload, station: Signer | None, officer: Signer | None 
 
 
 def stamp_entry(entry: Entry, stamp: Stamp, hub: Signer) -> bytes:
-    """The leaf: the entry with the hub's stamp beside the other signatures."""
+    """The leaf: the entry with the hub's stamp beside the other signatures.
+
+    Raises `Malformed` where a stamp stands already and `TooLarge` where the log could not hold the leaf.
+    """
+    if entry.jws.by_role("hub") is not None:
+        raise Malformed("a stamp stands already")
     extra = msgspec.to_builtins(stamp)
-    return entry.jws.with_signature(jws.sign(entry.jws.payload, hub, typ=TYP, role="hub", **extra)).to_bytes()
+    leaf = entry.jws.with_signature(jws.sign(entry.jws.payload, hub, typ=TYP, role="hub", **extra)).to_bytes()
+    if len(leaf) > MAX_LEAF_BYTES:
+        raise TooLarge(f"{len(leaf)} bytes with its stamp")
+    return leaf
 
 
 def parse_entry(data: bytes) -> Entry:
@@ -273,9 +281,9 @@ def verify_entry(entry: Entry, accord: SignedAccord, mandates: MandateBook, *, a
 def verify_stamp(entry: Entry, accord: SignedAccord) -> Stamp:
     """The hub's stamp, its signature checked. Raises `BadSignature` or `Malformed`."""
     signature = entry.jws.by_role("hub")
-    if signature is None or signature.typ != TYP:
-        raise BadSignature("no stamp by the hub")
     public = public_from(accord.accord.hub.key)
+    if signature is None or signature.typ != TYP or signature.kid != kid_of(public):
+        raise BadSignature("no stamp by the hub")
     try:
         stamp = msgspec.convert(signature.extra, Stamp, strict=True)
     except msgspec.ValidationError as error:
@@ -354,11 +362,15 @@ def _parse_draft(payload: Payload) -> Draft | None:
 
 
 def _check_hub_entry(entry: Entry, accord: SignedAccord) -> None:
-    if entry.payload.office != HUB or [s.role for s in entry.jws.signatures] not in (["station", "hub"], ["station"]):
+    if (
+        entry.draft is not None
+        or entry.payload.office != HUB
+        or [s.role for s in entry.jws.signatures] not in (["station", "hub"], ["station"])
+    ):
         raise BadSignature("not the hub's own entry")
     public = public_from(accord.accord.hub.key)
     signature = entry.jws.signatures[0]
-    if signature.typ != TYP or signature.extra or signature.kid != entry.payload.station:
+    if signature.typ != TYP or signature.extra or not signature.kid == entry.payload.station == kid_of(public):
         raise BadSignature("not the hub's own entry")
     signature.check(entry.jws.payload, public)
 

@@ -91,7 +91,7 @@ class Submit(Frame, frozen=True, tag="submit"):
 class Follow(Frame, frozen=True, tag="follow"):
     """Deliver every thread from after these positions (``seq``), threads not named from the start."""
 
-    cursors: dict[ThreadId, int] = {}
+    cursors: dict[ThreadId, Ref] = {}
 
 
 class Publish(Frame, frozen=True, tag="publish"):
@@ -116,7 +116,7 @@ class Announce(Frame, frozen=True, tag="announce"):
 class Cosign(Frame, frozen=True, tag="cosign"):
     """Cosignature lines (C2SP tlog-cosignature) on the head of ``size``."""
 
-    size: int
+    size: Ref
     lines: Annotated[str, msgspec.Meta(max_length=64 * 1024)]
 
 
@@ -297,5 +297,5 @@ def _decode(decoder: msgspec.msgpack.Decoder[T], data: bytes) -> T:
         raise Malformed(f"a frame of {len(data)} bytes")
     try:
         return decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"not a frame: {error}") from None

@@ -17,9 +17,11 @@ from protocols.encoding import Malformed
 from protocols.errors import RemoteError
 
 Text = Annotated[str, msgspec.Meta(max_length=200)]
-Id = Annotated[str, msgspec.Meta(min_length=43, max_length=43, pattern="^[A-Za-z0-9_-]{43}$")]
-OfficeId = Annotated[str, msgspec.Meta(pattern="^[A-Z][A-Z0-9]{1,7}$")]
-Name = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Id = Annotated[str, msgspec.Meta(min_length=43, max_length=43, pattern=r"^[A-Za-z0-9_-]{43}\Z")]
+OfficeId = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9]{1,7}\Z")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
+Millis = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
+"""An instant, milliseconds UTC, to the end of the year 9999: beyond it there is no text for it (RFC 3339)."""
 
 
 class UnknownKind(RemoteError):
@@ -147,7 +149,7 @@ class Extension(Act, frozen=True):
     """Lengthens a clock. ``until`` is the new end, milliseconds UTC; never earlier than the old one."""
 
     clock: Text
-    until: int
+    until: Millis
 
 
 class Breach(Act, frozen=True):
@@ -247,8 +249,8 @@ class Expired(Act, frozen=True):
     """The hub's neutral note that a clock ran out. ``end`` and ``late`` in milliseconds."""
 
     clock: Text
-    end: int
-    late: Annotated[int, msgspec.Meta(ge=0)] = 0
+    end: Millis
+    late: Millis = 0
 
 
 class Kind(msgspec.Struct, frozen=True):

@@ -119,7 +119,9 @@ def verify_mandate(data: bytes, accord: Accord) -> VerifiedMandate:
         raise Malformed("roles that do not fit the subject")
     root = public_from(accord.office(mandate.office).root)
     signature = found.by_role(ROLE)
-    if signature is None or len(found.signatures) != 1 or signature.typ != TYP or signature.kid != kid_of(root):
+    if signature is None or len(found.signatures) != 1 or signature.typ != TYP or signature.extra:
+        raise BadSignature("not signed as a mandate is")
+    if signature.kid != kid_of(root):
         raise BadSignature("not signed by the office's root key")
     signature.check(found.payload, root)
     public, others = public_from(mandate.sign), [root, public_from(accord.hub.key)]
