@@ -37,6 +37,7 @@ from .errors import (
     WrongEpoch,
     WrongGroup,
 )
+from .external import external_commit
 from .framing import (
     APPLICATION,
     COMMIT_CONTENT,
@@ -179,6 +180,38 @@ class Group:
         """
         joined = join_group(welcome, bundle, signature_private, ratchet_tree, _external_psks(psks), now)
         return Group._enter(joined, signing_key(signature_private), max_lifetime)
+
+    @staticmethod
+    def join_external(
+        group_info: bytes,
+        identity: bytes,
+        signature_private: bytes,
+        *,
+        now: int,
+        rng: Rng,
+        replaces: int | None = None,
+        ratchet_tree: bytes | None = None,
+        aad: bytes = b"",
+        max_lifetime: int = MAX_LIFETIME,
+    ) -> tuple[Group, bytes]:
+        """Enter a group by our own commit, from a GroupInfo made with ``external_commit=True``.
+
+        Returns the group as it will be and the commit for the hub. Save the group before the commit leaves; use it once the
+        hub admitted the commit, and drop it otherwise. ``replaces`` is the leaf of our former self, if it is still there.
+        """
+        signing = signing_key(signature_private)
+        made = external_commit(
+            group_info,
+            identity,
+            signing,
+            ratchet_tree=ratchet_tree,
+            replaces=replaces,
+            aad=aad,
+            now=now,
+            longest=max_lifetime,
+            rng=rng,
+        )
+        return Group(made.public, made.member, signing, max_lifetime), made.commit
 
     @staticmethod
     def _enter(membership: Membership, signing: bytes, max_lifetime: int) -> Group:

@@ -9,6 +9,7 @@ import pytest
 from protocols.mls import (
     BadSignature,
     BadTag,
+    DecryptionFailed,
     Group,
     InvalidCommit,
     InvalidKeyPackage,
@@ -49,6 +50,7 @@ from protocols.mls.proposals import (
     PreSharedKey,
     PreSharedKeyID,
     Proposal,
+    ProposalOrRef,
     ReInit,
     Remove,
     Update,
@@ -495,6 +497,48 @@ def test_a_pre_shared_key_of_another_value_gives_another_epoch(room: Room) -> No
     room[0].merge(room[0].stage(staged.commit, now=NOW, psks={b"key": b"right"}))
     room[1].merge(staged)
     assert room[0].epoch_authenticator == room[1].epoch_authenticator
+
+
+# External commits
+
+
+def forge_external(room: Room, change: object) -> bytes:
+    """An external commit whose content a dishonest newcomer changed and signed again."""
+    seed = Draw("outsider")(32)
+    info = room[1].group_info(external_commit=True)
+    _, honest = Group.join_external(info, b"outsider", seed, now=NOW, rng=room.rng)
+    return forge(room[1], change(commit_of(honest)), sender=Sender(NEW_MEMBER_COMMIT), signing=signing_key(seed))  # type: ignore[operator]
+
+
+def test_an_external_commit_with_forbidden_contents_is_refused(room: Room) -> None:
+    def values(*proposals: Proposal | bytes) -> object:
+        return lambda c: replace(c, proposals=(*c.proposals, *(ProposalOrRef(p) for p in proposals)))
+
+    known = room[0].process(room[1].propose_remove(2, now=NOW), now=NOW)
+    assert isinstance(known, Proposed)
+    for change, error in (
+        (values(known.ref), InvalidProposal),
+        (values(Add(package())), InvalidProposal),
+        (values(Remove(1), Remove(2)), InvalidProposal),
+        (values(ExternalInit(ZERO)), InvalidProposal),
+        (values(GroupContextExtensions(())), InvalidProposal),
+        (lambda c: replace(c, proposals=()), InvalidProposal),
+        (lambda c: replace(c, path=None), UnknownSender),
+    ):
+        message = forge_external(room, change)
+        refuse(error, lambda m=message: room[0].stage(m, now=NOW), room[0])
+    message = forge_external(room, lambda c: replace(c, proposals=(ProposalOrRef(ExternalInit(b"")),)))
+    refuse(DecryptionFailed, lambda: room[0].stage(message, now=NOW), room[0])
+    message = forge_external(room, lambda c: replace(c, proposals=(ProposalOrRef(ExternalInit(ZERO)),)))
+    refuse(Malformed, lambda: room[0].stage(message, now=NOW), room[0])
+
+
+def test_an_external_commit_with_the_key_of_a_member_is_refused(room: Room) -> None:
+    info = room[1].group_info(external_commit=True)
+    seed = room[2]._signing[:32]
+    refuse(InvalidTree, lambda: Group.join_external(info, b"x", seed, now=NOW, rng=room.rng))
+    group, _ = Group.join_external(info, b"x", seed, now=NOW, rng=room.rng, replaces=2)
+    assert group.own_leaf == 2
 
 
 # Others

@@ -9,6 +9,7 @@ from protocols.mls import (
     HYBRID,
     Group,
     InvalidProposal,
+    InvalidWelcome,
     MemberGroup,
     Misuse,
     Proposed,
@@ -208,6 +209,32 @@ def test_external_pre_shared_keys_are_mixed_in_for_members_and_newcomers() -> No
     room[0].merge(staged)
     joined = Group.join(staged.welcome or b"", newcomer.bundle, newcomer.seed, now=NOW, psks=keys)
     assert len({g.epoch_authenticator for g in (room[0], room[1], joined)}) == 1
+
+
+@pytest.mark.parametrize("suite", ALL_SUITES)
+def test_a_station_that_lost_its_state_comes_back_by_an_external_commit(suite: int) -> None:
+    room = Room(4, suite)
+    info = room[1].group_info(external_commit=True)
+    del room.groups[2]
+    group, commit = Group.join_external(info, b"m2 again", Draw("m2")(32), now=NOW, rng=room.rng, replaces=2)
+    room.hub.merge(room.hub.stage(commit, NOW))
+    for other in room.groups.values():
+        staged = other.stage(commit, now=NOW)
+        assert staged.sender is None
+        assert [m.identity for m in staged.added] == [b"m2 again"]
+        assert [m.identity for m in staged.removed] == [b"m2"]
+        other.merge(staged)
+    room.groups[group.own_leaf] = Group.restore(group.snapshot())
+    room.agree()
+    for leaf in list(room.groups):
+        room.commit(leaf)
+    room.agree()
+
+
+def test_an_external_commit_needs_an_invitation_to_one() -> None:
+    room = Room(2)
+    info = room[1].group_info()
+    refuse(InvalidWelcome, lambda: Group.join_external(info, b"x", bytes(32), now=NOW, rng=room.rng))
 
 
 def test_the_groups_extensions_can_be_set_and_are_agreed_on() -> None:
