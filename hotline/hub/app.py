@@ -1,0 +1,74 @@
+"""The hub on HTTP: the stations' WebSocket, and what machines watch it by.
+
+``/line``     stations (binary WebSocket; a browser's Origin is refused)
+``/healthz``  the process answers
+``/readyz``   the store is writable and every task runs
+``/metrics``  Prometheus, without content or names
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from hotline.hub import line
+from hotline.hub.errors import LoginThrottled
+from hotline.hub.hub import Hub
+from hotline.hub.metrics import CONTENT_TYPE
+from protocols.frames import MAX_FRAME_BYTES
+
+HUB: web.AppKey[Hub] = web.AppKey("hub", Hub)
+HEARTBEAT = 20.0
+"""Seconds between pings; a station silent for half as long again is taken as gone."""
+
+
+def make_app(hub: Hub) -> web.Application:
+    """The application; the caller starts and stops ``hub``."""
+    app = web.Application(client_max_size=64 * 1024)
+    app[HUB] = hub
+    app.router.add_get("/line", _line)
+    app.router.add_get("/healthz", _health)
+    app.router.add_get("/readyz", _ready)
+    app.router.add_get("/metrics", _metrics)
+    app.on_response_prepare.append(_no_sniff)
+    return app
+
+
+async def _no_sniff(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+
+
+async def _line(request: web.Request) -> web.StreamResponse:
+    hub = request.app[HUB]
+    if "Origin" in request.headers:
+        # Only browsers send it, and no page has business on this socket.
+        return web.Response(status=403, text="stations only\n")
+    ws = web.WebSocketResponse(max_msg_size=MAX_FRAME_BYTES, heartbeat=HEARTBEAT, compress=False)
+    if not ws.can_prepare(request).ok:
+        return web.Response(status=426, text="a WebSocket is spoken here\n", headers={"Upgrade": "websocket"})
+    await ws.prepare(request)
+    address = request.remote or ""
+    if hub.throttle.blocked(address, hub.clock.now()):
+        hub.metrics.logins.labels(LoginThrottled.code).inc()
+        await line.end(ws, LoginThrottled())
+        return ws
+    await line.serve(hub, ws, address)
+    if not ws.closed:
+        await ws.close()
+    return ws
+
+
+async def _health(_request: web.Request) -> web.Response:
+    return web.Response(text="ok\n")
+
+
+async def _ready(request: web.Request) -> web.Response:
+    if await request.app[HUB].check():
+        return web.Response(text="ready\n")
+    return web.Response(status=503, text="not ready\n")
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    return web.Response(body=request.app[HUB].metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+
+__all__ = ["HUB", "make_app"]

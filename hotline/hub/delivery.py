@@ -1,0 +1,90 @@
+"""What a station is sent of a thread, read from the store from its cursor on.
+
+A member gets every entry from the first; the sealed parts of entries before its admission stay behind, but for a box
+that names its own key. An office outside the group gets its own entries and those with a box sealed to its station.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hotline.hub import records
+from hotline.hub.thread import Thread, may_see
+from hotline.store.engine import Store
+from protocols.entry import PARTS
+from protocols.frames import Deliver
+from protocols.mandate import VerifiedMandate
+
+BATCH = 32
+"""Entries read at once; with parts of a megabyte or so each the worst batch stays bounded."""
+
+
+@dataclass
+class Cursors:
+    """How far each thread was sent, as its newest ``seq``: what the station named, then what went out since.
+
+    Before its admission a station's cursor counts what it was sent from outside; at admission it begins again at 0,
+    because only then does it receive the thread without gaps.
+    """
+
+    named: dict[str, int] = field(default_factory=dict)
+    inside: dict[str, int] = field(default_factory=dict)
+    outside: dict[str, int] = field(default_factory=dict)
+
+    def of(self, thread: str, *, member: bool) -> int:
+        if member:
+            if thread not in self.inside:
+                self.inside[thread] = 0 if thread in self.outside else self.named.get(thread, 0)
+            return self.inside[thread]
+        return self.outside.setdefault(thread, self.named.get(thread, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Frames to send in order. ``more``: there is more to read."""
+
+    frames: tuple[Deliver, ...]
+    more: bool
+
+
+async def next_batch(store: Store, thread: Thread, cursors: Cursors, mandate: VerifiedMandate) -> Batch:
+    """The next entries for this station; moves its cursor past them."""
+    if may_see(thread, mandate.kid) is not None:
+        return await _inside(store, thread, cursors, mandate)
+    if mandate.office in thread.state.parties:
+        return Batch((), False)
+    return await _outside(store, thread, cursors, mandate)
+
+
+async def _inside(store: Store, thread: Thread, cursors: Cursors, mandate: VerifiedMandate) -> Batch:
+    times = thread.members[mandate.kid]
+    after = cursors.of(thread.thread, member=True)
+    upto = thread.seq if times[-1].left is None else times[-1].left
+    if after >= upto:
+        return Batch((), False)
+    async with store.read() as connection:
+        found = await records.read_entries(connection, thread.thread, after, upto, BATCH)
+        shared = [row.seq for row in found if any(time.covers(row.seq) for time in times)]
+        earlier = [row.seq for row in found if row.seq not in shared]
+        parts = await records.read_parts(connection, thread.thread, shared, PARTS)
+        if earlier:
+            mine = await records.sealed_to(connection, thread.thread, earlier, mandate.station_keys.seal)
+            parts |= await records.read_parts(connection, thread.thread, sorted(mine), ("box",))
+    frames = tuple(Deliver(thread.thread, row.seq, row.leaf, parts.get(row.seq, {})) for row in found)
+    if frames:
+        cursors.inside[thread.thread] = frames[-1].seq
+    return Batch(frames, len(found) == BATCH)
+
+
+async def _outside(store: Store, thread: Thread, cursors: Cursors, mandate: VerifiedMandate) -> Batch:
+    after = cursors.of(thread.thread, member=False)
+    seal = mandate.station_keys.seal
+    async with store.read() as connection:
+        found = await records.read_outside(connection, thread.thread, after, mandate.office, seal, BATCH)
+        boxes = await records.sealed_to(connection, thread.thread, [row.seq for row in found], seal)
+        boxes |= {row.seq for row in found if row.station == mandate.kid}
+        parts = await records.read_parts(connection, thread.thread, sorted(boxes), ("box",))
+    frames = tuple(Deliver(thread.thread, row.seq, row.leaf, parts.get(row.seq, {})) for row in found)
+    if frames:
+        cursors.outside[thread.thread] = frames[-1].seq
+    return Batch(frames, len(found) == BATCH)

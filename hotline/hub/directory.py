@@ -1,0 +1,185 @@
+"""The directory: mandates every station may read, and key packages by which one station may be added by another.
+
+The book of mandates is never changed in place: admission reads it from another thread while a new one is made.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hotline.clock import Clock
+from hotline.hub.errors import (
+    BadKeyPackage,
+    ClaimRefused,
+    NoKeyPackage,
+    TooManyKeyPackages,
+    TooManyMandates,
+)
+from hotline.hub.settings import Limits
+from hotline.hub.thread import Thread
+from hotline.store import hub as t
+from hotline.store.engine import Store
+from protocols import mls
+from protocols.accord import SignedAccord
+from protocols.encoding import b64u, digest, unb64u
+from protocols.mandate import MandateBook, OutOfMandate, VerifiedMandate, verify_mandate
+
+HOUR = 3_600_000
+
+
+class Directory:
+    """Mandates and key packages. All that is in it was verified against the accord."""
+
+    def __init__(self, store: Store, accord: SignedAccord, clock: Clock, limits: Limits) -> None:
+        self._store, self._accord, self._clock, self._limits = store, accord, clock, limits
+        self._claims: dict[str, deque[int]] = {}
+        self.book = MandateBook(accord.accord)
+
+    async def load(self) -> None:
+        """Read and verify everything stored."""
+        book = MandateBook(self._accord.accord)
+        async with self._store.read() as connection:
+            for row in await connection.execute(sa.select(t.mandates.c.data).order_by(t.mandates.c.added)):
+                book.add_bytes(row.data)
+        self.book = book
+
+    def mandates(self) -> tuple[bytes, ...]:
+        """The directory as it travels."""
+        return tuple(mandate.data for mandate in self.book.all())
+
+    def verify(self, data: bytes) -> VerifiedMandate:
+        """Raises what `verify_mandate` raises."""
+        return verify_mandate(data, self._accord.accord)
+
+    def with_mandate(self, found: VerifiedMandate) -> MandateBook:
+        """The book as it would be with this mandate too. Raises `OutOfMandate` or `TooManyMandates`."""
+        known = self.book.all()
+        if sum(mandate.office == found.office for mandate in known) >= self._limits.mandates:
+            raise TooManyMandates(found.office)
+        book = MandateBook(self._accord.accord, known)
+        book.add(found)
+        return book
+
+    async def add(self, found: VerifiedMandate) -> bool:
+        """Take a mandate, durably; False where it is known. Raises `OutOfMandate` or `TooManyMandates`."""
+        if any(mandate.mandate == found.mandate for mandate in self.book.all()):
+            return False
+        book = self.with_mandate(found)
+        row = {
+            "digest": digest(found.data),
+            "kid": found.kid,
+            "office": found.office,
+            "added": self._clock.now(),
+            "data": found.data,
+        }
+        async with self._store.write() as connection:
+            await connection.execute(t.mandates.insert().prefix_with("OR IGNORE").values(**row))
+        # Another one may have been taken while this one was being written.
+        book = MandateBook(self._accord.accord, self.book.all())
+        book.add(found)
+        self.book = book
+        return True
+
+    async def publish(self, station: VerifiedMandate, packages: tuple[bytes, ...]) -> None:
+        """Keep key packages of a station. Raises `BadKeyPackage`, `TooManyKeyPackages`: nothing of the frame is kept."""
+        now = self._clock.now()
+        rows = [self._package(station, data, now) for data in packages]
+        k = t.key_packages.c
+        async with self._store.write() as connection:
+            free = await connection.execute(
+                sa.select(sa.func.count()).where(k.station == station.kid, k.claimed_at.is_(None))
+            )
+            if free.scalar_one() + len(rows) > self._limits.key_packages:
+                raise TooManyKeyPackages(f"at most {self._limits.key_packages}")
+            number = (await connection.execute(sa.select(sa.func.coalesce(sa.func.max(k.number), 0)))).scalar_one()
+            for offset, row in enumerate(rows, 1):
+                insert = t.key_packages.insert().prefix_with("OR IGNORE")
+                await connection.execute(insert.values(**row, number=number + offset))
+
+    async def left(self, station: str) -> int:
+        """How many key packages of a station wait to be claimed."""
+        k = t.key_packages.c
+        async with self._store.read() as connection:
+            found = await connection.execute(
+                sa.select(sa.func.count()).where(k.station == station, k.claimed_at.is_(None))
+            )
+            return int(found.scalar_one())
+
+    async def claim(
+        self, station: VerifiedMandate, wanted: tuple[str, ...], threads: Callable[[], tuple[Thread, ...]]
+    ) -> dict[str, bytes]:
+        """One key package of each wanted station, each handed out once, all or none.
+
+        Raises `ClaimRefused`, `NoKeyPackage`, `OutOfMandate`.
+        """
+        now = self._clock.now()
+        wanted = tuple(dict.fromkeys(wanted))
+        for kid in wanted:
+            target = self.book.require(kid, role="station", office=self.book.find(kid, now).office, at=now)
+            if not self._may_need(station.office, target.office, threads()):
+                raise ClaimRefused(f"no thread brings {station.office} and {target.office} together")
+        self._count(station.kid, len(wanted), now)
+        found: dict[str, bytes] = {}
+        async with self._store.write() as connection:
+            for kid in wanted:
+                found[kid] = await self._claim_one(connection, kid, station.kid, now)
+        return found
+
+    async def _claim_one(self, connection: AsyncConnection, kid: str, by: str, now: int) -> bytes:
+        k = t.key_packages.c
+        rows = await connection.execute(
+            sa.select(k.ref, k.data).where(k.station == kid, k.claimed_at.is_(None)).order_by(k.number)
+        )
+        for row in rows.all():
+            used = t.key_packages.update().where(k.ref == row.ref).values(claimed_by=by, claimed_at=now)
+            await connection.execute(used)
+            try:
+                mls.inspect_key_package(row.data, now=now // 1000)
+            except mls.MlsError:  # expired while it waited: spent, the next one
+                continue
+            return bytes(row.data)
+        raise NoKeyPackage(kid)
+
+    def _package(self, station: VerifiedMandate, data: bytes, now: int) -> dict[str, object]:
+        try:
+            info = mls.inspect_key_package(data, now=now // 1000)
+        except mls.MlsError as error:
+            raise BadKeyPackage(str(error)) from error
+        expected = unb64u(station.station_keys.mls, size=32)
+        if info.identity != station.kid.encode("ascii") or info.signature_key != expected:
+            raise BadKeyPackage("not of this station")
+        if info.suite != self._accord.accord.suite:
+            raise BadKeyPackage("another suite than the accord's")
+        return {"ref": b64u(info.ref), "station": station.kid, "data": data, "added": now}
+
+    def _may_need(self, mine: str, theirs: str, threads: tuple[Thread, ...]) -> bool:
+        """Parties may open threads with parties; whoever is in a thread may renew its keys with those it lets in."""
+        roles = {office.id: office.role for office in self._accord.accord.offices}
+        if mine == theirs or (roles.get(mine) == "party" and roles.get(theirs) == "party"):
+            return True
+        for thread in threads:
+            state = thread.state
+            inside = set(state.roster.values())
+            if mine in inside and theirs in (inside | set(state.due_adds) | set(state.admitted)):
+                return True
+        return False
+
+    def _count(self, kid: str, count: int, now: int) -> None:
+        recent = self._claims.setdefault(kid, deque())
+        while recent and recent[0] <= now - HOUR:
+            recent.popleft()
+        if len(recent) + count > self._limits.claims_per_hour:
+            raise ClaimRefused("too many in an hour")
+        recent.extend([now] * count)
+
+
+def current_station(book: MandateBook, kid: str, office: str, at: int) -> VerifiedMandate:
+    """The station's mandate in force at ``at`` (ms UTC). Raises `OutOfMandate`."""
+    found = book.require(kid, role="station", office=office, at=at)
+    if found.mandate.subject != "station":
+        raise OutOfMandate("not a station")
+    return found

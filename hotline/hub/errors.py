@@ -1,0 +1,210 @@
+"""How the hub says no: every cause its own code and sentence. Nothing is changed by what was refused.
+
+Tree::
+
+    RemoteError (protocols)
+    ├── NotYours, NoSuchThread, ThreadExists, WrongEpoch, UnknownPrevious, NotAMember    an entry
+    ├── BadCommit, RosterDiffers, NotMandatedMember                                     a change of keys
+    ├── BadKeyPackage, ClaimRefused, TooManyMandates                                    services
+    ├── LoginRefused, LoginThrottled, NotLoggedIn, Replaced, TooSlow, OtherVersion      the line
+    └── NotProvenYet, BadCosignature                                                    the log
+    LocalFault (hotline)
+    ├── HubNotReady                                                                     the hub's own folder
+    └── NotStored                                                                       the hub's disk
+"""
+
+from __future__ import annotations
+
+from hotline.errors import LocalFault
+from mediation.refusals import Refusal
+from protocols.errors import ProtocolError, RemoteError
+from protocols.frames import Refused
+
+
+class NotYours(RemoteError):
+    code = "entry.not-yours"
+    _sentence = "A station may only hand in its own messages. It was refused and nothing was changed."
+
+
+class NoSuchThread(RemoteError):
+    code = "entry.no-thread"
+    _sentence = "There is no such thread on this line. The message was refused and nothing was changed; open one first."
+
+
+class ThreadExists(RemoteError):
+    code = "entry.thread-exists"
+    _sentence = "A thread of this name is open already. Nothing was changed; open the new one again."
+
+
+class WrongEpoch(RemoteError):
+    code = "entry.wrong-epoch"
+    _sentence = (
+        "The keys of this thread were renewed while the message was on its way. It was refused and nothing was "
+        "changed; your station seals it again under the new keys and sends it."
+    )
+
+
+class UnknownPrevious(RemoteError):
+    code = "entry.unknown-previous"
+    _sentence = (
+        "The message builds on one that does not stand in this thread. It was refused and nothing was changed; "
+        "let your station catch up and send it again."
+    )
+
+
+class NotAMember(RemoteError):
+    code = "entry.not-a-member"
+    _sentence = (
+        "Your station is not a member of this thread, so it cannot send what is sealed to its members. "
+        "Nothing was sent and nothing was changed."
+    )
+
+
+class BadCommit(RemoteError):
+    code = "rekey.invalid"
+    _sentence = (
+        "The renewal of keys does not hold. It was refused, the old keys stay in use and nothing was changed. "
+        "Your station tries again; report it to your engineers if it does not succeed."
+    )
+
+
+class RosterDiffers(RemoteError):
+    code = "rekey.roster-differs"
+    _sentence = (
+        "The renewal of keys would let in or leave out others than the ladder allows. It was refused, the old keys "
+        "stay in use. If nobody at your office ordered it, treat the station as not yours."
+    )
+
+
+class NotMandatedMember(RemoteError):
+    code = "rekey.not-mandated"
+    _sentence = (
+        "A station named for this thread has no mandate of the office it is named for. It was refused and nothing "
+        "was changed; ask that office for its mandate."
+    )
+
+
+class BadKeyPackage(RemoteError):
+    code = "keys.bad-package"
+    _sentence = "A key package does not fit this station's mandate and was not taken. Nothing else was changed."
+
+
+class TooManyKeyPackages(RemoteError):
+    code = "keys.enough"
+    _sentence = "The hub holds enough key packages of this station. The rest were not taken; nothing is wrong."
+
+
+class ClaimRefused(RemoteError):
+    code = "keys.claim-refused"
+    _sentence = (
+        "Your office has no standing to bring these stations into a thread now, or has asked too often. "
+        "No key was handed out and nothing was changed."
+    )
+
+
+class NoKeyPackage(RemoteError):
+    code = "keys.none-left"
+    _sentence = (
+        "That station has no key package left on the hub, so it cannot be brought in until it has connected again. "
+        "Nothing was changed; call its office."
+    )
+
+
+class TooManyMandates(RemoteError):
+    code = "mandate.too-many"
+    _sentence = "The hub's directory holds too many mandates of this office. The new one was not taken."
+
+
+class LoginRefused(RemoteError):
+    code = "login.refused"
+    _sentence = (
+        "The hub did not accept this station's login. Nothing was changed. Check that its mandate is in force and "
+        "that it holds the agreement of this line."
+    )
+
+
+class LoginThrottled(RemoteError):
+    code = "login.throttled"
+    _sentence = "Too many failed logins came from this address. Wait a minute and try again; nothing is lost."
+
+
+class LoginTooSlow(RemoteError):
+    code = "login.too-slow"
+    _sentence = "The login took too long and was ended. Nothing is lost; the station tries again."
+
+
+class OtherVersion(RemoteError):
+    code = "login.other-version"
+    _sentence = "This station speaks another version of the protocol than the hub. Update the older of the two."
+
+
+class OutOfTurn(RemoteError):
+    code = "line.out-of-turn"
+    _sentence = "The station sent something the line does not expect now. The connection was ended; nothing is lost."
+
+
+class Replaced(RemoteError):
+    code = "line.replaced"
+    _sentence = (
+        "The same station connected again elsewhere, and this connection was ended. If only one machine holds this "
+        "station's key, nothing is wrong; otherwise have the key revoked."
+    )
+
+
+class TooSlow(RemoteError):
+    code = "line.too-slow"
+    _sentence = "The station read too slowly and was cut off. Nothing is lost: it resumes where it stopped."
+
+
+class MandateEnded(RemoteError):
+    code = "line.mandate-ended"
+    _sentence = "This station's mandate ended, so the line was closed. Its office must issue a new mandate."
+
+
+class Closing(RemoteError):
+    code = "line.closing"
+    _sentence = "The hub is being stopped or restarted. Nothing that was accepted is lost; the station reconnects."
+
+
+class NotProvenYet(RemoteError):
+    code = "log.not-yet"
+    _sentence = "The witnesses have not confirmed this entry yet. Nothing is wrong; the proof follows later."
+
+
+class BadCosignature(RemoteError):
+    code = "log.bad-cosignature"
+    _sentence = "A cosignature on the log did not hold and was not taken. Nothing was changed."
+
+
+class NotStored(LocalFault):
+    code = "hub.not-stored"
+    _sentence = (
+        "The hub could not write to its disk. Nothing was accepted and nothing was lost; your station keeps the "
+        "message and sends it again. Use the second path if this lasts."
+    )
+
+
+class HubNotReady(LocalFault):
+    """The hub's folder is not complete or contradicts itself. ``detail`` says how."""
+
+    code = "hub.not-ready"
+    _sentence = "The hub's folder is not complete or does not fit its agreement. Nothing was started or changed."
+
+
+def refused(ref: int, why: ProtocolError | LocalFault | Refusal, entry: str | None = None) -> Refused:
+    """The frame that carries a refusal to the station that asked."""
+    if isinstance(why, Refusal):
+        return Refused(
+            ref,
+            why.code,
+            why.sentence[:1000],
+            id=entry,
+            rule=_short(why.rule),
+            clock=_short(why.clock),
+            until=why.until,
+        )
+    return Refused(ref, why.code, why.sentence[:1000], id=entry, detail=why.detail[:1000])
+
+
+def _short(text: str | None) -> str | None:
+    return text[:200] if text else None

@@ -1,0 +1,284 @@
+"""The hub: its parts put together, and the tasks that run them.
+
+::
+
+    lines ──submit──> writer ──commit──> store
+      ^                 │ committed
+      │                 ├──> lines (deliver), clocks (arm), heads (grow), console (changes)
+      └──deliver── store, by cursor
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from hotline.clock import SystemClock
+from hotline.hub.admission import Admitted, Rules
+from hotline.hub.directory import Directory
+from hotline.hub.errors import Closing, HubNotReady
+from hotline.hub.lines import Lines, Throttle
+from hotline.hub.log import HeadKeeper
+from hotline.hub.login import Door
+from hotline.hub.metrics import Metrics
+from hotline.hub.settings import Settings
+from hotline.hub.thread import Thread
+from hotline.hub.watchers import Watchers
+from hotline.hub.writer import RANK, Writer
+from hotline.store import hub as t
+from hotline.store.engine import Store, migrate, open_sqlite
+from mediation import fold
+from mediation.ladder import Ladder, parse_ladder
+from protocols import frames
+from protocols.accord import SignedAccord
+from protocols.encoding import b64u
+from protocols.keys import SeedSigner
+from protocols.translog import ed25519_signer, parse_policy, parse_vkey
+
+_LOG = structlog.get_logger("hotline.hub")
+MANDATE_CHECK = 30.0
+"""Seconds between two looks at mandates that may have ended."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class HubKeys:
+    """The hub's private keys: 32-byte Ed25519 seeds for stamps and for the log, and a key that seals TOTP secrets."""
+
+    sign: bytes
+    log: bytes
+    operators: bytes
+
+
+class Hub:
+    """A running hub. ``await Hub.open(...)``, then ``start``; at the end ``stop``."""
+
+    def __init__(
+        self, store: Store, settings: Settings, keys: HubKeys, accord: SignedAccord, ladders: Mapping[str, bytes]
+    ) -> None:
+        """Use `open`."""
+        card = accord.accord.hub
+        signer, log = SeedSigner(keys.sign), ed25519_signer(accord.log_origin, keys.log)
+        if b64u(signer.public) != card.key or log.key != parse_vkey(card.log):
+            raise HubNotReady("the keys are not those that the accord names for its hub")
+        if card.name != settings.name:
+            raise HubNotReady(f"this hub is called {settings.name!r}, the accord's {card.name!r}")
+        self.settings, self.accord, self.store, self.keys = settings, accord, store, keys
+        self.ladders = _ladders(accord, ladders)
+        self.clock = SystemClock()
+        self.started = self.clock.now()
+        self.metrics = Metrics()
+        self.watchers = Watchers()
+        self.lines = Lines(self.metrics)
+        self.throttle = Throttle(settings.limits.login_failures)
+        self.directory = Directory(store, accord, self.clock, settings.limits)
+        self.writer = Writer(
+            store,
+            Rules(accord, self.ladders, signer),
+            self.clock,
+            self.metrics,
+            mandates=lambda: self.directory.book,
+            seen=lambda: None if self.heads.published is None else self.heads.published.digest,
+            committed=self._committed,
+        )
+        self.heads = HeadKeeper(
+            store,
+            log,
+            parse_policy(accord.accord.policy),
+            self.clock,
+            self.metrics,
+            frontier=lambda: self.writer.standing.frontier,
+            offer=self._offer,
+            publish=self._published,
+            interval=settings.head_interval,
+            delay=settings.head_delay,
+        )
+        self.door = Door(accord, signer, self.directory, self.clock.now)
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._moved = asyncio.Event()
+        self._due: dict[str, int] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(
+        cls, path: Path, settings: Settings, keys: HubKeys, accord: SignedAccord, ladders: Mapping[str, bytes]
+    ) -> Hub:
+        """A hub over the store at ``path``, made or upgraded as needed. ``ladders``: exact bytes by the accord's ids.
+
+        Raises `HubNotReady`, `NotInAccord`, `LadderError`, `StoreTooNew`, `StoreDamaged`.
+        """
+        await migrate(open_sqlite(path), "hub")
+        store = Store(path)
+        try:
+            hub = cls(store, settings, keys, accord, ladders)
+            await hub._load()
+        except BaseException:
+            await store.close()
+            raise
+        return hub
+
+    async def _load(self) -> None:
+        await self._pin()
+        await self.directory.load()
+        await self.writer.load()
+        await self.heads.load()
+        for thread in self.threads():
+            self._arm(thread)
+
+    async def _pin(self) -> None:
+        """A store belongs to one accord for ever: another accord's entries in it would prove nothing."""
+
+        async with self.store.write() as connection:
+            row = (await connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == "accord"))).scalar()
+            if row is None:
+                await connection.execute(t.meta.insert().values(key="accord", value=self.accord.id))
+            elif row != self.accord.id:
+                raise HubNotReady("the store was made under another accord")
+
+    # -- running --------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the tasks. `failed` is set when one of them ends by a fault: stop the process then."""
+        self._writing = self._spawn(self.writer.run(), "writer")
+        self._tasks = [
+            self._spawn(self._run_clocks(), "clocks"),
+            self._spawn(self.heads.run(), "heads"),
+            self._spawn(self._run_checks(), "checks"),
+        ]
+        if self.writer.standing.frontier.size:
+            self.heads.grown()
+
+    async def stop(self) -> None:
+        """End every line, finish what is being written, close the store."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.writer.stop()
+        if self._writing is not None:
+            await asyncio.gather(self._writing, return_exceptions=True)
+        self.lines.cut_all(Closing())
+        self.watchers.close()
+        for _ in range(100):
+            if not list(self.lines):
+                break
+            await asyncio.sleep(0.02)
+        await self.store.close()
+        if not self.failed.done():
+            self.failed.cancel()
+
+    @property
+    def ready(self) -> bool:
+        """The store was writable last, and every task runs."""
+        tasks = [*self._tasks, *([self._writing] if self._writing else [])]
+        return bool(tasks) and self.writer.healthy and not any(task.done() for task in tasks)
+
+    async def check(self) -> bool:
+        """Whether entries can be taken now: asks the store to write."""
+        if not self.ready:
+            return False
+        try:
+            async with self.store.write() as connection:
+                await connection.execute(t.meta.update().where(t.meta.c.key == "accord").values(value=self.accord.id))
+        except (SQLAlchemyError, OSError):
+            return False
+        return True
+
+    def threads(self) -> tuple[Thread, ...]:
+        """Every thread as it stands."""
+        return tuple(self.writer.standing.threads.values())
+
+    async def take_mandates(self, mandates: tuple[bytes, ...]) -> None:
+        """Verify and keep mandates, and tell every station of the new ones. Raises what verification raises."""
+        new = []
+        for data in mandates:
+            found = self.directory.verify(data)
+            if await self.directory.add(found):
+                new.append(data)
+        if new:
+            self.lines.tell(frames.Directory(tuple(new)))
+            self.lines.check_mandates(self.directory.book, self.clock.now())
+
+    # -- what the writer and the log tell -------------------------------------------------------------------------
+
+    async def _committed(self, admitted: list[Admitted]) -> None:
+        ranks: dict[str, int] = {}
+        for each in admitted:
+            rank = RANK[each.entry.payload.precedence]
+            ranks[each.thread] = min(rank, ranks.get(each.thread, rank))
+        for name in ranks:
+            self._arm(self.writer.standing.threads[name])
+        self._moved.set()
+        self.lines.touched(ranks.items())
+        self.heads.grown()
+        for name in ranks:
+            self.watchers.tell(name)
+
+    async def _offer(self) -> None:
+        for line in self.lines:
+            await line.offer_head()
+        self.watchers.tell("")
+
+    async def _published(self, note: str) -> None:
+        self.lines.tell(frames.Published(note))
+        self.watchers.tell("")
+
+    # -- clocks ---------------------------------------------------------------------------------------------------
+
+    def _arm(self, thread: Thread) -> None:
+        waiting = fold.unannounced(thread.state, self.clock.now())
+        due = waiting[0].end if waiting else fold.next_due(thread.state)
+        if due is None:
+            self._due.pop(thread.thread, None)
+        else:
+            self._due[thread.thread] = due
+
+    async def _run_clocks(self) -> None:
+        """Hands threads whose clocks ran out to the writer. Ends are absolute, so a restart changes none of them."""
+        while True:
+            self._moved.clear()
+            now = self.clock.now()
+            due = {name for name, at in self._due.items() if at <= now}
+            if due:
+                self.writer.announce(due)
+            # What was handed over shows up as a commit; look again in a second if the disk refused it.
+            left = [at - now for at in self._due.values() if at > now] + ([1000] if due else [])
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._moved.wait(), min([*left, 60_000]) / 1000)
+
+    async def _run_checks(self) -> None:
+        while True:
+            await asyncio.sleep(MANDATE_CHECK)
+            self.metrics.drift.set(self.clock.drift() / 1000)
+            self.lines.check_mandates(self.directory.book, self.clock.now())
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=f"hub {name}")
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None and not self.failed.done():
+            self.metrics.faults.inc()
+            _LOG.error("a task of the hub failed", task=task.get_name(), exc_info=error)
+            self.failed.set_exception(error)
+
+
+def _ladders(accord: SignedAccord, given: Mapping[str, bytes]) -> dict[str, Ladder]:
+    found = {}
+    for in_force in accord.accord.ladders:
+        if in_force.id not in given:
+            raise HubNotReady(f"the ladder {in_force.id} of the accord is not installed")
+        accord.accord.check_ladder(in_force.id, given[in_force.id])
+        found[in_force.id] = parse_ladder(given[in_force.id])
+    return found

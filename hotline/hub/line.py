@@ -1,0 +1,328 @@
+"""One station's connection: frames in, answers and deliveries out.
+
+Answers wait in a bounded queue; entries do not wait at all: the line remembers only how far each thread was sent and
+reads on from the store, so a slow reader costs the hub nothing and one that is cut off resumes by its cursor. Between
+any two entries waiting answers go first, and of several threads the one with the most urgent entry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+from aiohttp import WSMsgType, web
+
+from hotline.hub import delivery
+from hotline.hub.errors import BadCosignature, LoginTooSlow, NotYours, OutOfTurn, TooSlow, refused
+from hotline.hub.invitations import invitations
+from hotline.hub.records import Position
+from hotline.hub.writer import RANK, Answer
+from mediation.refusals import Refusal
+from protocols.encoding import Malformed
+from protocols.entry import parse_entry
+from protocols.errors import ProtocolError
+from protocols.frames import (
+    Accepted,
+    Announce,
+    Caught,
+    Claim,
+    Claimed,
+    Cosign,
+    Failed,
+    Follow,
+    Frame,
+    FromStation,
+    Head,
+    Hello,
+    Invitation,
+    Ping,
+    Pong,
+    Presence,
+    Proof,
+    Prove,
+    Proven,
+    Publish,
+    Published,
+    Ready,
+    Submit,
+    decode_from_station,
+    encode_frame,
+)
+from protocols.mandate import VerifiedMandate
+from protocols.translog import TranslogError, VerifierKey, parse_vkey
+
+if TYPE_CHECKING:
+    from hotline.hub.hub import Hub
+
+_LOG = structlog.get_logger("hotline.hub.line")
+
+
+class Gone(Exception):
+    """The other side closed the connection."""
+
+
+class Line:
+    """A logged-in station. Make one with `serve`."""
+
+    def __init__(self, hub: Hub, ws: web.WebSocketResponse, mandate: VerifiedMandate) -> None:
+        self._hub, self._ws, self._mandate = hub, ws, mandate
+        self.kid, self.office, self.since = mandate.kid, mandate.office, hub.clock.now()
+        self.witness = _witness_key(mandate, hub)
+        self._limits = hub.settings.limits
+        self._answers: deque[Frame] = deque()
+        self._wake = asyncio.Event()
+        self._cut: ProtocolError | None = None
+        self._in_flight = asyncio.Semaphore(self._limits.in_flight)
+        self._following = False
+        self._caught = False
+        self._cursors = delivery.Cursors()
+        self._touched: dict[str, int] = {}
+        self._invited: dict[tuple[str, str, str | None], Invitation] = {}
+
+    # -- what others tell this line; none of these waits ----------------------------------------------------------
+
+    def push(self, frame: Frame) -> None:
+        """Queue a frame; a station that lets too many wait is cut off."""
+        if len(self._answers) >= self._limits.answers:
+            self.cut(TooSlow("answers"))
+            return
+        self._answers.append(frame)
+        self._wake.set()
+
+    def touch(self, threads: Iterable[tuple[str, int]]) -> None:
+        """These threads may hold something new: (thread, rank of the most urgent entry)."""
+        if self._following:
+            for thread, rank in threads:
+                self._touched[thread] = min(rank, self._touched.get(thread, rank))
+            self._wake.set()
+
+    def cut(self, why: ProtocolError) -> None:
+        """End the connection, telling the station why where it still reads."""
+        if self._cut is None:
+            self._cut = why
+            self._wake.set()
+
+    # -- running --------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until either side ends it. Raises nothing."""
+        hub = self._hub
+        reader = asyncio.create_task(self._read(), name=f"read {self.kid}")
+        sender = asyncio.create_task(self._send(), name=f"send {self.kid}")
+        hub.lines.add(self)
+        try:
+            await asyncio.wait((reader, sender), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            hub.lines.remove(self)
+            for task in (reader, sender):
+                task.cancel()
+            for result in await asyncio.gather(reader, sender, return_exceptions=True):
+                if isinstance(result, Exception):
+                    hub.metrics.faults.inc()
+                    _LOG.error("fault on a line", station=self.kid, exc_info=result)
+        if self._cut is not None:
+            hub.metrics.cut.labels(self._cut.code).inc()
+            _LOG.info("line cut", station=self.kid, code=self._cut.code)
+            await end(self._ws, self._cut)
+
+    async def _read(self) -> None:
+        while self._cut is None:
+            try:
+                frame = await receive(self._ws)
+            except Gone:
+                return
+            except Malformed as error:
+                self.cut(error)
+                return
+            await self._take(frame)
+
+    async def _take(self, frame: FromStation) -> None:
+        hub = self._hub
+        ref = getattr(frame, "ref", 0)
+        try:
+            match frame:
+                case Submit():
+                    await self._submit(frame)
+                case Follow():
+                    await self._follow(frame)
+                case Publish():
+                    await hub.directory.publish(self._mandate, frame.key_packages)
+                case Claim():
+                    found = await hub.directory.claim(self._mandate, frame.stations, hub.threads)
+                    self.push(Claimed(frame.ref, found))
+                case Announce():
+                    await hub.take_mandates(frame.mandates)
+                case Cosign():
+                    await self._cosign(frame)
+                case Prove():
+                    self.push(Proven(frame.ref, await hub.heads.prove(frame.index)))
+                case Ping():
+                    self.push(Pong(frame.ref, hub.clock.now()))
+                case Hello() | Proof():
+                    self.cut(OutOfTurn("a second login"))
+        except ProtocolError as error:
+            self.push(refused(ref, error))
+
+    async def _submit(self, frame: Submit) -> None:
+        entry = parse_entry(frame.entry)
+        if entry.payload.station != self.kid:
+            raise NotYours("the entry names another station")
+        await self._in_flight.acquire()
+        answer = self._hub.writer.submit(entry, frame.parts)
+
+        def done(future: asyncio.Future[Answer]) -> None:
+            self._in_flight.release()
+            self.push(_answer(frame.ref, entry.id, future.result()))
+
+        answer.add_done_callback(done)
+
+    async def _follow(self, frame: Follow) -> None:
+        hub = self._hub
+        self._cursors = delivery.Cursors(dict(frame.cursors))
+        self._following, self._caught = True, False
+        self.push(Presence(hub.lines.since()))
+        if hub.heads.published is not None:
+            self.push(Published(hub.heads.published.note))
+        await self.offer_head()
+        names = {thread.thread for thread in hub.threads()}
+        self.touch((name, RANK["ROUTINE"]) for name in names)
+        self._wake.set()
+
+    async def _cosign(self, frame: Cosign) -> None:
+        if self.witness is None:
+            raise BadCosignature("this station is no witness of the accord's policy")
+        if await self._hub.heads.cosigned(self.witness, frame.size, frame.lines):
+            await self.offer_head()
+
+    async def offer_head(self) -> None:
+        """Send the newest head for cosigning, if this station is a witness that has one to cosign."""
+        if self.witness is not None and self._following:
+            request = await self._hub.heads.request(self.witness.vkey)
+            if request is not None:
+                self.push(Head(request))
+
+    # -- sending --------------------------------------------------------------------------------------------------
+
+    async def _send(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._cut is None and (self._answers or self._touched or self._behind):
+                await self._send_answers()
+                if self._touched:
+                    await self._send_thread(min(self._touched, key=lambda name: self._touched[name]))
+                elif self._behind:
+                    self._caught = True
+                    await self._send_frame(Caught(self._hub.clock.now()))
+            if self._cut is not None:
+                return
+
+    @property
+    def _behind(self) -> bool:
+        return self._following and not self._caught
+
+    async def _send_answers(self) -> None:
+        while self._answers and self._cut is None:
+            await self._send_frame(self._answers.popleft())
+
+    async def _send_thread(self, name: str) -> None:
+        hub = self._hub
+        rank = self._touched.pop(name)
+        thread = hub.writer.standing.threads.get(name)
+        if thread is None:
+            return
+        batch = await delivery.next_batch(hub.store, thread, self._cursors, self._mandate)
+        for frame in batch.frames:
+            await self._send_frame(frame)
+            hub.metrics.delivered.inc()
+            await self._send_answers()
+        if batch.more:
+            self._touched[name] = min(rank, self._touched.get(name, rank))
+            return
+        for invitation in invitations(thread, self.office, self.kid):
+            key = (name, invitation.role, invitation.about)
+            if self._invited.get(key) != invitation:
+                self._invited[key] = invitation
+                await self._send_frame(invitation)
+
+    async def _send_frame(self, frame: Frame) -> None:
+        if self._cut is not None:
+            return
+        try:
+            async with asyncio.timeout(self._limits.send):
+                await self._ws.send_bytes(encode_frame(frame))
+        except TimeoutError:
+            self.cut(TooSlow("reading"))
+        except (ConnectionError, RuntimeError):  # aiohttp: closing transport
+            self.cut(TooSlow("gone"))
+
+
+async def serve(hub: Hub, ws: web.WebSocketResponse, address: str) -> None:
+    """A connection from its first byte to its last. Whatever arrives, this raises nothing but cancellation."""
+
+    async def send(frame: Frame) -> None:
+        try:
+            await ws.send_bytes(encode_frame(frame))
+        except (ConnectionError, RuntimeError) as error:
+            raise Gone from error
+
+    async def receive_frame() -> Frame:
+        return await receive(ws)
+
+    try:
+        async with asyncio.timeout(hub.settings.limits.login):
+            mandate = await hub.door.login(receive_frame, send)
+            await hub.take_mandates((mandate.data,))
+            left = await hub.directory.left(mandate.kid)
+            await send(Ready(hub.clock.now(), hub.directory.mandates(), left))
+    except Gone:
+        return
+    except (ProtocolError, TimeoutError) as error:
+        why = LoginTooSlow() if isinstance(error, TimeoutError) else error
+        hub.throttle.failed(address, hub.clock.now())
+        hub.metrics.logins.labels(why.code).inc()
+        _LOG.info("login refused", code=why.code, detail=why.detail[:200])
+        await end(ws, why)
+        return
+    hub.metrics.logins.labels("ok").inc()
+    _LOG.info("login", station=mandate.kid, office=mandate.office)
+    await Line(hub, ws, mandate).run()
+
+
+async def receive(ws: web.WebSocketResponse) -> FromStation:
+    """The next frame. Raises `Gone` or `Malformed`."""
+    message = await ws.receive()
+    if message.type is WSMsgType.BINARY:
+        return decode_from_station(message.data)
+    if message.type is WSMsgType.TEXT:
+        raise Malformed("a text message; frames are binary")
+    raise Gone
+
+
+async def end(ws: web.WebSocketResponse, why: ProtocolError) -> None:
+    """Say why and close; a peer that does not read is left to its fate."""
+    with suppress(ConnectionError, RuntimeError, TimeoutError):
+        async with asyncio.timeout(5):
+            await ws.send_bytes(encode_frame(Failed(why.code, why.sentence[:1000])))
+            await ws.close()
+
+
+def _answer(ref: int, entry: str, answer: Answer) -> Frame:
+    if isinstance(answer, Position):
+        return Accepted(ref, answer.id, answer.thread, answer.seq, answer.index, answer.at)
+    if isinstance(answer, Refusal):
+        return refused(ref, answer, entry)
+    return refused(ref, answer, entry)
+
+
+def _witness_key(mandate: VerifiedMandate, hub: Hub) -> VerifierKey | None:
+    """The station's witness key, where the accord's policy knows it."""
+    try:
+        key = parse_vkey(mandate.station_keys.witness)
+    except TranslogError:
+        return None
+    return key if any(known.key == key for known in hub.heads.policy.witnesses) else None

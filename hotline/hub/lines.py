@@ -1,0 +1,100 @@
+"""Who is on the line: every connected station, who hears of what, and how often an address may fail to log in."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from hotline.hub.errors import MandateEnded, Replaced
+from hotline.hub.metrics import Metrics
+from protocols.errors import ProtocolError
+from protocols.frames import Frame, Presence
+from protocols.mandate import MandateBook, OutOfMandate
+
+if TYPE_CHECKING:
+    from hotline.hub.line import Line
+
+MINUTE = 60_000
+
+
+class Lines:
+    """The connected stations, one line a station: the newest wins, because the older may be dead and not know it."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._lines: dict[str, Line] = {}
+
+    def __iter__(self) -> Iterator[Line]:
+        return iter(tuple(self._lines.values()))
+
+    def since(self) -> dict[str, int]:
+        """Stations connected, and since when (ms UTC)."""
+        return {kid: line.since for kid, line in self._lines.items()}
+
+    def add(self, line: Line) -> None:
+        """A station logged in."""
+        older = self._lines.get(line.kid)
+        if older is not None:
+            older.cut(Replaced())
+        self._lines[line.kid] = line
+        self._metrics.lines.set(len(self._lines))
+        self.tell(Presence({line.kid: line.since}))
+
+    def remove(self, line: Line) -> None:
+        """A station's connection ended; an older one's end says nothing about the newer."""
+        if self._lines.get(line.kid) is line:
+            del self._lines[line.kid]
+            self._metrics.lines.set(len(self._lines))
+            self.tell(Presence({line.kid: 0}))
+
+    def tell(self, frame: Frame) -> None:
+        """Send a frame to everybody."""
+        for line in self:
+            line.push(frame)
+
+    def touched(self, threads: Iterable[tuple[str, int]]) -> None:
+        """Threads have new entries: (thread, rank of the most urgent)."""
+        changed = tuple(threads)
+        for line in self:
+            line.touch(changed)
+
+    def check_mandates(self, book: MandateBook, now: int) -> None:
+        """Cut every station whose mandate is no longer in force."""
+        for line in self:
+            try:
+                book.require(line.kid, role="station", office=line.office, at=now)
+            except OutOfMandate:
+                line.cut(MandateEnded())
+
+    def cut_all(self, why: ProtocolError) -> None:
+        """End every connection."""
+        for line in self:
+            line.cut(why)
+
+
+class Throttle:
+    """Counts failures an address and minute. A success does not clear them: it may be another station's."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._failures: dict[str, deque[int]] = {}
+
+    def blocked(self, address: str, now: int) -> bool:
+        """Whether this address has failed too often lately."""
+        recent = self._failures.get(address)
+        if recent is None:
+            return False
+        while recent and recent[0] <= now - MINUTE:
+            recent.popleft()
+        if not recent:
+            del self._failures[address]
+            return False
+        return len(recent) >= self._most
+
+    def failed(self, address: str, now: int) -> None:
+        """Count one failure."""
+        if len(self._failures) > 10_000:  # many addresses at once: forget the oldest half rather than grow
+            for known in list(self._failures)[:5_000]:
+                del self._failures[known]
+        self._failures.setdefault(address, deque(maxlen=self._most)).append(now)

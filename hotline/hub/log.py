@@ -1,0 +1,277 @@
+"""The log's heads: signed once a size, offered to witnesses, published when the policy's quorum has cosigned.
+
+The log key signs only what stands in the insert-only table of heads, written before; a second root for one size cannot
+be written there, so it cannot be signed. Entries never wait for any of this: proofs catch up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from hotline.clock import Clock
+from hotline.hub import records
+from hotline.hub.errors import BadCosignature, HubNotReady, NotProvenYet
+from hotline.hub.metrics import Metrics
+from hotline.store import hub as t
+from hotline.store.engine import Store
+from protocols.encoding import b64u
+from protocols.translog import (
+    Checkpoint,
+    Cosignature,
+    Frontier,
+    NoteSignature,
+    Policy,
+    Signer,
+    TlogProof,
+    TranslogError,
+    VerifierKey,
+    add_signatures,
+    build_consistency,
+    build_inclusion,
+    consistency_nodes,
+    format_add_checkpoint,
+    format_proof,
+    inclusion_nodes,
+    note_digest,
+    quorum_met,
+    read_cosignatures,
+    sign_checkpoint,
+    verify_cosignature,
+)
+
+ROUNDS = 8
+"""Heads whose cosignatures are still gathered."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedHead:
+    """A head with quorum. ``at``: when it was published, ms UTC."""
+
+    checkpoint: Checkpoint
+    note: str
+    at: int
+
+    @property
+    def digest(self) -> str:
+        """How entries name it in ``seen``."""
+        return b64u(note_digest(self.note))
+
+
+@dataclass
+class _Round:
+    """One offer of a head: the cosignatures that came back."""
+
+    checkpoint: Checkpoint
+    lines: dict[str, NoteSignature] = field(default_factory=dict)
+    times: dict[str, Cosignature] = field(default_factory=dict)
+    published: bool = False
+
+
+class HeadKeeper:
+    """Signs, offers and publishes heads. ``head`` is the newest signed one.
+
+    ``offer`` is called when a new head is to go to the witnesses, ``publish`` with a note that met the quorum.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        signer: Signer,
+        policy: Policy,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        frontier: Callable[[], Frontier],
+        offer: Callable[[], Awaitable[None]],
+        publish: Callable[[str], Awaitable[None]],
+        interval: float,
+        delay: float,
+    ) -> None:
+        self._store, self._signer, self._clock, self._metrics = store, signer, clock, metrics
+        self.policy = policy
+        self._frontier, self._offer, self._publish = frontier, offer, publish
+        self._interval, self._delay = interval, delay
+        self._grown = asyncio.Event()
+        self._rounds: dict[int, _Round] = {}
+        self.head: Checkpoint | None = None
+        self._lock = asyncio.Lock()
+        self.head_at: int | None = None
+        self.published: PublishedHead | None = None
+        self.witnessed: dict[str, tuple[int, int]] = {}
+        """vkey to (size last cosigned, when in ms UTC)"""
+
+    @property
+    def origin(self) -> str:
+        return self._signer.key.name
+
+    @property
+    def key(self) -> VerifierKey:
+        return self._signer.key
+
+    async def load(self) -> None:
+        """Read the newest head, the newest publication and what witnesses cosigned."""
+        async with self._store.read() as connection:
+            row = (await connection.execute(sa.select(t.heads).order_by(t.heads.c.size.desc()).limit(1))).first()
+            query = sa.select(t.published, t.heads.c.root).join(t.heads, t.heads.c.size == t.published.c.size)
+            newest = (await connection.execute(query.order_by(t.published.c.number.desc()).limit(1))).first()
+            for witness in await connection.execute(sa.select(t.witnesses)):
+                self.witnessed[witness.vkey] = (witness.size, witness.at)
+        if row is not None:
+            if row.size > self._frontier().size:
+                raise HubNotReady(
+                    f"a head of size {row.size} was signed, the store holds {self._frontier().size} leaves"
+                )
+            self._begin(Checkpoint(self.origin, row.size, row.root))
+            self.head_at = row.at
+            self._metrics.head_size.set(row.size)
+        if newest is not None:
+            self.published = PublishedHead(Checkpoint(self.origin, newest.size, newest.root), newest.note, newest.at)
+            self._metrics.published_size.set(newest.size)
+
+    def grown(self) -> None:
+        """The log has new leaves."""
+        self._grown.set()
+
+    async def run(self) -> None:
+        """For ever: a head soon after new leaves, and one now and then as a heartbeat."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._grown.wait(), self._interval)
+                await asyncio.sleep(self._delay)
+            self._grown.clear()
+            await self.new_head()
+
+    async def new_head(self) -> None:
+        """Sign the log as it stands (or the same head again, for fresh cosignatures) and offer it to the witnesses."""
+        async with self._lock:
+            frontier = self._frontier()
+            if frontier.size == 0:
+                return
+            checkpoint = Checkpoint(self.origin, frontier.size, frontier.root())
+            if self.head is None or self.head.size < checkpoint.size:
+                now = self._clock.now()
+                async with self._store.write() as connection:
+                    newest = (await connection.execute(sa.select(sa.func.max(t.heads.c.size)))).scalar_one()
+                    if newest is not None and newest >= checkpoint.size:
+                        raise HubNotReady(f"another process signed a head of size {newest}")
+                    row = {"size": checkpoint.size, "root": checkpoint.root, "at": now}
+                    await connection.execute(t.heads.insert().values(**row))
+                self.head_at = now
+            round_ = self._begin(checkpoint)
+            self._metrics.head_size.set(checkpoint.size)
+        await self._offer()
+        if self.policy.quorum is None:
+            await self._try_publish(round_)
+
+    def note(self) -> str:
+        """The newest head as the log signed it (the signature is deterministic)."""
+        if self.head is None:
+            raise NotProvenYet("no head yet")
+        return sign_checkpoint(self.head, self._signer)
+
+    async def request(self, vkey: str) -> str | None:
+        """The ``add-checkpoint`` body for a witness; None where there is nothing to cosign."""
+        head = self.head
+        if head is None:
+            return None
+        old, _ = self.witnessed.get(vkey, (0, 0))
+        if old > head.size:
+            return None
+        async with self._store.read() as connection:
+            nodes = await records.read_nodes(connection, consistency_nodes(old, head.size))
+        proof = build_consistency(old, head.size, lambda level, index: nodes[level, index])
+        return format_add_checkpoint(old, proof, sign_checkpoint(head, self._signer)).decode()
+
+    async def cosigned(self, witness: VerifierKey, size: int, lines: str) -> bool:
+        """Take a witness's answer. With no lines it says only which size it cosigned last, and is offered anew.
+
+        Returns whether the witness should be offered the head again. Raises `BadCosignature`.
+        """
+        if not lines:
+            known = self.witnessed.get(witness.vkey, (0, 0))
+            if known[0] == size or not 0 <= size <= self._frontier().size:
+                return False
+            self.witnessed[witness.vkey] = (size, known[1])
+            return True
+        round_ = self._rounds.get(size)
+        checkpoint = round_.checkpoint if round_ is not None else await self._old_head(size)
+        try:
+            good = read_cosignatures(lines, checkpoint, [witness])
+            found = [(line, verify_cosignature(checkpoint, line, witness)) for line in good]
+        except TranslogError as error:
+            raise BadCosignature(str(error)) from error
+        if not found:
+            raise BadCosignature("no line by this witness")
+        line, cosignature = found[0]
+        await self._keep(witness.vkey, checkpoint.size, cosignature.time, line.line)
+        if round_ is not None:
+            round_.lines[witness.vkey], round_.times[witness.vkey] = line, cosignature
+            await self._try_publish(round_)
+        return False
+
+    async def prove(self, index: int) -> str:
+        """The C2SP tlog-proof of a leaf under the newest published head. Raises `NotProvenYet`."""
+        published = self.published
+        if published is None or index >= published.checkpoint.size:
+            raise NotProvenYet(f"leaf {index}")
+        return await self.proof_under(index, published)
+
+    async def proof_under(self, index: int, head: PublishedHead) -> str:
+        """The proof of a leaf under a published head that covers it."""
+        size = head.checkpoint.size
+        async with self._store.read() as connection:
+            nodes = await records.read_nodes(connection, inclusion_nodes(index, size))
+        hashes = build_inclusion(index, size, lambda level, at: nodes[level, at])
+        return format_proof(TlogProof(index, tuple(hashes), head.note))
+
+    def _begin(self, checkpoint: Checkpoint) -> _Round:
+        self.head = checkpoint
+        self._rounds[checkpoint.size] = round_ = _Round(checkpoint)
+        # Under load heads follow each other faster than far witnesses answer: the last few stay open.
+        for size in sorted(self._rounds)[:-ROUNDS]:
+            del self._rounds[size]
+        return round_
+
+    async def _old_head(self, size: int) -> Checkpoint:
+        async with self._store.read() as connection:
+            row = (await connection.execute(sa.select(t.heads).where(t.heads.c.size == size))).first()
+        if row is None:
+            raise BadCosignature(f"no head of size {size} was offered")
+        return Checkpoint(self.origin, row.size, row.root)
+
+    async def _keep(self, vkey: str, size: int, time: int, line: str) -> None:
+        known, now = self.witnessed.get(vkey, (0, 0)), self._clock.now()
+        newest = (max(size, known[0]), now)
+        async with self._store.write() as connection:
+            row = {"size": size, "vkey": vkey, "time": time, "line": line}
+            taken = sa.select(t.cosignatures.c.size).where(
+                t.cosignatures.c.size == size, t.cosignatures.c.vkey == vkey, t.cosignatures.c.time == time
+            )
+            if (await connection.execute(taken)).first() is None:
+                await connection.execute(t.cosignatures.insert().values(**row))
+            values = {"size": newest[0], "at": now}
+            updated = await connection.execute(t.witnesses.update().where(t.witnesses.c.vkey == vkey).values(**values))
+            if updated.rowcount == 0:
+                await connection.execute(t.witnesses.insert().values(vkey=vkey, **values))
+        self.witnessed[vkey] = newest
+
+    async def _try_publish(self, round_: _Round) -> None:
+        if round_.published or not quorum_met(self.policy, round_.times.values()):
+            return
+        if self.published is not None and round_.checkpoint.size < self.published.checkpoint.size:
+            return
+        round_.published = True
+        base = sign_checkpoint(round_.checkpoint, self._signer)
+        note = add_signatures(base, round_.lines.values()) if round_.lines else base
+        head = PublishedHead(round_.checkpoint, note, self._clock.now())
+        async with self._store.write() as connection:
+            row = {"size": head.checkpoint.size, "at": head.at, "note": note}
+            await connection.execute(t.published.insert().values(**row))
+        self.published = head
+        self._metrics.published_size.set(head.checkpoint.size)
+        await self._publish(note)

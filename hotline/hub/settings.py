@@ -1,0 +1,62 @@
+"""The hub's settings: ``hub.toml``, typed and checked; nothing else is configured anywhere."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from hotline.hub.errors import HubNotReady
+from protocols.kinds import Name, Text
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much one station may ask of the hub. Times in seconds.
+
+    ``in_flight``: submissions a connection may have waiting. ``answers``: frames that may wait to be read by it.
+    ``claims_per_hour``: key packages one station may claim. ``login_failures``: per address and minute.
+    """
+
+    login: Seconds = 10.0
+    send: Seconds = 20.0
+    in_flight: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 128
+    answers: Annotated[int, msgspec.Meta(ge=8, le=65536)] = 1024
+    key_packages: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    claims_per_hour: Annotated[int, msgspec.Meta(ge=1, le=10000)] = 120
+    login_failures: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
+    mandates: Annotated[int, msgspec.Meta(ge=8, le=100000)] = 2000
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``listen``: host:port. ``plain``: no TLS, because the line runs inside the operator's own tunnel.
+
+    ``head_interval``: seconds between heads while the line is idle; ``head_delay``: seconds that new entries wait for
+    company before a head is signed over them.
+    """
+
+    name: Name
+    listen: Text
+    plain: bool = False
+    head_interval: Seconds = 60.0
+    head_delay: Seconds = 0.5
+    limits: Limits = Limits()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on. Raises `HubNotReady`."""
+        host, _, port = self.listen.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65535:
+            raise HubNotReady(f"listen = {self.listen!r} is not host:port")
+        return host.strip("[]"), int(port)
+
+
+def read_settings(path: Path) -> Settings:
+    """Raises `HubNotReady` for a file that is missing, no TOML, or holds what the hub does not know."""
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Settings, strict=False)
+    except (OSError, ValueError) as error:  # tomllib's and msgspec's errors are ValueErrors
+        raise HubNotReady(f"{path.name}: {error}") from error

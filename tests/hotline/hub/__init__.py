@@ -1,0 +1,1 @@
+"""The hub, by real frames over a real socket."""
