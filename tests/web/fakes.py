@@ -1,0 +1,543 @@
+"""A station and a hub in memory, in every state a page has to show. They remember what the pages asked of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hotline.hub.views import HubSummary, LogHealth, Span, ThreadRow, ThreadTrail, TrailEntry
+from hotline.station.views import (
+    AccordView,
+    Change,
+    ClockView,
+    ConnectionView,
+    EntryView,
+    Mark,
+    MediatorView,
+    OfferView,
+    OfficerView,
+    OfficeView,
+    Outcome,
+    PendingView,
+    RungView,
+    ThreadSummary,
+    ThreadView,
+    UnknownThread,
+)
+from protocols.kinds import KINDS, Author
+
+T0 = 1_931_051_520_000
+"""2031-03-12T03:12:00Z."""
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+THREAD = "AAAAAAAAAAAAAAAAAAAAAA"
+HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>"\'&'
+ARABIC = "نؤكد استلام الإشعار رقم 1 (EX-STBRANNOC-01) ونعود إليكم قبل الساعة 20:00."
+PASSPHRASE = b"correct horse"
+
+
+def eid(number: int) -> str:
+    """A 43-character id."""
+    return f"e{number:03}".ljust(43, "A")
+
+
+class StoppedClock:
+    """A clock the tests move by hand; ms UTC."""
+
+    def __init__(self, at: int = T0) -> None:
+        self.at = at
+
+    def now(self) -> int:
+        return self.at
+
+    async def sleep_until(self, at: int) -> None:
+        self.at = max(self.at, at)
+
+
+OFFICES = (
+    OfficeView("AV", "Arvenia", "party", "Europe/Lisbon", "en", "up", T0 - HOUR),
+    OfficeView("KV", "Kostrava", "party", "Asia/Dubai", "ar", "down", T0 - 4 * MINUTE),
+    OfficeView("MD", "Meridia", "mediator", "Europe/Zurich", "fr", "up", T0 - HOUR),
+    OfficeView("HD", "Halden", "mediator", "Europe/Oslo", "en", "unknown", None),
+)
+
+RUNGS = tuple(
+    RungView(id, title, level, level == 4)
+    for id, title, level in (
+        ("L0-routine", "Routine", 0),
+        ("L1-notify", "Notification", 1),
+        ("L2-clarify", "Clarification", 2),
+        ("L3-experts", "Experts", 3),
+        ("L4-cooling-off", "Cooling-off", 4),
+        ("L5-mediation", "Mediation", 5),
+        ("L6-inquiry", "Inquiry", 6),
+        ("L7-referral", "Referral", 7),
+    )
+)
+
+
+def entry(seq: int, kind: str, office: str, **given: Any) -> EntryView:
+    """One entry with everything ordinary filled in; ``given`` overrides."""
+    defaults: dict[str, Any] = {
+        "id": eid(seq),
+        "seq": seq,
+        "index": 100 + seq,
+        "at": T0 - 50 * HOUR + seq * HOUR,
+        "kind": kind,
+        "kind_title": KINDS[kind].title,
+        "office": office,
+        "own": office == "AV",
+        "officers": ("Dr Ana Vale", "Rui Melo") if kind == "incident-notice" else ("Dr Ana Vale",),
+        "precedence": "ROUTINE",
+        "tlp": "AMBER+STRICT",
+        "act": {},
+        "act_words": "",
+        "fields": None,
+        "sealed": False,
+        "handed_over": False,
+        "notes": (),
+        "marks": (),
+        "unread": False,
+        "proven": True,
+    }
+    return EntryView(**{**defaults, **given})
+
+
+def all_entries() -> tuple[EntryView, ...]:
+    """Every way an entry can look."""
+    ask = ["Is the control server in Zelnet's rooms?", "Who pays for it?", "Is it still up?"]
+    return (
+        entry(1, "open", "AV", act_words="Opened under the default ladder", officers=()),
+        entry(
+            2,
+            "incident-notice",
+            "AV",
+            precedence="FLASH",
+            act_words="Notified an incident",
+            fields={
+                "subject": "St Brannoc hospital trust: records, lab and imaging lost",
+                "text": "Three hospitals, 1140 beds.\nAmbulances are diverted since 03:12Z.",
+                "language": "en",
+                "severity": "severe",
+                "harm": {"services": "records, lab, imaging", "people": "1140 beds"},
+                "asks": ["Take the control server down", "Preserve its logs"],
+                "next": "We ask for clarification under L2.",
+            },
+            notes=("superseded by 9",),
+            marks=(Mark("KV", "acknowledged", T0 - 47 * HOUR),),
+        ),
+        entry(3, "receipt", "KV", act_words="Kostrava's station has number 2", officers=()),
+        entry(
+            4,
+            "holding-reply",
+            "KV",
+            fields={"text": ARABIC, "language": "ar", "next_word": T0 + 3 * HOUR},
+            act_words="Will reply to number 2",
+            marks=(Mark("AV", "delivered", T0 - 46 * HOUR),),
+        ),
+        entry(
+            5,
+            "clarification-request",
+            "AV",
+            precedence="IMMEDIATE",
+            act={"questions": 3, "preservation": True},
+            act_words="Asked 3 questions and preservation of data",
+            fields={"questions": ask, "preserve": "Flow logs from 1 March."},
+            marks=(Mark("KV", "answered", T0 - 40 * HOUR), Mark("MD", "silent", None)),
+        ),
+        entry(
+            6,
+            "statement",
+            "AV",
+            fields={"text": "We hold Kostrava responsible for inaction."},
+            notes=("crossed with 7",),
+            marks=(Mark("KV", "line down", T0 - 4 * MINUTE),),
+            proven=False,
+        ),
+        entry(
+            7,
+            "clarification-answer",
+            "KV",
+            act={"entry": eid(5), "answers": ["answered", "refused", "later"]},
+            act_words="Answered 1 of 3 questions",
+            fields={"answers": ["It is hosted by Zelnet.", "", "By 20:00."], "text": "We deny any state role."},
+            notes=("crossed with 6",),
+            marks=(Mark("AV", "acknowledged", T0 - 30 * HOUR),),
+        ),
+        entry(8, "clock-expired", "HUB", act_words="The clock 'Answers to all questions' ran out", officers=()),
+        entry(
+            9,
+            "update",
+            "AV",
+            precedence="PRIORITY",
+            act={"supersedes": eid(2)},
+            act_words="Replaces number 2",
+            fields={"text": "Norrhavn substation lost for 40 min.", "subject": HOSTILE},
+            marks=(Mark("KV", "holding", T0 - HOUR), Mark("MD", "declined", T0 - HOUR)),
+        ),
+        entry(10, "rekey", "AV", act_words="Keys renewed: Meridia joined", officers=()),
+        entry(11, "proposal", "MD", sealed=True, tlp="RED", act={"version": 1, "languages": ["en", "ar"]}),
+        entry(
+            12,
+            "clarification-request",
+            "KV",
+            act={"questions": 2},
+            act_words="Asked 2 questions",
+            fields={"questions": ["Which addresses were seen?", "ما هي العناوين؟"]},
+            unread=True,
+            tlp="GREEN",
+        ),
+        entry(
+            13,
+            "proposal",
+            "MD",
+            act={"version": 2, "languages": ["en", "ar"]},
+            act_words="Version 2 of the single text",
+            fields={"text": {"en": "Both sides keep their logs.", "ar": "يحتفظ الطرفان بالسجلات."}},
+            handed_over=True,
+            unread=True,
+            tlp="CLEAR",
+        ),
+        entry(14, "step-request", "KV", act={"step": "return-L3"}, fields={"text": "Back to experts?"}, unread=True),
+    )
+
+
+UNTIL = T0 + 71 * HOUR + 59 * MINUTE + 30_000
+
+STANDSTILL = (
+    "A standstill is in force until the cooling-off ends. This step would raise the level. "
+    "Nothing was sent and nothing has changed."
+)
+
+
+def all_offers() -> tuple[OfferView, ...]:
+    """Every officer's kind, the steps allowed and forbidden."""
+    found = []
+    for kind in KINDS.values():
+        if kind.author is not Author.OFFICER or kind.name in ("step-request", "step-accept", "step-decline"):
+            continue
+        forbidden = kind.name == "public-attribution"
+        found.append(
+            OfferView(
+                kind.name,
+                kind.title,
+                None,
+                "",
+                "",
+                not forbidden,
+                kind.name in ("incident-notice", "close", "admission"),
+                {},
+                kind.fields,
+                kind.required,
+                **(_forbidden("public-attribution") if forbidden else {}),
+            )
+        )
+    text = KINDS["step-request"].fields
+    for step, title, direction in (
+        ("L5-mediation", "Open mediation", "deescalate"),
+        ("return-L2", "Back to clarification", "down"),
+        ("cool-off-beside", "Cool off without leaving the rung", "across"),
+    ):
+        found.append(OfferView("step-request", "Step requested", step, title, direction, True, False, {}, text, ()))
+    found.append(
+        OfferView(
+            "step-request", "Step requested", "L6-inquiry", "Call an inquiry", "up", False, True, {}, text, (),
+            **_forbidden("L6-inquiry"),
+        )
+    )  # fmt: skip
+    for kind_name in ("step-accept", "step-decline"):
+        kind = KINDS[kind_name]
+        found.append(
+            OfferView(
+                kind_name, kind.title, "return-L3", "Back to the experts", "down", True, False,
+                {"request": eid(14), "step": "return-L3"}, kind.fields, kind.required,
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _forbidden(what: str) -> dict[str, Any]:
+    return {
+        "code": "ladder.standstill",
+        "reason": STANDSTILL,
+        "rule": f"cpci-default/standstill/{what}",
+        "clock": "standstill",
+        "until": UNTIL,
+    }
+
+
+def all_clocks() -> tuple[ClockView, ...]:
+    """Every state of a clock."""
+    return (
+        ClockView("standstill", "Cooling-off", "duration", "both", T0 - MINUTE, UNTIL, "running", "", True, True),
+        ClockView(
+            "clarify", "Answers to all questions", "reply-by", "Arvenia", T0 - HOUR, T0 + 42 * MINUTE, "running",
+            "Kostrava may call the experts", False, True,
+        ),
+        ClockView("session", "Joint session", "reply-by", "both", None, None, "waiting for receipt", "", False, False),
+        ClockView("reply", "Reply to the notice", "reply-by", "Kostrava", T0 - 9 * HOUR, T0 - HOUR, "met", "", False, False),
+        ClockView("human-ack", "A person has it", "reply-by", "Kostrava", T0 - 9 * HOUR, T0 - 8 * HOUR, "ran out", "", False, False),
+    )  # fmt: skip
+
+
+def pending_items() -> tuple[PendingView, ...]:
+    """Every state of something of ours that the hub does not have."""
+
+    def item(number: int, state: Any, **given: Any) -> PendingView:
+        return PendingView(
+            f"p{number}", THREAD, state, "statement", "Statement", {}, {"text": f"Words {number}"}, "PRIORITY",
+            "AMBER+STRICT", "kid-rui", T0 - MINUTE, **given,
+        )  # fmt: skip
+
+    return (
+        item(1, "draft"),
+        replace(item(2, "draft"), drafter="kid-ana"),
+        item(3, "queued"),
+        item(4, "sending"),
+        item(
+            5, "refused", by="hub", code="ladder.standstill", sentence=STANDSTILL, rule="cpci-default/standstill",
+            clock="standstill", until=UNTIL,
+        ),
+    )  # fmt: skip
+
+
+@dataclass
+class FakeDesk:
+    """A station with one rich incident. ``calls`` lists what the pages asked for, in order."""
+
+    clock: StoppedClock = field(default_factory=StoppedClock)
+    unlocked: bool = True
+    status: str = "EXERCISE"
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+    tokens: dict[str, str] = field(default_factory=lambda: {"good-token": "kid-ana"})
+    kept: dict[tuple[str, str, str], Mapping[str, Any]] = field(default_factory=dict)
+    outcome: Outcome = field(default_factory=lambda: Outcome(True, "queued", id="out-1", thread=THREAD))
+    entries: tuple[EntryView, ...] = field(default_factory=all_entries)
+    offers: tuple[OfferView, ...] = field(default_factory=all_offers)
+    pending: tuple[PendingView, ...] = field(default_factory=pending_items)
+    clocks: tuple[ClockView, ...] = field(default_factory=all_clocks)
+    line: ConnectionView = field(
+        default_factory=lambda: ConnectionView(
+            "live", T0 - HOUR, T0 - 2_000, "https://127.0.0.1:8443", 400, 2, 41, 42, ()
+        )
+    )
+    frozen: str | None = None
+    listeners: list[asyncio.Queue[Change]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return "av-1"
+
+    @property
+    def office(self) -> OfficeView:
+        return OFFICES[0]
+
+    def now(self) -> int:
+        return self.clock.now()
+
+    def accord(self) -> AccordView:
+        return AccordView(
+            "Accord of St Brannoc", "accord-1", self.status, "EX-STBRANNOC-01", "2032-03-12", "2036-03-12",
+            (("cpci-default", "Default ladder for civilian infrastructure incidents", 60),),
+        )  # fmt: skip
+
+    def offices(self) -> tuple[OfficeView, ...]:
+        return OFFICES
+
+    def officers(self) -> tuple[OfficerView, ...]:
+        return (
+            OfficerView("kid-ana", "Dr Ana Vale", ("drafter", "releaser"), self.unlocked),
+            OfficerView("kid-rui", "Rui Melo", ("drafter",), True),
+        )
+
+    def connection(self) -> ConnectionView:
+        return self.line
+
+    def threads(self) -> tuple[ThreadSummary, ...]:
+        return (
+            self.summary(),
+            replace(self.summary(), id="B" * 22, title=HOSTILE, unread=0, standstill_until=None, next_clock=None),
+            replace(self.summary(), id="C" * 22, title="حادثة المحطة", unread=0, standstill_until=None, closed=True),
+            replace(self.summary(), id="D" * 22, title="Norrhavn", unread=0, frozen="State hashes differ at 12."),
+        )
+
+    def summary(self) -> ThreadSummary:
+        return ThreadSummary(
+            THREAD, "St Brannoc hospitals", ("AV", "KV"), ("AV", "KV", "MD"), "L4-cooling-off", "Cooling-off",
+            UNTIL, T0 + 42 * MINUTE, sum(e.unread for e in self.entries), T0 - HOUR, False, self.frozen,
+        )  # fmt: skip
+
+    def thread(self, thread: str, *, since: int = 0) -> ThreadView:
+        if thread != THREAD:
+            raise UnknownThread(thread)
+        return ThreadView(
+            self.summary(), "cpci-default", "Default ladder for civilian infrastructure incidents", 60, RUNGS,
+            self.clocks, self.offers,
+            (
+                MediatorView("MD", "Meridia (Amb. Ilse Torrun)", "admitted", ""),
+                MediatorView("HD", "Halden (Dr Paolo Reyes)", "declared", "Kostrava's waiver"),
+            ),
+            "Both nominations are in; Meridia stands on both.",
+            tuple(e for e in self.entries if e.seq > since), self.pending, 3, "h" * 43,
+            max((e.seq for e in self.entries), default=0),
+        )  # fmt: skip
+
+    async def redeem(self, token: str) -> str | None:
+        self.calls.append(("redeem", token))
+        return self.tokens.pop(token, None)
+
+    async def unlock(self, officer: str, passphrase: bytes) -> bool:
+        self.unlocked = self.unlocked or passphrase == PASSPHRASE
+        return passphrase == PASSPHRASE
+
+    async def open_thread(self, officer: str, counterpart: str, ladder: str, title: str) -> Outcome:
+        self.calls.append(("open", (officer, counterpart, ladder, title)))
+        return self.outcome
+
+    async def send(
+        self,
+        officer: str,
+        thread: str,
+        kind: str,
+        act: Mapping[str, Any],
+        fields: Mapping[str, Any],
+        *,
+        precedence: str = "ROUTINE",
+        tlp: str = "AMBER+STRICT",
+        read_to: int | None = None,
+        client_id: str | None = None,
+    ) -> Outcome:
+        self.calls.append(
+            ("send", {"officer": officer, "thread": thread, "kind": kind, "act": act, "fields": fields,
+                      "precedence": precedence, "tlp": tlp, "read_to": read_to, "client_id": client_id})
+        )  # fmt: skip
+        offer = next((o for o in self.offers if o.kind == kind and o.step == act.get("step")), None)
+        if offer is not None and not offer.allowed:
+            return Outcome(
+                False, "refused", code=offer.code, sentence=offer.reason, rule=offer.rule, clock=offer.clock,
+                until=offer.until,
+            )  # fmt: skip
+        return self.outcome
+
+    async def release(self, officer: str, draft: str, *, precedence: str | None = None) -> Outcome:
+        self.calls.append(("release", (officer, draft, precedence)))
+        return self.outcome
+
+    async def discard(self, officer: str, pending: str) -> Outcome:
+        self.calls.append(("discard", (officer, pending)))
+        return self.outcome
+
+    async def retry(self, officer: str, pending: str) -> Outcome:
+        self.calls.append(("retry", (officer, pending)))
+        return self.outcome
+
+    async def nominate(self, officer: str, thread: str, nominees: tuple[str, ...]) -> Outcome:
+        self.calls.append(("nominate", (officer, thread, nominees)))
+        return self.outcome
+
+    async def mark_read(self, officer: str, thread: str, seq: int) -> None:
+        self.calls.append(("mark_read", (officer, thread, seq)))
+        self.entries = tuple(replace(e, unread=False) for e in self.entries)
+
+    async def scratch(self, officer: str, thread: str, kind: str) -> Mapping[str, Any]:
+        return self.kept.get((officer, thread, kind), {})
+
+    async def save_scratch(self, officer: str, thread: str, kind: str, values: Mapping[str, Any]) -> None:
+        self.kept[officer, thread, kind] = dict(values)
+
+    def journal(self, limit: int = 200) -> tuple[tuple[int, str, str], ...]:
+        return (
+            (T0 - MINUTE, "refused", f"Dr Ana Vale tried 'Call an inquiry': standstill. {HOSTILE}"),
+            (T0 - HOUR, "login", "Dr Ana Vale logged in"),
+        )
+
+    async def changes(self) -> AsyncIterator[Change]:
+        queue: asyncio.Queue[Change] = asyncio.Queue()
+        self.listeners.append(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self.listeners.remove(queue)
+
+    def tell(self, change: Change) -> None:
+        """Something changed: every open tab hears of it."""
+        for queue in self.listeners:
+            queue.put_nowait(change)
+
+    def sent(self) -> dict[str, Any]:
+        """The last `send`."""
+        return next(given for name, given in reversed(self.calls) if name == "send")
+
+
+@dataclass
+class FakeConsole:
+    """A hub with two incidents. ``looks`` is what was recorded."""
+
+    clock: StoppedClock = field(default_factory=StoppedClock)
+    looks: list[tuple[str, str]] = field(default_factory=list)
+    tokens: dict[str, str] = field(default_factory=lambda: {"good-token": "op"})
+    exports: list[str] = field(default_factory=list)
+
+    def summary(self) -> HubSummary:
+        return HubSummary(
+            "hub.example", "Accord of St Brannoc", "accord-1", "EXERCISE", "EX-STBRANNOC-01", self.clock.now(),
+            T0 - 10 * HOUR, (("AV", "av-1", T0 - HOUR), ("KV", "kv-1", 0)),
+            (("md-1", 40, T0 - MINUTE), ("hd-1", 0, 0)),
+        )  # fmt: skip
+
+    async def log_health(self) -> LogHealth:
+        return LogHealth(
+            "hub.example/log", 42, 42, 1_000, 40, MINUTE, "3 of 4", ("av-1", "kv-1", "md-1"),
+            f"hub.example/log\n42\nabc=\n\n— hub.example AAAA {HOSTILE}\n",
+        )  # fmt: skip
+
+    def row(self) -> ThreadRow:
+        return ThreadRow(
+            THREAD, ("AV", "KV"), ("AV", "KV", "MD"), "cpci-default", 60, "L4-cooling-off", "Cooling-off", 4, UNTIL,
+            14, T0 - 50 * HOUR, T0 - HOUR, False,
+        )  # fmt: skip
+
+    async def threads(self) -> tuple[ThreadRow, ...]:
+        return (self.row(), replace(self.row(), id="B" * 22, closed=True, standstill_until=None))
+
+    async def trail(self, thread: str) -> ThreadTrail | None:
+        if thread != THREAD:
+            return None
+        entries = tuple(
+            TrailEntry(e.id, e.seq, e.index, e.at, e.kind, e.kind_title, e.office, e.act, e.act_words, e.precedence,
+                       900 + e.seq, "L1-notify", "L2-clarify" if e.seq == 5 else "L1-notify")
+            for e in all_entries()
+        )  # fmt: skip
+        start = T0 - 49 * HOUR
+        spans = (
+            Span("L0-routine", "Routine", start, start + HOUR, "rung"),
+            Span("L1-notify", "Notification", start + HOUR, start + 5 * HOUR, "rung"),
+            Span("L2-clarify", "Clarification", start + 5 * HOUR, start + 29 * HOUR, "rung"),
+            Span("L4-cooling-off", "Cooling-off", start + 29 * HOUR, None, "rung"),
+            Span("clarify", "Answers to all questions", start + 5 * HOUR, start + 29 * HOUR, "clock"),
+            Span("standstill", "Cooling-off", start + 29 * HOUR, start + 101 * HOUR, "standstill"),
+            Span("AV", "Arvenia", start, None, "member"),
+            Span("KV", "Kostrava", start, None, "member"),
+            Span("MD", HOSTILE, start + 40 * HOUR, None, "member"),
+        )
+        return ThreadTrail(self.row(), entries, spans, tuple((r.id, r.title, r.level) for r in RUNGS))
+
+    async def export(self, thread: str) -> bytes:
+        self.exports.append(thread)
+        return b"PK\x03\x04 a bundle"
+
+    async def login(self, operator: str, password: str, code: str) -> bool:
+        return (operator, password, code) == ("op", "long password", "123456")
+
+    async def redeem(self, token: str) -> str | None:
+        return self.tokens.pop(token, None)
+
+    async def record_look(self, operator: str, what: str) -> None:
+        self.looks.append((operator, what))
+
+    async def changes(self) -> AsyncIterator[str]:
+        await asyncio.Event().wait()
+        yield ""

@@ -1,0 +1,368 @@
+"""The readable half of a form: for each type of act, which inputs ask for it and how they become the act.
+
+One class an act type of `protocols.kinds`; `ACTS` pairs them. Nothing here decides what is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from protocols import kinds
+from web.desk.inputs import (
+    FormProblem,
+    Input,
+    Setting,
+    Values,
+    chosen,
+    chosen_many,
+    chosen_ranked,
+    moment,
+    one,
+)
+from web.shared.timewords import ms_to_field, utc
+
+Choices = tuple[tuple[str, str], ...]
+
+_VERDICTS: Choices = (
+    ("ours", "Ours: we sent it"),
+    ("not-ours", "Not ours: we did not send it"),
+    ("unknown", "Cannot say yet"),
+)
+_FINDINGS: Choices = (
+    ("breach", "A breach"),
+    ("accidental", "Accidental"),
+    ("not-a-breach", "Not a breach"),
+    ("undetermined", "Cannot be determined"),
+)
+_GROUNDS: Choices = (
+    ("own-network-defence", "Defence of our own networks"),
+    ("public-safety", "Public safety"),
+    ("legal-duty", "A legal duty"),
+    ("protect-life", "Protecting life"),
+)
+ANSWER_STATES: Choices = (("answered", "Answered"), ("later", "Later"), ("refused", "Refused"))
+
+_ABOUT: dict[str, tuple[tuple[str, ...] | None, str]] = {
+    "session-open": (("step-accept", "step-request"), "The agreed step this session belongs to"),
+    "authenticity-answer": (("authenticity-query",), "The question being answered"),
+    "clarification-answer": (("clarification-request",), "The questions being answered"),
+    "finding": (("breach-report",), "The report this finding is about"),
+    "acknowledgement": (None, "What you have in your hands"),
+    "holding-reply": (None, "What you will reply to"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ActForm:
+    """How one type of act is asked for and read back. ``read`` raises `FormProblem`."""
+
+    inputs: Callable[[Setting], tuple[Input, ...]]
+    read: Callable[[Setting, Values], dict[str, Any]]
+
+
+def _reference(setting: Setting, name: str, label: str, choices: Choices, *, required: bool = True) -> Input:
+    """A reference to an entry: fixed where the offer or the link fixes it, else a choice."""
+    given = setting.given(name)
+    if isinstance(given, str):
+        entry = setting.entry_named(given)
+        words = dict(choices).get(given) or (setting.words(entry) if entry else given)
+        return Input(name, label, "fixed", required, choices=((given, words),), value=(given,))
+    if not required:
+        choices = (("", "nothing"), *choices)
+    elif len(choices) > 1:
+        choices = (("", "choose"), *choices)
+    return Input(name, label, "choice", required, choices=choices)
+
+
+def _about_input(setting: Setting) -> Input:
+    wanted, label = _ABOUT.get(setting.offer.kind, (None, "About"))
+    own = None if setting.offer.kind in ("session-open", "finding") else False
+    return _reference(setting, "entry", label, setting.entries(wanted, own=own))
+
+
+def _about_read(setting: Setting, values: Values) -> dict[str, Any]:
+    return {"entry": chosen(values, _about_input(setting))}
+
+
+def _supersede_input(setting: Setting) -> Input:
+    own = setting.entries(("incident-notice", "update"), own=True)
+    return _reference(setting, "supersedes", "Replaces (the old one stays readable)", own, required=False)
+
+
+def _supersede_read(setting: Setting, values: Values) -> dict[str, Any]:
+    entry = chosen(values, _supersede_input(setting))
+    return {"supersedes": entry} if entry else {}
+
+
+_PRESERVATION = Input("preservation", "Also ask them to preserve data", "check")
+
+
+def _ask_read(_: Setting, values: Values) -> dict[str, Any]:
+    questions = [text for text in values.get("question", ()) if text.strip()]
+    if not questions:
+        raise FormProblem("questions", "Write at least one question.")
+    act: dict[str, Any] = {"questions": len(questions)}
+    if one(values, "preservation"):
+        act["preservation"] = True
+    return act
+
+
+def questions_of(setting: Setting, entry: str) -> list[str]:
+    """The questions of a clarification request, as text; numbered blanks where they cannot be read."""
+    found = setting.entry_named(entry)
+    if found is None:
+        return []
+    listed = (found.fields or {}).get("questions")
+    if isinstance(listed, list):
+        return [str(text) for text in listed]
+    return [f"Question {number}" for number in range(1, int(found.act.get("questions", 0)) + 1)]
+
+
+def answered_request(setting: Setting, values: Values | None = None) -> str:
+    """The request an answer is about: fixed, chosen, or the only one there is."""
+    item = _about_input(setting)
+    if item.shape == "fixed":
+        return item.value[0]
+    if values is not None and one(values, "entry"):
+        return one(values, "entry")
+    return next((value for value, _ in item.choices if value), "")
+
+
+def _answer_read(setting: Setting, values: Values) -> dict[str, Any]:
+    entry = chosen(values, _about_input(setting))
+    states = []
+    for number in range(len(questions_of(setting, entry))):
+        state = one(values, f"state-{number}")
+        if state not in dict(ANSWER_STATES):
+            raise FormProblem("answers", f"Say for question {number + 1}: answered, later or refused.")
+        states.append(state)
+    return {"entry": entry, "answers": states}
+
+
+def _verdict_input(_: Setting) -> Input:
+    return Input("verdict", "Was it ours?", "choice", True, choices=(("", "choose"), *_VERDICTS))
+
+
+def _verdict_read(setting: Setting, values: Values) -> dict[str, Any]:
+    return {"entry": chosen(values, _about_input(setting)), "verdict": chosen(values, _verdict_input(setting))}
+
+
+def _step_read(setting: Setting, _: Values) -> dict[str, Any]:
+    return {"step": setting.given("step") or setting.offer.step}
+
+
+def _request_input(setting: Setting) -> Input:
+    return _reference(setting, "request", "The request being answered", setting.entries(("step-request",), own=False))
+
+
+def _step_answer_read(setting: Setting, values: Values) -> dict[str, Any]:
+    request = chosen(values, _request_input(setting))
+    entry = setting.entry_named(request)
+    step = setting.given("step") or setting.offer.step or (entry.act.get("step") if entry else None)
+    return {"request": request, "step": step}
+
+
+def _clock_input(setting: Setting) -> Input:
+    given = setting.given("clock")
+    choices = tuple(
+        (clock.id, f"{clock.title}, ends {utc(clock.end)}")
+        for clock in setting.view.clocks
+        if clock.end is not None and clock.state == "running" and (clock.extendable or clock.id == given)
+    )
+    if isinstance(given, str):
+        return Input(
+            "clock", "Clock", "fixed", True, choices=((given, dict(choices).get(given, given)),), value=(given,)
+        )
+    return Input("clock", "Clock to lengthen", "choice", True, choices=choices)
+
+
+def _until_input(setting: Setting) -> Input:
+    ends = [clock.end for clock in setting.view.clocks if clock.extendable and clock.end is not None]
+    hint = "UTC. Never earlier than it ends now."
+    return Input("until", "New end", "time", True, hint, value=(ms_to_field(max(ends)),) if ends else ())
+
+
+def _extension_read(setting: Setting, values: Values) -> dict[str, Any]:
+    return {"clock": chosen(values, _clock_input(setting)), "until": moment(values, _until_input(setting))}
+
+
+def _verifier_input(setting: Setting) -> Input:
+    choices = tuple((office.id, office.name) for office in setting.offices if office.role in ("monitor", "mediator"))
+    return Input("verifier", "Ask this office to look at it", "choice", choices=(("", "nobody"), *choices))
+
+
+def _breach_read(setting: Setting, values: Values) -> dict[str, Any]:
+    verifier = chosen(values, _verifier_input(setting))
+    return {"verifier": verifier} if verifier else {}
+
+
+def _finding_input(_: Setting) -> Input:
+    return Input("finding", "Finding", "choice", True, choices=(("", "choose"), *_FINDINGS))
+
+
+def _finding_read(setting: Setting, values: Values) -> dict[str, Any]:
+    return {"entry": chosen(values, _about_input(setting)), "finding": chosen(values, _finding_input(setting))}
+
+
+def _ground_input(_: Setting) -> Input:
+    return Input("ground", "On which ground", "choice", True, choices=(("", "choose"), *_GROUNDS))
+
+
+def _mediators(setting: Setting) -> Choices:
+    """Those already on their way in, else the roster."""
+    known = tuple((mediator.office, mediator.name) for mediator in setting.view.mediators)
+    return known or tuple((office.id, office.name) for office in setting.offices if office.role == "mediator")
+
+
+def nominees_input(setting: Setting) -> Input:
+    """The nominees of a sealed nomination, in order of preference."""
+    roster = tuple((office.id, office.name) for office in setting.offices if office.role == "mediator")
+    hint = "In order of preference. Sealed until both lists are in; the other side sees only that yours is in."
+    return Input("nominees", "Nominees", "ranked", True, hint, choices=roster, rows=min(4, len(roster)))
+
+
+def _nominate_read(setting: Setting, values: Values) -> dict[str, Any]:
+    return {"nominees": chosen_ranked(values, nominees_input(setting))}
+
+
+def _mediator_input(setting: Setting) -> Input:
+    given = setting.given("mediator")
+    choices = _mediators(setting)
+    if isinstance(given, str):
+        return Input("mediator", "Mediator", "fixed", True, choices=((given, setting.name_of(given)),), value=(given,))
+    return Input("mediator", "Mediator", "choice", True, choices=(("", "choose"), *choices))
+
+
+def _co_mediator_input(setting: Setting) -> Input:
+    roster = tuple((office.id, office.name) for office in setting.offices if office.role == "mediator")
+    hint = "Choose an office if you would accept the mediator beside it."
+    return Input("co_mediator", "Acceptable with co-mediator", "choice", hint=hint, choices=(("", "no"), *roster))
+
+
+def _objection_read(setting: Setting, values: Values) -> dict[str, Any]:
+    act = {"mediator": chosen(values, _mediator_input(setting))}
+    beside = chosen(values, _co_mediator_input(setting))
+    return {**act, "co_mediator": beside} if beside else act
+
+
+def _objection_input(setting: Setting) -> Input:
+    return _reference(setting, "objection", "The objection", setting.entries(("objection",), own=False))
+
+
+_AGREE = Input(
+    "agree", "Do you agree to its condition?", "choice", True, choices=(("", "choose"), ("yes", "Yes"), ("no", "No"))
+)
+
+
+def _objection_answer_read(setting: Setting, values: Values) -> dict[str, Any]:
+    return {"objection": chosen(values, _objection_input(setting)), "agree": chosen(values, _AGREE) == "yes"}
+
+
+def _mediators_input(setting: Setting) -> Input:
+    given = tuple(setting.given("mediators") or ())
+    return Input("mediators", "Mediators", "many", True, choices=_mediators(setting), value=given)
+
+
+def _waiver_read(setting: Setting, values: Values) -> dict[str, Any]:
+    return {"mediators": chosen_many(values, _mediators_input(setting))}
+
+
+def _scope(setting: Setting) -> dict[str, Any]:
+    scope = setting.given("scope")
+    return dict(scope) if isinstance(scope, dict) else {}
+
+
+def _rung_input(setting: Setting) -> Input:
+    choices = (("", "nothing by level"), *((rung.id, f"From {rung.title} on") for rung in setting.view.rungs))
+    value = _scope(setting).get("from_rung")
+    hint = "They read everything sent since this level was entered; nothing earlier unless named below."
+    return Input(
+        "from_rung", "History they may read", "choice", hint=hint, choices=choices, value=(value,) if value else ()
+    )
+
+
+def _scope_entries_input(setting: Setting) -> Input:
+    choices = setting.entries(None, own=None)
+    given = tuple(_scope(setting).get("entries", ()))
+    return Input("entries", "and these messages", "many", choices=choices, value=given)
+
+
+def _admission_read(setting: Setting, values: Values) -> dict[str, Any]:
+    scope: dict[str, Any] = {}
+    rung = chosen(values, _rung_input(setting))
+    entries = chosen_many(values, _scope_entries_input(setting))
+    if rung:
+        scope["from_rung"] = rung
+    if entries:
+        # In the order they stand in the thread: the other party's admission must be the same, word for word.
+        order = {entry.id: entry.seq for entry in setting.view.entries}
+        scope["entries"] = sorted(entries, key=lambda entry: order[entry])
+    return {"mediators": chosen_many(values, _mediators_input(setting)), "scope": scope}
+
+
+def _withdrawal_read(setting: Setting, values: Values) -> dict[str, Any]:
+    return {"mediator": chosen(values, _mediator_input(setting))}
+
+
+def proposal_languages(setting: Setting) -> tuple[str, ...]:
+    """The languages a proposal is asked for in: the parties' own, then English."""
+    spoken = [office.language for office in setting.offices if office.id in setting.view.summary.parties]
+    return tuple(dict.fromkeys([*spoken, "en"]))
+
+
+def _proposal_read(setting: Setting, values: Values) -> dict[str, Any]:
+    given = setting.given("version")
+    newest = max((int(e.act.get("version", 0)) for e in setting.view.entries if e.kind == "proposal"), default=0)
+    written = [lang for lang in proposal_languages(setting) if one(values, f"text-{lang}")]
+    if not written:
+        raise FormProblem("text", "Write the text in at least one language.")
+    return {"version": given or newest + 1, "languages": written}
+
+
+def _proposal_input(setting: Setting) -> Input:
+    choices = tuple(
+        (entry.id, f"Version {entry.act.get('version', '?')} · {utc(entry.at)}")
+        for entry in reversed(setting.view.entries)
+        if entry.kind == "proposal"
+    )
+    return _reference(setting, "proposal", "The proposal", choices)
+
+
+def _proposal_answer_read(setting: Setting, values: Values) -> dict[str, Any]:
+    proposal = chosen(values, _proposal_input(setting))
+    entry = setting.entry_named(proposal)
+    version = setting.given("version") or (entry.act.get("version") if entry else None)
+    return {"proposal": proposal, "version": version}
+
+
+def _nothing(_: Setting) -> tuple[Input, ...]:
+    return ()
+
+
+ACTS: dict[type[kinds.Act], ActForm] = {
+    kinds.Empty: ActForm(_nothing, lambda *_: {}),
+    kinds.About: ActForm(lambda s: (_about_input(s),), _about_read),
+    kinds.Supersede: ActForm(lambda s: (_supersede_input(s),), _supersede_read),
+    kinds.Ask: ActForm(lambda _: (_PRESERVATION,), _ask_read),
+    kinds.Answer: ActForm(lambda s: (_about_input(s),), _answer_read),
+    kinds.Verdict: ActForm(lambda s: (_about_input(s), _verdict_input(s)), _verdict_read),
+    kinds.Step: ActForm(_nothing, _step_read),
+    kinds.StepAnswer: ActForm(lambda s: (_request_input(s),), _step_answer_read),
+    kinds.Extension: ActForm(lambda s: (_clock_input(s), _until_input(s)), _extension_read),
+    kinds.Breach: ActForm(lambda s: (_verifier_input(s),), _breach_read),
+    kinds.Finding: ActForm(lambda s: (_about_input(s), _finding_input(s)), _finding_read),
+    kinds.CarveOut: ActForm(
+        lambda s: (_ground_input(s),), lambda s, values: {"ground": chosen(values, _ground_input(s))}
+    ),
+    kinds.Nominate: ActForm(lambda s: (nominees_input(s),), _nominate_read),
+    kinds.Objection: ActForm(lambda s: (_mediator_input(s), _co_mediator_input(s)), _objection_read),
+    kinds.ObjectionAnswer: ActForm(lambda s: (_objection_input(s), _AGREE), _objection_answer_read),
+    kinds.Waiver: ActForm(lambda s: (_mediators_input(s),), _waiver_read),
+    kinds.Admission: ActForm(lambda s: (_mediators_input(s), _rung_input(s), _scope_entries_input(s)), _admission_read),
+    kinds.Withdrawal: ActForm(lambda s: (_mediator_input(s),), _withdrawal_read),
+    kinds.Proposal: ActForm(_nothing, _proposal_read),
+    kinds.ProposalAnswer: ActForm(lambda s: (_proposal_input(s),), _proposal_answer_read),
+}
+"""Every act an officer can write. Those of stations and the hub have no form."""

@@ -1,0 +1,148 @@
+"""The pages an officer reads: incidents, one incident, the journal, the help."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from hotline.station.views import EntryView, OfferView, Outcome, ThreadView
+from web.desk.forms import Form, FormProblem, make_form
+from web.desk.inputs import Setting, Values
+from web.desk.shortcuts import SHORTCUTS
+from web.desk.state import DESK, OFFICER, show, thread_of
+from web.shared.language import TEXT_LANGUAGES
+from web.shared.markings import PRECEDENCES, TLPS
+
+_REPLIES = {
+    "clarification-request": ("clarification-answer", "holding-reply"),
+    "authenticity-query": ("authenticity-answer",),
+    "incident-notice": ("holding-reply",),
+    "update": ("holding-reply",),
+    "step-request": ("step-accept", "step-decline"),
+    "objection": ("objection-answer",),
+    "proposal": ("proposal-accept", "proposal-refuse"),
+    "breach-report": ("finding",),
+}
+"""What an entry of a kind is usually answered with; shown as buttons beside it when the ladder offers them."""
+
+
+def scratch_key(kind: str, step: str | None, entry: str | None) -> str:
+    """Under which name a half-written form is kept: an answer to one entry must not turn up under another."""
+    return ".".join(part for part in (kind, step or "", (entry or "")[:12]) if part)
+
+
+def find_offer(view: ThreadView, kind: str, step: str | None, entry: str | None) -> OfferView | None:
+    """The ladder's offer for a kind: the same step if one is named, about the same entry if one is."""
+    found = [offer for offer in view.offers if offer.kind == kind and (step is None or offer.step == step)]
+    about = [offer for offer in found if entry is not None and entry in offer.act.values()]
+    return next(iter(about or found), None)
+
+
+def replies_to(view: ThreadView, entry: EntryView) -> list[OfferView]:
+    """The allowed offers that answer ``entry``, acknowledgement first."""
+    if entry.own or (entry.fields is None and not entry.sealed):
+        return []
+    found = []
+    for kind in ("acknowledgement", *_REPLIES.get(entry.kind, ())):
+        offer = find_offer(view, kind, None, entry.id)
+        references = {value for name, value in (offer.act.items() if offer else ()) if name != "step"}
+        fits = offer is not None and offer.allowed and (entry.id in references or not references)
+        if offer is not None and fits:
+            found.append(offer)
+    return found
+
+
+def setting_of(request: web.Request, view: ThreadView, offer: OfferView, entry: str | None) -> Setting:
+    desk = request.app[DESK]
+    return Setting(view, offer, desk.office, desk.offices(), entry)
+
+
+async def threads_page(request: web.Request) -> web.Response:
+    """All incidents, and the form that opens one."""
+    return show(request, "desk/threads.html", problem="", typed={})
+
+
+async def thread_page(request: web.Request) -> web.Response:
+    """One incident; with ``?write=<kind>`` also the form for it, filled with what was typed before."""
+    view = thread_of(request)
+    kind = request.query.get("write")
+    if kind is None:
+        return show_thread(request, view)
+    step, entry = request.query.get("step"), request.query.get("entry")
+    offer = find_offer(view, kind, step, entry)
+    if offer is None:
+        raise web.HTTPNotFound
+    key = scratch_key(kind, step, entry)
+    kept = await request.app[DESK].scratch(request[OFFICER].kid, view.summary.id, key)
+    try:
+        form = make_form(setting_of(request, view, offer, entry), as_values(kept))
+    except FormProblem:
+        raise web.HTTPNotFound from None
+    return show_thread(request, view, form=form, key=key, entry=entry, restored=bool(kept))
+
+
+def show_thread(
+    request: web.Request,
+    view: ThreadView,
+    *,
+    form: Form | None = None,
+    key: str = "",
+    entry: str | None = None,
+    restored: bool = False,
+    refused: Outcome | None = None,
+    status: int = 200,
+) -> web.Response:
+    """The page of an incident. ``refused``: what became of the form just sent."""
+    done = request.query.get("done", "")
+    return show(
+        request,
+        "desk/thread.html",
+        status=status,
+        view=view,
+        thread=view.summary,
+        clocks={clock.id: clock for clock in view.clocks},
+        steps=[offer for offer in view.offers if offer.step is not None],
+        kinds=[offer for offer in view.offers if offer.step is None],
+        replies={item.id: replies_to(view, item) for item in view.entries},
+        seqs={item.id: item for item in view.entries},
+        fresh=lambda: secrets.token_urlsafe(16),
+        form=form,
+        key=key,
+        entry=entry,
+        restored=restored,
+        refused=refused,
+        done=done if done in ("queued", "sending", "accepted", "draft", "released", "discarded", "retried") else "",
+        precedences=PRECEDENCES,
+        tlps=TLPS,
+        text_languages=dict(TEXT_LANGUAGES),
+    )
+
+
+def as_values(kept: Mapping[str, Any]) -> Values:
+    """A kept draft as form values, whatever shape it came back in."""
+    return {
+        name: [str(item) for item in value]
+        if isinstance(value, Sequence) and not isinstance(value, str)
+        else [str(value)]
+        for name, value in kept.items()
+    }
+
+
+async def journal_page(request: web.Request) -> web.Response:
+    """What happened at this station: refused attempts, alarms, logins, rekeys."""
+    return show(request, "desk/journal.html", journal=request.app[DESK].journal())
+
+
+async def help_page(request: web.Request) -> web.Response:
+    """Words, marks and keys."""
+    return show(request, "desk/help.html", table=SHORTCUTS, precedences=PRECEDENCES, tlps=TLPS)
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/", threads_page, name="threads")
+    app.router.add_get("/threads/{thread}", thread_page, name="thread")
+    app.router.add_get("/journal", journal_page, name="journal")
+    app.router.add_get("/help", help_page, name="help")

@@ -1,0 +1,50 @@
+"""What a person sees when something is refused or fails: what happened, what is safe, what to do; never a trace."""
+
+from __future__ import annotations
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from hotline.errors import HotlineError
+from protocols.errors import ProtocolError
+from web.shared.rendering import render
+
+log = structlog.get_logger()
+
+_SENTENCES = {
+    404: "There is no such page. Nothing was changed.",
+    405: "This page cannot be used that way. Nothing was changed.",
+    413: "What you sent is too large. Nothing was sent; shorten it and try again.",
+}
+
+
+def faults(template: str, title: str) -> Middleware:
+    """The middleware: any refusal or fault becomes the page ``template`` with a code and a sentence."""
+
+    def page(request: web.Request, status: int, code: str, sentence: str) -> web.Response:
+        values = {"code": code, "sentence": sentence, "status": status, "title": title}
+        return render(request, template, values, status=status)
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as refusal:
+            if refusal.status < 400:
+                raise
+            sentence = _SENTENCES.get(refusal.status) or refusal.text or refusal.reason
+            return page(request, refusal.status, f"http.{refusal.status}", sentence)
+        except (HotlineError, ProtocolError) as fault:
+            log.info("page-refused", code=fault.code, path=request.path)
+            status = 404 if fault.code.endswith("unknown-thread") else 409
+            return page(request, status, fault.code, fault.sentence)
+        except Exception:
+            log.exception("page-failed", path=request.path)
+            sentence = (
+                "This page failed. Nothing you sent before is lost; what you just typed is kept where drafts are. "
+                "Go back and try again; if it happens again, tell your engineers the time and the address of the page."
+            )
+            return page(request, 500, "page.failed", sentence)
+
+    return middleware

@@ -1,0 +1,9 @@
+// The desk: everything here is a help. Reading, writing and sending work without it.
+
+import * as clock from "./clock.js";
+import * as live from "./live.js";
+import * as alarm from "./alarm.js";
+import * as scratch from "./scratch.js";
+import * as shortcuts from "./shortcuts.js";
+
+for (const part of [clock, alarm, scratch, shortcuts, live]) part.start();

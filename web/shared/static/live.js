@@ -1,0 +1,122 @@
+// The tab's one WebSocket. It carries hints; the page then fetches itself. What is on the screen is dated while it is old.
+
+import { now, sync, tick, utc } from "./clock.js";
+import { refresh } from "./swap.js";
+import { alarm } from "./alarm.js";
+
+const SILENCE = 25_000; // ms without a beat after which the station counts as lost (a beat comes every 10 s)
+const PATIENCE = 1_000; // ms before a lost station is shown: a reload of the station takes less
+
+let socket = null;
+let wait = 500;
+let beat = performance.now();
+let lostAt = null;
+let caughtUp = 0;
+let busy = false;
+let again = false;
+
+const banner = document.getElementById("page-line");
+const announce = document.getElementById("announce");
+const line = () => document.getElementById("line")?.dataset.state;
+
+function say(text) {
+  if (announce) announce.textContent = text;
+}
+
+async function look() {
+  if (busy) {
+    again = true;
+    return;
+  }
+  busy = true;
+  const before = line();
+  try {
+    const added = await refresh();
+    if (added === null) return leave();
+    caughtUp += added;
+    const after = line();
+    if (before && after && before !== after) {
+      if (after === "live") {
+        say(`Back on the line ${utc(now())}. ${caughtUp} ${caughtUp === 1 ? "message" : "messages"} caught up.`);
+      } else {
+        caughtUp = 0;
+        say(after === "offline" ? "The line is cut. What you write is kept and sent later." : "The line is reconnecting.");
+      }
+    }
+  } catch {
+    // The next hint or beat tries again; until then the banner below says that the page is old.
+    lost();
+  } finally {
+    busy = false;
+    if (again) {
+      again = false;
+      look();
+    }
+  }
+}
+
+function leave() {
+  location.assign(document.body.dataset.login);
+}
+
+function lost() {
+  lostAt ??= now();
+  setTimeout(() => {
+    if (lostAt === null) return;
+    document.body.classList.add("stale");
+    banner.textContent = `✕ This page lost its station at ${utc(lostAt)} and is trying again. What you see is from then. What you type stays here.`;
+    banner.hidden = false;
+  }, PATIENCE);
+}
+
+function found() {
+  if (lostAt === null) return;
+  const shownLost = !banner.hidden;
+  lostAt = null;
+  document.body.classList.remove("stale");
+  banner.hidden = true;
+  if (shownLost) say(`This page has its station again since ${utc(now())}.`);
+  look();
+}
+
+function connect() {
+  const address = new URL(document.body.dataset.live, location.href);
+  address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+  socket = new WebSocket(address);
+  socket.onopen = () => {
+    wait = 500;
+    beat = performance.now();
+    document.body.dataset.connected = "yes";
+    found();
+  };
+  socket.onmessage = (event) => {
+    const hint = JSON.parse(event.data);
+    beat = performance.now();
+    sync(hint.now);
+    if ("changed" in hint) {
+      if (hint.alarm) alarm();
+      look();
+    }
+  };
+  socket.onclose = (event) => {
+    socket = null;
+    if (event.code === 4401) return leave();
+    lost();
+    setTimeout(connect, wait * (0.75 + Math.random() / 2));
+    wait = Math.min(wait * 2, 15_000);
+  };
+}
+
+export function start() {
+  connect();
+  setInterval(() => {
+    if (socket && performance.now() - beat > SILENCE) socket.close();
+  }, 2_000);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    // Timers of a hidden tab sleep: ask for the time and look again before anybody reads old digits.
+    tick();
+    if (socket?.readyState === WebSocket.OPEN) socket.send("time");
+    look();
+  });
+}
