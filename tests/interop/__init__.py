@@ -1,0 +1,1 @@
+"""Our implementations against those that others wrote."""
