@@ -43,15 +43,15 @@ class DeskClient:
         session = aiohttp.ClientSession(
             cookie_jar=aiohttp.CookieJar(unsafe=True), timeout=aiohttp.ClientTimeout(total=30)
         )
+        desk = cls(session, base, "", "")
         try:
-            async with session.post(f"{base}/api/login", json={"token": token}, headers={"Origin": base}) as response:
-                if response.status != 200:
-                    raise DeskRefused(f"login: {response.status}")
-                answer = await response.json()
+            desk._csrf = (await desk.get("csrf"))["csrf"]
+            desk.officer = (await desk.post("login", {"token": token}))["officer"]
+            desk._csrf = (await desk.get("csrf"))["csrf"]  # the token belongs to the session, which is new
         except BaseException:
             await session.close()
             raise
-        return cls(session, base, answer["csrf"], answer["officer"])
+        return desk
 
     async def close(self) -> None:
         await self._session.close()
@@ -63,7 +63,7 @@ class DeskClient:
             return await response.json()
 
     async def post(self, path: str, body: Mapping[str, Any]) -> View:
-        headers = {"Origin": self._base, "X-CSRF-Token": self._csrf}
+        headers = {"Origin": self._base, "X-Hotline-CSRF": self._csrf}
         async with self._session.post(f"{self._base}/api/{path}", json=dict(body), headers=headers) as response:
             if response.status != 200:
                 raise DeskRefused(f"{path}: {response.status} {(await response.text())[:200]}")

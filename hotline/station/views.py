@@ -343,6 +343,20 @@ class Desk(Protocol):
         """Newest first: (at, what, words): refused attempts, alarms, logins, rekeys."""
         ...
 
+    def leaf(self, thread: str, entry: str) -> bytes:
+        """The exact bytes of an entry as they stand in the log. Raises `UnknownThread` where the thread has none such."""
+        ...
+
+    def judge(self, entry: bytes) -> Outcome:
+        """Whether an entry (unstamped JWS) that came by another path would follow now; nothing is stored or sent."""
+        ...
+
+    async def insist(
+        self, officer: str, thread: str, kind: str, act: Mapping[str, Any], fields: Mapping[str, Any]
+    ) -> tuple[Outcome, bytes]:
+        """Send although this station's ladder refuses; the hub's answer and the signed entry. Kept in the journal."""
+        ...
+
     def changes(self) -> AsyncIterator[Change]:
         """Every change from now on."""
         ...

@@ -9,7 +9,7 @@ from web.desk.state import DESK, OFFICER, officer_of
 from web.shared.rendering import render, see
 from web.shared.sessions import SESSION, SESSIONS
 
-_OPEN = frozenset({"login", "login-post", "static"})
+_OPEN = frozenset({"login", "login-post", "static", "api-csrf", "api-login"})
 _LOCKED = frozenset({"unlock", "unlock-post", "logout", "live"})
 
 
@@ -32,7 +32,7 @@ def officers_only() -> Middleware:
         )
         officer = officer_of(request.app[DESK], session.who) if session else None
         if session is None or officer is None:
-            if request.method == "GET" and name != "live":
+            if request.method == "GET" and name != "live" and not name.startswith("api-"):
                 return see(request, "login")
             raise web.HTTPUnauthorized(text="You are logged out. What you typed is kept; ask for a new login link.")
         request[SESSION] = session
