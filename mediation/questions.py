@@ -43,7 +43,11 @@ def too_many(draft: Draft, move: Move) -> Refusal | None:
         and kinds[clock.rule].of == move.kind
         and kinds[clock.rule].starts in ("receipt", "admission")
     }
-    unfinished |= {found.seq for found in state.awaiting if found.office == move.office and not found.received}
+    unfinished |= {
+        found.seq
+        for found in state.awaiting
+        if (found.office, found.kind) == (move.office, move.kind) and not found.received
+    }
     if move.kind == "clarification-request":
         unfinished |= {found.seq for found in state.asked if found.office == move.office and "later" in found.answers}
     if len(unfinished) < draft.ladder.limits.open_questions:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from mediation.draft import Draft
 from mediation.effects import RekeyDue, Rekeyed
-from mediation.move import HUB, Move
+from mediation.move import Move
 from mediation.refusals import Refusal
 from mediation.state import Seat
 from protocols.kinds import Member, Rekey
@@ -110,7 +110,7 @@ def seated(draft: Draft, move: Move) -> Refusal | None:
         draft.set(seats={**seats, move.station: Seat(seat.office, move.serial, seat.member)})
         return None
     seats = {**seats, move.station: Seat(move.office, move.serial)}
-    if move.office != HUB and _crowded(draft, seats, move.office):
+    if _crowded(draft, seats, move.office):
         return _crowd(draft)
     draft.set(seats=seats)
     return None

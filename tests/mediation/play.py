@@ -13,7 +13,7 @@ from mediation.move import HUB, Move
 from mediation.refusals import Refusal
 from mediation.state import ThreadState, from_bytes, state_hash, to_bytes
 from protocols.encoding import digest
-from protocols.kinds import KINDS, Act, Author, Empty, Member, Open
+from protocols.kinds import KINDS, Act, Author, Empty, Expired, Member, Open
 from protocols.nomination import nomination_digest
 
 LADDER_FILE = Path(__file__).parents[2] / "mediation" / "ladders" / "cpci-default.toml"
@@ -135,7 +135,5 @@ class Play:
 
     def hub(self, at: str, clock: str) -> str:
         """The hub announces a clock that ran out."""
-        from protocols.kinds import Expired
-
         found = next(c for c in self.at(at).expired if c.id == clock)
         return self.send(at, HUB, "clock-expired", Expired(clock, found.end, t(at) - found.end), station=kid("hub"))
