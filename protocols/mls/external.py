@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from .codec import Reader, decode
 from .committing import MadeCommit
-from .errors import InvalidWelcome, Malformed
+from .errors import InvalidWelcome, Malformed, Misuse
 from .framing import (
     NEW_MEMBER_COMMIT,
     PUBLIC_MESSAGE,
@@ -66,6 +66,9 @@ def external_commit(
     sender = Sender(NEW_MEMBER_COMMIT)
     applied = apply([QueuedProposal(value, sender) for value in values], sender, before.rules(now, longest))
     tree = applied.tree
+    former = None if replaces is None else before.tree.leaf(replaces)
+    if former is not None and former.credential.identity != identity:
+        raise Misuse("only a leaf of the same identity can be replaced")
     blank = LeafNode(b"", signing[32:], Credential(BASIC, identity), OUR_CAPABILITIES, COMMIT, None, b"", ())
     own = tree.add_leaf(blank)
 

@@ -118,6 +118,10 @@ class Decrypted:
     epoch: int
     generation: int
 
+    def __repr__(self) -> str:
+        """Name the message without its content, so that no log ever holds it."""
+        return f"Decrypted(leaf={self.sender_leaf}, epoch={self.epoch}, generation={self.generation})"
+
 
 @dataclass(frozen=True)
 class Proposed:

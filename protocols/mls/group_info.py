@@ -93,7 +93,7 @@ class GroupInfo:
         suite.verify(public, b"GroupInfoTBS", self._unsigned, self.signature)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GroupSecrets:
     """Section 12.4.3: what a new member gets, sealed to the init key."""
 

@@ -155,6 +155,9 @@ def _check_update(leaf: LeafNode, sender: Sender, rules: Rules) -> None:
         # MLS-12.1-09: an update comes from a member and was made as one.
         raise InvalidProposal("an update that is none")
     check_leaf(leaf, rules.tree.suite)
+    if leaf.credential != current.credential:
+        # MLS-12.1-13: nobody takes another name inside a group.
+        raise InvalidProposal("an update changes its sender's identity")
     if leaf.encryption_key == current.encryption_key:
         # MLS-12.1-10: an update brings a new encryption key.
         raise InvalidProposal("an update without a new key")

@@ -48,7 +48,7 @@ from .suites import Suite, suite_of
 from .transcript import confirmed_hash, interim_hash
 from .treekem import merge_received_path
 
-MAX_QUEUED_PER_SENDER = 32
+MAX_QUEUED_PER_SENDER = 8
 """Proposals by reference that one sender may leave waiting in an epoch."""
 
 
@@ -188,6 +188,7 @@ def advance(state: PublicState, message: AuthenticatedContent, now: int, longest
             raise InvalidCommit("this commit needs a path")
     else:
         if sender.sender_type == NEW_MEMBER_COMMIT:
+            _check_successor(state.tree, applied.removed, commit)
             committer = tree.add_leaf(commit.path.leaf_node)
             # The joiner's leaf is in the tree while its path is checked, so its keys are compared by hand.
             path_nodes = _merge_joiner(tree, committer, commit, state.context.group_id)
@@ -210,6 +211,14 @@ def advance(state: PublicState, message: AuthenticatedContent, now: int, longest
         applied.reinit is not None,
     )
     return Transition(after, applied, committer, provisional.encoded, path_nodes)
+
+
+def _check_successor(tree: RatchetTree, removed: tuple[int, ...], commit: Commit) -> None:
+    for index in removed:
+        former = tree.leaf(index)
+        if former is None or commit.path is None or former.credential != commit.path.leaf_node.credential:
+            # MLS-12.2-09: who commits itself in removes nobody but its own former self.
+            raise InvalidProposal("an external commit removes somebody else")
 
 
 def _merge_joiner(tree: RatchetTree, place: int, commit: Commit, group_id: bytes) -> list[tuple[int, int]]:

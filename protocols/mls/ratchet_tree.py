@@ -159,16 +159,10 @@ class RatchetTree:
         if node % 2 == 0:
             body = content.encoded if content is not None and node // 2 not in without else None
             return self.suite.hash(u8(_LEAF) + u32(node // 2) + optional(body))
-        lower = (left(node), right(node))
-        if without:
-            hashes = [
-                self._hash(child, without)
-                if any(in_subtree(2 * leaf, child) for leaf in without)
-                else self.tree_hash(child)
-                for child in lower
-            ]
-        else:
-            hashes = [self.tree_hash(child) for child in lower]
+        hashes: list[bytes] = []
+        for child in (left(node), right(node)):
+            below = frozenset(leaf for leaf in without if in_subtree(2 * leaf, child)) if without else without
+            hashes.append(self._hash(child, below) if below else self.tree_hash(child))
         if without and isinstance(content, ParentNode):
             kept = tuple(leaf for leaf in content.unmerged_leaves if leaf not in without)
             content = replace(content, unmerged_leaves=kept)

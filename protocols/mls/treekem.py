@@ -95,6 +95,10 @@ def merge_received_path(
     check_leaf(leaf, suite)
     # MLS-07.3-09: the leaf is signed for this group and this place.
     leaf.verify(suite, group_id, sender)
+    current = tree.leaf(sender)
+    if current is None or leaf.credential != current.credential:
+        # MLS-07.3-11: nobody takes another name inside a group.
+        raise InvalidPath("the path changes its sender's identity")
     filtered = tree.filtered_direct_path(sender)
     if len(filtered) != len(path.nodes):
         # MLS-07.5-01: the path has one node for each node of the filtered direct path.

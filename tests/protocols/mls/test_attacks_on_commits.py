@@ -18,6 +18,7 @@ from protocols.mls import (
     InvalidTree,
     KeyPackageExpired,
     Malformed,
+    Misuse,
     OwnMessage,
     Proposed,
     StaleStage,
@@ -266,7 +267,7 @@ def test_an_update_by_the_committer_is_refused(room: Room) -> None:
 
 
 def test_a_committer_cannot_update_another_member_by_value(room: Room) -> None:
-    everyone_refuses(room, BadSignature, forge_commit(room[1], update_of(room[2])))
+    everyone_refuses(room, InvalidProposal, forge_commit(room[1], update_of(room[2])))
 
 
 def test_an_update_and_a_removal_of_one_leaf_are_refused(room: Room) -> None:
@@ -290,7 +291,12 @@ def test_an_update_that_keeps_the_key_or_was_no_update_is_refused(room: Room) ->
 
 def test_a_proposal_for_a_leaf_that_is_not_its_senders_is_refused(room: Room) -> None:
     stolen = update_of(room[2])
-    refuse(BadSignature, lambda: room[0].process(forge(room[1], stolen), now=NOW), room[0])
+    refuse(InvalidProposal, lambda: room[0].process(forge(room[1], stolen), now=NOW), room[0])
+    leaf = update_of(room[1]).leaf_node
+    for group_id, place in ((b"thread", 2), (b"other", 1)):
+        misplaced = Update(leaf.signed(room.suite, room[1]._signing, group_id, place))
+        message = forge(room[1], misplaced)
+        refuse(BadSignature, lambda m=message: room[0].process(m, now=NOW), room[0])
 
 
 def test_a_member_cannot_be_added_twice(room: Room) -> None:
@@ -374,6 +380,13 @@ def test_a_path_leaf_signed_for_another_place_or_group_is_refused(room: Room) ->
 
     everyone_refuses(room, BadSignature, forge_path(room, elsewhere))
     everyone_refuses(room, BadSignature, forge_path(room, other_group))
+
+
+def test_a_member_cannot_take_another_name(room: Room) -> None:
+    other = own_leaf_of(room[2]).credential
+    everyone_refuses(room, InvalidPath, forge_path(room, lambda p: resign(room, p, credential=other)))
+    message = forge(room[1], update_of(room[1], credential=other))
+    refuse(InvalidProposal, lambda: room[0].process(message, now=NOW), room[0])
 
 
 def test_a_path_leaf_of_another_source_is_refused(room: Room) -> None:
@@ -536,9 +549,15 @@ def test_an_external_commit_with_forbidden_contents_is_refused(room: Room) -> No
 def test_an_external_commit_with_the_key_of_a_member_is_refused(room: Room) -> None:
     info = room[1].group_info(external_commit=True)
     seed = room[2]._signing[:32]
-    refuse(InvalidTree, lambda: Group.join_external(info, b"x", seed, now=NOW, rng=room.rng))
-    group, _ = Group.join_external(info, b"x", seed, now=NOW, rng=room.rng, replaces=2)
+    refuse(InvalidTree, lambda: Group.join_external(info, b"m2", seed, now=NOW, rng=room.rng))
+    refuse(Misuse, lambda: Group.join_external(info, b"x", seed, now=NOW, rng=room.rng, replaces=2))
+    group, _ = Group.join_external(info, b"m2", seed, now=NOW, rng=room.rng, replaces=2)
     assert group.own_leaf == 2
+
+
+def test_an_external_commit_cannot_evict_another_member(room: Room) -> None:
+    message = forge_external(room, lambda c: replace(c, proposals=(*c.proposals, ProposalOrRef(Remove(2)))))
+    refuse(InvalidProposal, lambda: room[0].stage(message, now=NOW), room[0])
 
 
 # Others
@@ -558,7 +577,7 @@ def test_a_proposal_with_an_external_or_new_sender_must_be_its_own(room: Room) -
 
 
 def test_one_sender_cannot_fill_the_memory_of_the_others(room: Room) -> None:
-    for _ in range(32):
+    for _ in range(8):
         room[0].process(room[1].propose_psk(b"x", now=NOW, rng=room.rng), now=NOW)
     nonce = Draw("one more")(32)
     refuse(InvalidProposal, lambda: room[0].process(forge(room[1], psk(nonce=nonce)), now=NOW), room[0])
