@@ -1,0 +1,309 @@
+"""What all parts of a running station share: its identity, its store, its threads and outbox in memory, its journal.
+
+One lock orders everything that writes. Memory changes only after the store was written, so that a failure leaves both
+as they were; the store is read once, at start, and everything in memory is made from it by the same replay that new
+entries go through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from hotline.clock import Clock
+from hotline.station.errors import DoesNotFollow
+from hotline.station.fanout import Fanout
+from hotline.station.folder import Identity
+from hotline.station.model import Held, Thread
+from hotline.station.outbox import Intent, Item, Sealer, decode_answer, decode_intent, decode_wire, encode
+from hotline.station.replay import Own, Replay, reveal_body
+from hotline.station.vault import StoreDamaged, Vault
+from hotline.station.views import Change
+from hotline.store import station as tables
+from hotline.store.station import Change as Transaction
+from hotline.store.station import StationStore
+from mediation.state import from_bytes, state_hash, to_bytes
+from protocols.encoding import b64u, digest, from_json, unb64u
+from protocols.entry import admit
+from protocols.errors import ProtocolError
+from protocols.frames import Invitation, decode_from_hub, encode_frame
+from protocols.keys import Signer
+from protocols.mls import KeyPackageBundle
+from protocols.translog import open_with_policy
+
+log = structlog.get_logger("hotline.station")
+
+JOURNAL = 500
+
+
+@dataclass(slots=True)
+class Note:
+    """A line of the journal: when (ms UTC), what (a stable word), words for people, whether it is an alarm."""
+
+    at: int
+    what: str
+    words: str
+    alarm: bool
+
+
+@dataclass(slots=True)
+class LineStatus:
+    """The line as the desk shows it. Times are ms on this station's own clock; ``offset`` is the hub's clock minus it."""
+
+    state: str = "offline"
+    since: int = 0
+    address: str = ""
+    offset: int = 0
+    caught: bool = False
+    problem: str | None = None
+    presence: dict[str, int] = field(default_factory=dict)
+    left: dict[str, int] = field(default_factory=dict)
+    presence_known: bool = False
+    heard: int = 0
+
+
+class Core:
+    """See the module. `load` once before use."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        store: StationStore,
+        clock: Clock,
+        rng: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self.identity = identity
+        self.store = store
+        self.clock = clock
+        self.rng = rng
+        self.vault = Vault(identity.keys.data, rng)
+        self.lock = asyncio.Lock()
+        self.fanout = Fanout()
+        self.line = LineStatus()
+        self.threads: dict[str, Thread] = {}
+        self.items: dict[str, Item] = {}
+        self.bundles: dict[str, KeyPackageBundle] = {}
+        self.expiry: dict[str, int] = {}
+        """Of our key packages, by name: POSIX seconds."""
+        self.journal: list[Note] = []
+        self.alarms: dict[str, str] = {}
+        self.nominations: dict[str, dict[str, Any]] = {}
+        """Our sealed lists, by digest: nominees and salt."""
+        self.officers: dict[str, Signer] = {}
+        self.head: tuple[int, str, str] | None = None
+        """Newest published head: size, its digest, the note."""
+        self.cosigned = 0
+        self.kept: dict[str, tuple[str, tuple[str, ...]]] = {}
+        """Bodies read before their entries were replayed, by entry."""
+        self.replay = Replay(identity, clock, self._newest_bundles, self._own)
+        self.sealer = Sealer(identity, rng, clock.now, lambda: None if self.head is None else self.head[1])
+
+    # -- time and words -----------------------------------------------------------------------------------------------
+
+    def now(self) -> int:
+        """The hub's clock as this station knows it, ms UTC."""
+        return self.clock.now() + self.line.offset
+
+    def tell(self, thread: str | None, what: str, *, alarm: bool = False) -> None:
+        self.fanout.tell(Change(thread, what, alarm))
+
+    def officer_name(self, kid: str, at: int) -> str:
+        """The function's name in an officer's mandate, or the key id where none is known."""
+        try:
+            return self.identity.mandates.find(kid, at).mandate.name
+        except ProtocolError:
+            return kid[:8]
+
+    def office_name(self, office: str) -> str:
+        return self.identity.accord.accord.office(office).name
+
+    def office_line(self, office: str) -> tuple[str, int | None]:
+        """Whether an office has a station on the line: "up", "down" or "unknown", and since when (ms UTC)."""
+        if not self.line.caught and not self.line.presence_known:
+            return "unknown", None
+        kids = [mandate.kid for mandate in self.identity.mandates.stations(office, self.now())]
+        up = [since for kid in kids if (since := self.line.presence.get(kid, 0))]
+        if up:
+            return "up", min(up)
+        left = [since for kid in kids if (since := self.line.left.get(kid, 0))]
+        return "down", max(left) if left else None
+
+    def fields(self, intent: Intent) -> dict[str, Any]:
+        """The fields of what is in the outbox."""
+        return dict(reveal_body(intent.disclosures, intent.sd).fields) if intent.sd else {}
+
+    async def note(self, change: Transaction, what: str, words: str, *, alarm: bool = False) -> None:
+        """Write a line of the journal within a transaction."""
+        at = self.now()
+        await change.add_journal(at, what, self.vault.seal(f"journal/{what}", words.encode()), alarm=alarm)
+        self.journal.insert(0, Note(at, what, words, alarm))
+        del self.journal[JOURNAL:]
+
+    async def record(self, what: str, words: str, *, alarm: bool = False, thread: str | None = None) -> None:
+        """Write a line of the journal by itself."""
+        async with self.store.change() as change:
+            await self.note(change, what, words, alarm=alarm)
+        self.tell(thread, "journal", alarm=alarm)
+
+    async def alarm(self, name: str, sentence: str) -> None:
+        """Raise an alarm that stays; the same one is raised once."""
+        if self.alarms.get(name) == sentence:
+            return
+        self.alarms[name] = sentence
+        log.error("alarm", alarm=name)
+        await self.record("alarm", sentence, alarm=True)
+        self.tell(None, "connection", alarm=True)
+
+    # -- outbox rows --------------------------------------------------------------------------------------------------
+
+    async def queue(self, change: Transaction, row: str, thread: str, intent: Intent, state: str = "queued") -> Item:
+        """Add an intent within a transaction; the caller puts the item into memory after it."""
+        position = await change.add_outbox(row, thread, state, self.seal_intent(row, intent))
+        return Item(position, row, thread, state, intent)
+
+    def seal_intent(self, row: str, intent: Intent) -> bytes:
+        """An intent as stored."""
+        return self.vault.seal(f"outbox/intent/{row}", encode(intent))
+
+    def pending(self, thread: str | None = None) -> list[Item]:
+        """Items the hub has not taken, in order."""
+        found = (item for item in self.items.values() if item.state != "accepted")
+        return sorted((i for i in found if thread is None or i.thread == thread), key=lambda item: item.position)
+
+    # -- loading ------------------------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Read the store and replay every thread from it. Raises `StoreDamaged`."""
+        now = self.clock.now()
+        for row in await self.store.rows(tables.mandates):
+            self.identity.mandates.add_bytes(row.data)
+        async with self.store.change() as change:
+            for mandate in self.identity.mandates.all():
+                await change.add_mandate(digest(mandate.data), mandate.data)
+        for row in await self.store.rows(tables.journal, tables.journal.c.id.desc(), limit=JOURNAL):
+            words = self.vault.open(f"journal/{row.what}", row.words).decode()
+            self.journal.append(Note(row.at, row.what, words, row.alarm))
+        for row in await self.store.rows(tables.key_packages):
+            parts = from_json(self.vault.open(f"key_packages/{row.ref}", row.bundle))
+            self.expiry[row.ref] = row.expires
+            self.bundles[row.ref] = KeyPackageBundle(*(unb64u(part) for part in parts))
+        for row in await self.store.rows(tables.heads, tables.heads.c.size):
+            opened = open_with_policy(row.note, self.identity.policy)
+            self.head = (row.size, b64u(opened.digest), row.note)
+        for row in await self.store.rows(tables.witness):
+            self.cosigned = row.size
+        for stored in await self.store.outbox():
+            self.items[stored.id] = self._item(stored)
+        for row in await self.store.rows(tables.sealed_values):
+            if row.name.startswith("nomination/"):
+                self.nominations[row.name.removeprefix("nomination/")] = self.vault.open_json(row.name, row.sealed)
+        await self._load_bodies()
+        await self._load_threads()
+        self.line.since = now
+
+    def _item(self, row: tables.OutboxRow) -> Item:
+        item = Item(
+            row.position,
+            row.id,
+            row.thread,
+            row.state,
+            decode_intent(self.vault.open(f"outbox/intent/{row.id}", row.intent)),
+            row.entry,
+        )
+        if row.wire is not None:
+            item.wire = decode_wire(self.vault.open(f"outbox/wire/{row.id}", row.wire))
+        if row.answer is not None:
+            item.answer = decode_answer(self.vault.open(f"outbox/answer/{row.id}", row.answer))
+        return item
+
+    async def _load_bodies(self) -> None:
+        for row in await self.store.rows(tables.bodies):
+            value = self.vault.open_json(f"bodies/{row.entry}", row.sealed)
+            self.kept[row.entry] = (row.how, tuple(value))
+
+    async def _load_threads(self) -> None:
+        leaves: dict[str, list[Any]] = {}
+        for row in await self.store.rows(tables.entries, tables.entries.c.thread, tables.entries.c.seq):
+            leaves.setdefault(row.thread, []).append(row)
+        for row in await self.store.rows(tables.threads, tables.threads.c.id):
+            thread = self.blank(row.id, row.ladder)
+            thread.title = "" if row.title is None else self.vault.open(f"threads/title/{row.id}", row.title).decode()
+            thread.read_to = row.read_to
+            if row.frozen is not None:
+                thread.frozen = self.vault.open(f"threads/frozen/{row.id}", row.frozen).decode()
+                self.alarms[f"frozen/{row.id}"] = thread.frozen
+            if row.invitation is not None:
+                found = decode_from_hub(self.vault.open(f"threads/invitation/{row.id}", row.invitation))
+                if isinstance(found, Invitation):
+                    thread.invite(found)
+            if row.mls is not None:
+                thread.mls = self.vault.open(f"threads/mls/{row.id}", row.mls)
+            self.threads[row.id] = thread
+            self._rebuild(thread, row, leaves.get(row.id, ()))
+
+    def _rebuild(self, thread: Thread, row: Any, leaves: Iterable[Any]) -> None:
+        """Replay a stored thread; what was replayed once must replay again to the same state."""
+        try:
+            for leaf in leaves:
+                verified, stamp = self.replay.verified(thread.id, leaf.seq, leaf.leaf)
+                held = Held(admit(verified, stamp, leaf.leaf), proven=leaf.proof is not None)
+                self.attach(held)
+                if row.outside:
+                    thread.add(held)
+                    continue
+                state, effects, position = self.replay.fold(thread, verified, stamp, leaf.leaf)
+                if thread.joined is None and self.identity.kid in state.roster:
+                    thread.joined = stamp.seq
+                thread.follow(held, state, effects, position)
+            if not row.outside and row.state is not None:
+                stored = from_bytes(self.vault.open(f"threads/state/{thread.id}", row.state))
+                if thread.state is None or state_hash(stored) != state_hash(thread.state):
+                    raise StoreDamaged(f"thread {thread.id} replays to another state than stored")
+        except (DoesNotFollow, ProtocolError) as error:
+            raise StoreDamaged(f"thread {thread.id} does not replay: {error}") from error
+
+    def blank(self, thread: str, ladder: str) -> Thread:
+        """A thread of which nothing is held yet."""
+        return Thread(thread, ladder, self.identity.ladders.get(ladder))
+
+    def attach(self, held: Held) -> None:
+        """Give an entry the body that was kept for it."""
+        kept = self.kept.get(held.id)
+        if kept is None or held.fields is not None:
+            return
+        how, values = kept
+        if how == "refused":
+            held.complaint = values[0]
+            return
+        body = reveal_body(values, held.payload.sd)
+        held.fields, held.disclosures, held.how = dict(body.fields), body.disclosures, how
+
+    async def put_thread(self, change: Transaction, thread: Thread, **more: Any) -> None:
+        """Store a thread's position and state (and ``more`` columns, already sealed) within a transaction."""
+        state = None if thread.state is None else self.vault.seal(f"threads/state/{thread.id}", to_bytes(thread.state))
+        await change.put_thread(
+            thread.id,
+            ladder=thread.ladder_id,
+            outside=thread.state is None,
+            seq=thread.position.seq,
+            state=state,
+            **more,
+        )
+
+    def seal_mls(self, thread: str, mls: bytes | None) -> bytes | None:
+        return None if mls is None else self.vault.seal(f"threads/mls/{thread}", mls)
+
+    def seal_invitation(self, invitation: Invitation) -> bytes:
+        return self.vault.seal(f"threads/invitation/{invitation.thread}", encode_frame(invitation))
+
+    def _newest_bundles(self) -> tuple[KeyPackageBundle, ...]:
+        return tuple(reversed(self.bundles.values()))
+
+    def _own(self, entry: str) -> Own | None:
+        item = next((item for item in self.items.values() if item.entry == entry), None)
+        return None if item is None else item.own()

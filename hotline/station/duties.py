@@ -1,0 +1,165 @@
+"""What a station writes by itself: receipts, opened nominations, renewed keys, handed-over history.
+
+Each duty has a fixed row name in the outbox, so that being obliged twice makes one entry. Where several stations could
+do the same, the first by key id does it at once and the others only after a while, if it was not done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hotline.station.folder import Identity
+from hotline.station.model import Thread
+from hotline.station.outbox import Intent
+from hotline.station.replay import Taken
+from mediation.effects import RevealDue
+from mediation.state import ThreadState
+from protocols.disclosure import MAX_BODY_BYTES, make_body
+from protocols.encoding import to_json
+from protocols.kinds import About, Handover, Rekey, Reveal, Scope, act_to_dict
+
+CHUNK_BYTES = MAX_BODY_BYTES // 2  # a disclosure is base64url of JSON: a third larger than what is in it
+CHUNK_ENTRIES = 300
+Sealed = Callable[[str], dict[str, Any] | None]
+
+
+class Duties:
+    """``nomination`` gives what was kept of a sealed list of ours, by its digest: nominees and salt. ``fallback``: seconds
+    that another station waits; ``now``: own clock, ms UTC."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        nomination: Sealed,
+        rng: Callable[[int], bytes],
+        now: Callable[[], int],
+        fallback: float,
+    ) -> None:
+        self._identity = identity
+        self._nomination = nomination
+        self._rng = rng
+        self._now = now
+        self._fallback = int(fallback * 1000)
+
+    def after(self, thread: Thread, taken: Taken) -> list[tuple[str, Intent]]:
+        """Rows to queue because of an entry; ``thread`` as it stands after it."""
+        found: list[tuple[str, Intent]] = []
+        found += self._receipt(thread, taken)
+        for effect in taken.effects:
+            if isinstance(effect, RevealDue) and effect.office == self._identity.office and thread.state is not None:
+                found += self._reveal(thread, thread.state)
+        found += self._handover(thread, taken)
+        return found
+
+    def is_done(self, thread: Thread, intent: Intent) -> bool:
+        """Whether somebody of our office has done it meanwhile, or it lost its object."""
+        state = thread.state
+        if intent.kind == "receipt":
+            return any(
+                held.payload.kind == "receipt"
+                and held.payload.office == self._identity.office
+                and held.payload.act == intent.act
+                for held in thread.held
+            )
+        if state is None:
+            return False
+        if intent.kind == "nomination-reveal":
+            lists = () if state.mediation is None else state.mediation.nominations
+            return not any(each.entry == intent.act["nomination"] and not each.nominees for each in lists)
+        if intent.kind == "rekey":
+            return not (state.due_adds or state.due_removes)
+        return False
+
+    def rekey(self, thread: Thread, hub_now: int) -> tuple[str, Intent] | None:
+        """The row that renews the keys, if they are due and it is our turn."""
+        state = thread.state
+        if state is None or thread.mls is None or thread.frozen or not (state.due_adds or state.due_removes):
+            return None
+        office = self._identity.office
+        if office in state.due_removes:
+            return None  # who is on the way out does not choose the new keys
+        turn = thread.rekey_by == office and thread.stations(office)[:1] == (self._identity.kid,)
+        if not turn and hub_now < thread.rekey_since + self._fallback:
+            return None
+        return f"rekey/{thread.id}/{state.epoch + 1}", Intent("rekey", {}, self._now(), precedence="IMMEDIATE")
+
+    def _receipt(self, thread: Thread, taken: Taken) -> list[tuple[str, Intent]]:
+        held, office = taken.held, self._identity.office
+        if not held.kind.receipt or held.payload.office == office:
+            return []
+        if thread.state is None:
+            if held.how != "box":
+                return []
+            first = True
+        else:
+            if thread.mls is None or taken.joined or (thread.joined or 0) > held.seq:
+                return []
+            first = thread.stations(office)[:1] == (self._identity.kid,)
+        after = 0 if first else self._now() + self._fallback
+        intent = Intent(
+            "receipt", act_to_dict(About(held.id)), self._now(), precedence=held.payload.precedence, after=after
+        )
+        return [(f"receipt/{held.id}", intent)]
+
+    def _reveal(self, thread: Thread, state: ThreadState) -> list[tuple[str, Intent]]:
+        lists = () if state.mediation is None else state.mediation.nominations
+        ours = next((each for each in lists if each.office == self._identity.office and not each.nominees), None)
+        kept = None if ours is None else self._nomination(ours.digest)
+        if kept is None or ours is None:
+            return []
+        act = Reveal(ours.entry, tuple(kept["nominees"]), kept["salt"])
+        return [
+            (f"reveal/{ours.entry}", Intent("nomination-reveal", act_to_dict(act), self._now(), precedence="PRIORITY"))
+        ]
+
+    def _handover(self, thread: Thread, taken: Taken) -> list[tuple[str, Intent]]:
+        """After our own renewal of keys let mediators in: the history both parties agreed to show them."""
+        held, state = taken.held, thread.state
+        act = held.admitted.verified.entry.act
+        if not isinstance(act, Rekey) or held.payload.station != self._identity.kid or state is None:
+            return []
+        mediation = state.mediation
+        if mediation is None or mediation.scope is None or not any(m.office in mediation.admitted for m in act.adds):
+            return []
+        rows: list[tuple[str, Intent]] = []
+        for number, history in enumerate(chunks(in_scope(thread, state, mediation.scope, held.seq)), 1):
+            body, sd = make_body({"history": history}, self._rng)
+            intent = Intent(
+                "handover",
+                act_to_dict(Handover(tuple(history))),
+                self._now(),
+                precedence="IMMEDIATE",
+                disclosures=body.disclosures,
+                sd=sd,
+            )
+            rows.append((f"handover/{held.id}/{number}", intent))
+        return rows
+
+
+def in_scope(thread: Thread, state: ThreadState, scope: Scope, before: int) -> dict[str, list[str]]:
+    """Entry to disclosures of what ``scope`` covers before seq ``before`` and this station can read."""
+    start = state.entered.get(scope.from_rung) if scope.from_rung is not None else None
+    named = set(scope.entries)
+    return {
+        held.id: list(held.disclosures)
+        for held in thread.held
+        if held.disclosures is not None
+        and held.seq < before
+        and held.payload.kind != "handover"
+        and (held.id in named or (start is not None and held.seq >= start))
+    }
+
+
+def chunks(history: dict[str, list[str]]) -> list[dict[str, list[str]]]:
+    """The history in pieces that each fit one body."""
+    found: list[dict[str, list[str]]] = []
+    size = 0
+    for entry, disclosures in history.items():
+        more = len(to_json([entry, disclosures]))
+        if not found or size + more > CHUNK_BYTES or len(found[-1]) >= CHUNK_ENTRIES:
+            found.append({})
+            size = 0
+        found[-1][entry] = disclosures
+        size += more
+    return found

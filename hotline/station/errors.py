@@ -1,0 +1,98 @@
+"""What a station refuses, and what it is told to do about it.
+
+Tree::
+
+    HotlineError
+    ├── LocalFault
+    │   ├── BadFolder        settings, accord, ladders or mandates in the station's folder do not fit together
+    │   ├── UnknownThread    no thread of that id here
+    │   └── NotNow           the station cannot do this now; nothing was changed
+    └── RemoteFault
+        ├── HubImposter      whoever answered at the hub's address is not the hub the accord names
+        ├── LoginRefused     the hub would not let this station in
+        ├── LineBroken       the connection failed or went silent
+        └── DoesNotFollow    what the hub delivered does not follow from what it delivered before
+"""
+
+from __future__ import annotations
+
+from hotline.errors import LocalFault, RemoteFault
+
+
+class BadFolder(LocalFault):
+    """The files of this station contradict each other, or the accord."""
+
+    code = "station.folder"
+    _sentence = "The files of this station do not fit the agreement. It was not started; nothing was changed."
+
+
+class UnknownThread(LocalFault):
+    """No thread of that id is known here."""
+
+    code = "station.unknown-thread"
+    _sentence = "This station knows no such thread. Nothing was changed."
+
+
+class NotNow(LocalFault):
+    """Something this station cannot do in its present state; ``detail`` says why."""
+
+    code = "station.not-now"
+    _sentence = "This station cannot do that now. Nothing was changed."
+
+
+class HubImposter(RemoteFault):
+    """The certificate or the login signature is not that of the accord's hub."""
+
+    code = "line.imposter"
+    _sentence = (
+        "What answered at the hub's address is not the hub of your agreement. Nothing was sent to it. Use another path "
+        "to the other side, and tell your engineers: the line may be under attack."
+    )
+
+
+class LoginRefused(RemoteFault):
+    """The hub refused the login; ``refusal`` is its stable code and ``said`` its sentence."""
+
+    code = "line.login-refused"
+
+    def __init__(self, refusal: str, said: str) -> None:
+        super().__init__(refusal)
+        self.refusal = refusal
+        self.said = said
+
+    @property
+    def sentence(self) -> str:
+        return f"The hub did not let this station in: {self.said}"
+
+
+class LineBroken(RemoteFault):
+    """The connection failed, was closed or went silent. It is tried again by itself."""
+
+    code = "line.broken"
+    _sentence = "The line to the hub broke. What you send is kept and goes out when it is back."
+
+
+class DoesNotFollow(RemoteFault):
+    """The hub delivered an entry that does not follow.
+
+    ``reason`` is stable (``replay.chain``, ``replay.state``, ``replay.roster`` ...) or the code of the check that
+    failed; ``seq`` is the first entry that differs.
+    """
+
+    code = "replay.does-not-follow"
+
+    def __init__(self, reason: str, seq: int, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.seq = seq
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"What the hub delivered as entry {self.seq} does not follow from what came before ({self.reason}). "
+            "This thread was frozen where it stood: nothing more is taken or sent in it. The other threads go on. "
+            "Compare with the other side by another path, and tell your engineers."
+        )
+
+    def __str__(self) -> str:
+        return f"{self.reason} at {self.seq}: {self.detail}"

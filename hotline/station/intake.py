@@ -1,0 +1,203 @@
+"""Taking in what the hub delivers: replay it, store it with everything that follows from it, or freeze the thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hotline.station.core import Core, log
+from hotline.station.errors import DoesNotFollow
+from hotline.station.model import Thread
+from hotline.station.outbox import Intent, Item, encode
+from hotline.station.replay import Taken
+from hotline.store.station import Change as Transaction
+from mediation.effects import Effect, PageAlternate, StandstillStarted
+from protocols.frames import Deliver, Invitation
+
+Duties = Callable[[Thread, Taken], list[tuple[str, Intent]]]
+URGENT = ("FLASH", "IMMEDIATE")
+
+
+class Intake:
+    """`deliver` and `invite` are called frame by frame, in order. ``duties`` says what an entry obliges us to write."""
+
+    def __init__(self, core: Core, duties: Duties) -> None:
+        self._core = core
+        self._duties = duties
+
+    async def deliver(self, frame: Deliver) -> Item | None:
+        """Take one entry. Returns our own item that came back with it, if it is one."""
+        core = self._core
+        async with core.lock:
+            thread = core.threads.get(frame.thread)
+            if thread is not None and thread.frozen:
+                return None
+            try:
+                if thread is not None and self._known(thread, frame):
+                    return None
+                base = self._base(thread, frame)
+                taken = core.replay.take(base, frame)
+            except DoesNotFollow as error:
+                await self._freeze(frame.thread, thread, error)
+                return None
+            if taken.state is None and thread is not None and taken.held.id in thread.by_id:
+                return None
+            item = next((item for item in core.items.values() if item.entry == taken.held.id), None)
+            if base is None:
+                base = core.blank(frame.thread, str(taken.held.payload.act.get("ladder", "")))
+            await self._store(thread, base, taken, item)
+        return item
+
+    async def invite(self, invitation: Invitation) -> None:
+        """Note where a thread stands in which we have a part from outside."""
+        core = self._core
+        async with core.lock:
+            thread = core.threads.get(invitation.thread)
+            if thread is not None and (
+                thread.state is not None or thread.frozen or invitation in thread.invitations.values()
+            ):
+                return
+            if thread is None:
+                thread = core.blank(invitation.thread, invitation.ladder)
+            elif thread.ladder is None:
+                thread.ladder_id, thread.ladder = invitation.ladder, core.identity.ladders.get(invitation.ladder)
+            first = thread.invitation is None
+            async with core.store.change() as change:
+                await core.put_thread(change, thread, invitation=core.seal_invitation(invitation))
+                if first:
+                    parties = " and ".join(invitation.parties)
+                    await core.note(change, "invitation", f"Asked to act as {invitation.role} between {parties}.")
+            thread.invite(invitation)
+            core.threads[thread.id] = thread
+        core.tell(thread.id, "invitation", alarm=first)
+
+    def _known(self, thread: Thread, frame: Deliver) -> bool:
+        """Whether this very entry is held; another one in its place is proof of two histories."""
+        if thread.state is None or frame.seq > thread.position.seq:
+            return False
+        held = thread.by_seq.get(frame.seq)
+        if held is None or held.admitted.leaf != frame.leaf:
+            raise DoesNotFollow("replay.two-histories", frame.seq, "another entry than the one delivered before")
+        return True
+
+    def _base(self, thread: Thread | None, frame: Deliver) -> Thread | None:
+        """What to replay on: a thread seen from outside begins anew once it is delivered from its beginning."""
+        if thread is None or thread.state is not None or frame.seq != 1 or 1 in thread.by_seq:
+            return thread
+        self._core.kept |= {
+            held.id: (held.how, held.disclosures) for held in thread.held if held.disclosures is not None
+        }
+        return thread.without_content()
+
+    async def _store(self, before: Thread | None, thread: Thread, taken: Taken, item: Item | None) -> None:
+        core, held = self._core, taken.held
+        core.attach(held)
+        anew = before is not None and before is not thread
+        # The thread in memory must not move before the disk has; duties are judged on the state after the entry.
+        after = _shadow(thread, taken)
+        duties = [(row, intent) for row, intent in self._duties(after, taken) if row not in core.items]
+        added: list[Item] = []
+        title = "" if item is None else str(item.intent.extra.get("title", ""))
+        named = {"title": core.vault.seal(f"threads/title/{thread.id}", title.encode())} if title else {}
+        async with core.store.change() as change:
+            if anew:
+                await change.drop_entries(thread.id)
+            await change.add_entry(thread.id, held.seq, held.id, held.stamp.index, held.admitted.leaf)
+            await self._store_bodies(change, taken)
+            await core.put_thread(change, after, mls=core.seal_mls(thread.id, taken.mls), **named)
+            if item is not None:
+                await change.put_outbox(item.id, state="accepted", intent=self._spent(item), wire=None)
+            if taken.spent is not None:
+                await change.drop_key_packages([taken.spent])
+            for row, intent in duties:
+                added.append(await core.queue(change, row, thread.id, intent))
+            await self._note(change, taken)
+        if taken.state is None:
+            thread.add(held)
+        else:
+            thread.follow(held, taken.state, taken.effects, taken.position)
+            thread.mls = taken.mls
+            if taken.joined:
+                thread.joined = held.seq
+        for revealed in taken.handed:
+            old = thread.by_id[revealed.entry]
+            old.fields, old.disclosures, old.how = revealed.fields, revealed.disclosures, "handover"
+        if taken.spent is not None:
+            core.bundles.pop(taken.spent, None)
+        if item is not None:
+            item.state, item.wire, item.accepted = "accepted", None, True
+            thread.title = thread.title or title
+        for each in added:
+            core.items[each.id] = each
+        core.threads[thread.id] = thread
+        ours = held.payload.office == core.identity.office
+        core.tell(
+            thread.id, "entry", alarm=not ours and _rings(core.identity.office, held.payload.precedence, taken.effects)
+        )
+
+    async def _store_bodies(self, change: Transaction, taken: Taken) -> None:
+        core, held = self._core, taken.held
+        if held.disclosures is not None:
+            await self._put_body(change, held.id, held.how, held.disclosures)
+        elif held.complaint is not None:
+            await self._put_body(change, held.id, "refused", (held.complaint,))
+        for revealed in taken.handed:
+            await self._put_body(change, revealed.entry, "handover", revealed.disclosures)
+        if held.complaint is not None:
+            await core.note(
+                change,
+                "complaint",
+                f"The text of entry {held.seq} from {held.payload.office} is not readable and not shown "
+                f"({held.complaint}). Ask them to send it again.",
+                alarm=True,
+            )
+
+    async def _put_body(self, change: Transaction, entry: str, how: str, disclosures: tuple[str, ...]) -> None:
+        await change.put_body(entry, how, self._core.vault.seal_json(f"bodies/{entry}", list(disclosures)))
+
+    async def _note(self, change: Transaction, taken: Taken) -> None:
+        core, held = self._core, taken.held
+        if taken.suspect is not None:
+            await core.note(change, "suspect", taken.suspect, alarm=True)
+        if held.payload.kind == "rekey":
+            await core.note(change, "rekey", f"The keys were renewed with entry {held.seq} by {held.payload.office}.")
+
+    def _spent(self, item: Item) -> bytes:
+        """What is kept of an item that arrived: who wrote what kind, so that a repeated call finds its outcome."""
+        bare = Intent(
+            item.intent.kind, {}, item.intent.created, officer=item.intent.officer, drafter=item.intent.drafter
+        )
+        return self._core.vault.seal(f"outbox/intent/{item.id}", encode(bare))
+
+    async def _freeze(self, name: str, thread: Thread | None, error: DoesNotFollow) -> None:
+        core = self._core
+        if thread is None:
+            thread = core.blank(name, "")
+        sentence = f"Thread {name[:6]}: {error.sentence}"
+        async with core.store.change() as change:
+            await core.put_thread(change, thread, frozen=core.vault.seal(f"threads/frozen/{name}", sentence.encode()))
+            await core.note(change, "alarm", f"{sentence} [{error}]", alarm=True)
+        thread.frozen = sentence
+        core.threads[name] = thread
+        core.alarms[f"frozen/{name}"] = sentence
+        log.error("thread frozen", thread=name, reason=error.reason, seq=error.seq)
+        core.tell(name, "frozen", alarm=True)
+        core.tell(None, "connection", alarm=True)
+
+
+def _shadow(thread: Thread, taken: Taken) -> Thread:
+    """The thread as it will stand, sharing what does not change; only for reading."""
+    shadow = thread.without_content()
+    shadow.state, shadow.position, shadow.mls = taken.state, taken.position, taken.mls
+    shadow.held, shadow.by_id, shadow.by_seq = thread.held, thread.by_id, thread.by_seq
+    shadow.joined = taken.held.seq if taken.joined else thread.joined
+    return shadow
+
+
+def _rings(office: str, precedence: str, effects: tuple[Effect, ...]) -> bool:
+    """Whether the desk must sound: urgent words, an alternate to page, a standstill that began."""
+    if precedence in URGENT:
+        return True
+    return any(
+        (isinstance(effect, PageAlternate) and effect.office == office) or isinstance(effect, StandstillStarted)
+        for effect in effects
+    )

@@ -1,0 +1,194 @@
+"""A thread as this station holds it in memory: what was replayed, who stands where with each entry, what waits.
+
+The store is the truth; everything here can be made again from it (`hotline.station.replay`). Objects change only after
+the store has been written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mediation.effects import AdmissionComplete, Crossed, Effect, RekeyDue, Rekeyed
+from mediation.ladder import Ladder
+from mediation.state import ThreadState
+from protocols.entry import AdmittedEntry, Payload, Stamp
+from protocols.frames import Invitation
+from protocols.kinds import Kind, Supersede
+
+ANSWERS = {
+    "clarification-answer": "answered",
+    "authenticity-answer": "answered",
+    "step-accept": "answered",
+    "objection-answer": "answered",
+    "proposal-accept": "answered",
+    "finding": "answered",
+    "step-decline": "declined",
+    "proposal-refuse": "declined",
+    "holding-reply": "holding",
+    "acknowledgement": "acknowledged",
+    "receipt": "delivered",
+}
+RANK = ("delivered", "acknowledged", "holding", "answered", "declined")
+
+
+@dataclass(slots=True)
+class Held:
+    """One entry that this station holds, verified and replayed.
+
+    ``fields`` and ``disclosures`` are None where its body cannot be read here; ``how`` says how it came ("own", "group",
+    "box", "handover") and ``complaint`` why a body that did come is not shown. ``notes`` are words; ``reached`` is the
+    furthest each other office has come with it, and since when.
+    """
+
+    admitted: AdmittedEntry
+    fields: Mapping[str, Any] | None = None
+    disclosures: tuple[str, ...] | None = None
+    how: str = ""
+    complaint: str | None = None
+    notes: list[str] = field(default_factory=list)
+    reached: dict[str, tuple[str, int]] = field(default_factory=dict)
+    proven: bool = False
+
+    @property
+    def payload(self) -> Payload:
+        return self.admitted.payload
+
+    @property
+    def stamp(self) -> Stamp:
+        return self.admitted.stamp
+
+    @property
+    def kind(self) -> Kind:
+        return self.admitted.verified.entry.kind
+
+    @property
+    def id(self) -> str:
+        return self.admitted.id
+
+    @property
+    def seq(self) -> int:
+        return self.admitted.stamp.seq
+
+    def reach(self, office: str, state: str, at: int) -> None:
+        """Note that ``office`` came this far; what is further already stays."""
+        before = self.reached.get(office)
+        if before is None or RANK.index(state) > RANK.index(before[0]):
+            self.reached[office] = (state, at)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a thread stands for the next entry: its newest seq, that entry's id, the digest of its leaf, and when."""
+
+    seq: int = 0
+    head: str | None = None
+    chain: str | None = None
+    at: int = 0
+
+
+@dataclass(slots=True)
+class Thread:
+    """One thread. ``state`` is None where this station stands outside (``invitation`` says how) and may not replay.
+
+    ``invitations``: all that stand, by role and entry.
+    ``mls`` is the group's snapshot (clear, in memory), None while or where we are no member. ``frozen``: why the thread
+    is no longer followed. ``rekey_by``: the office whose turn it is to renew the keys, since when (ms UTC).
+    ``joined``: seq of the entry that made us a member.
+    """
+
+    id: str
+    ladder_id: str
+    ladder: Ladder | None
+    state: ThreadState | None = None
+    position: Position = field(default_factory=Position)
+    mls: bytes | None = None
+    invitation: Invitation | None = None
+    invitations: dict[str, Invitation] = field(default_factory=dict)
+    title: str = ""
+    read_to: int = 0
+    frozen: str | None = None
+    held: list[Held] = field(default_factory=list)
+    by_id: dict[str, Held] = field(default_factory=dict)
+    by_seq: dict[int, Held] = field(default_factory=dict)
+    rekey_by: str | None = None
+    rekey_since: int = 0
+    joined: int | None = None
+
+    @property
+    def outside(self) -> bool:
+        return self.state is None
+
+    def follow(self, held: Held, state: ThreadState | None, effects: tuple[Effect, ...], position: Position) -> None:
+        """Take a replayed entry in."""
+        self.state = state
+        self.position = position
+        self.add(held)
+        payload, seq = held.payload, held.seq
+        for effect in effects:
+            if isinstance(effect, Crossed):
+                self._note(effect.entry_seq, f"crossed with {effect.other_seq}")
+                self._note(effect.other_seq, f"crossed with {effect.entry_seq}")
+            elif isinstance(effect, AdmissionComplete):
+                self.rekey_by, self.rekey_since = effect.rekey_by, held.stamp.at
+            elif isinstance(effect, RekeyDue) and self.rekey_by is None:
+                self.rekey_by, self.rekey_since = payload.office, held.stamp.at
+            elif isinstance(effect, Rekeyed):
+                self.rekey_by = None
+        act = held.admitted.verified.entry.act
+        if isinstance(act, Supersede) and act.supersedes in self.by_id:
+            self.by_id[act.supersedes].notes.append(f"superseded by {seq}")
+            held.notes.append(f"supersedes {self.by_id[act.supersedes].seq}")
+
+    def invite(self, invitation: Invitation) -> None:
+        """Take an invitation; those the hub told of an earlier position and did not repeat no longer stand."""
+        kept = {name: each for name, each in self.invitations.items() if each.seq >= invitation.seq}
+        self.invitations = {**kept, f"{invitation.role}/{invitation.about or ''}": invitation}
+        self.invitation = invitation
+
+    def add(self, held: Held) -> None:
+        """Take an entry in without a ladder state: what is seen from outside."""
+        if held.id in self.by_id:
+            return
+        self.held.append(held)
+        self.by_id[held.id] = held
+        self.by_seq[held.seq] = held
+        about = reference(held)
+        state = ANSWERS.get(held.payload.kind)
+        if about in self.by_id and state is not None and held.payload.office != self.by_id[about].payload.office:
+            self.by_id[about].reach(held.payload.office, state, held.stamp.at)
+
+    def offices(self) -> tuple[str, ...]:
+        """The offices with a station in the group, parties first."""
+        if self.state is None:
+            return () if self.invitation is None else self.invitation.parties
+        seated = set(self.state.roster.values())
+        return (*self.state.parties, *sorted(seated - set(self.state.parties)))
+
+    def stations(self, office: str) -> tuple[str, ...]:
+        """Member stations of an office, by kid."""
+        if self.state is None:
+            return ()
+        return tuple(sorted(kid for kid, of in self.state.roster.items() if of == office))
+
+    def without_content(self) -> Thread:
+        """The same thread at its beginning, for replaying it anew."""
+        return replace(
+            self, state=None, position=Position(), mls=None, held=[], by_id={}, by_seq={}, rekey_by=None, joined=None
+        )
+
+    def _note(self, seq: int, words: str) -> None:
+        found = self.by_seq.get(seq)
+        if found is not None and words not in found.notes:
+            found.notes.append(words)
+
+
+def reference(held: Held) -> str:
+    """The entry that this one is about, or an empty string."""
+    act = held.admitted.verified.entry.act
+    for name in ("entry", "request", "proposal", "objection", "nomination", "supersedes"):
+        found = getattr(act, name, None)
+        if isinstance(found, str):
+            return found
+    return ""

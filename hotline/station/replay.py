@@ -1,0 +1,349 @@
+"""Replay: everything the hub delivers is checked and folded again here, and what does not follow is refused.
+
+The hub is trusted with nothing but carrying. For each entry: its form, signatures and mandates at the stamped time, the
+hub's stamp, the place in the thread (no gap, the chain of leaves unbroken, time never backwards and not ahead of our
+clock), the ladder's verdict, the hash of the state after it, and for a commit the group's members against the roster
+the ladder allows. Then its content: decrypted, every digest compared with what the sender signed.
+
+A body that does not open is the sender's fault or the hub's, and no reason to stop following the ladder: the entry
+stands, its text is not shown, a complaint is recorded. Everything else raises `DoesNotFollow`, and nothing was changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hotline.clock import Clock
+from hotline.rules import context_of, move_of
+from hotline.station.errors import DoesNotFollow
+from hotline.station.folder import Identity
+from hotline.station.model import Held, Position, Thread
+from mediation.effects import Effect
+from mediation.fold import Outcome, open_thread, step
+from mediation.ladder import Ladder
+from mediation.refusals import Refusal
+from mediation.state import ThreadState, state_hash
+from protocols.disclosure import Body, open_body, reveal
+from protocols.encoding import digest, unb64u
+from protocols.entry import (
+    Entry,
+    Stamp,
+    VerifiedEntry,
+    admit,
+    body_aad,
+    check_parts,
+    open_entry,
+    parse_entry,
+    verify_entry,
+    verify_stamp,
+)
+from protocols.errors import ProtocolError
+from protocols.frames import Deliver
+from protocols.kinds import Handover, Open, Rekey, check_fields, kind_of
+from protocols.mls import Group, KeyPackageBundle, StagedCommit
+from protocols.mls.errors import NotForUs as NotOurWelcome
+from protocols.mls.public_state import Member
+from protocols.sealing import open_box
+
+MAX_AHEAD = 120_000  # ms: a stamp further ahead of our own clock is a lie, or our clock is badly wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What this station kept about an entry of its own until it came back: nobody decrypts their own message.
+
+    ``staged``: our commit, to be merged. ``group``: for `open`, the group that commit is merged into.
+    """
+
+    disclosures: tuple[str, ...] = ()
+    staged: bytes | None = None
+    group: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """A body handed over later, checked against the entry it belongs to."""
+
+    entry: str
+    disclosures: tuple[str, ...]
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An entry that follows, with everything that must be stored in the same transaction.
+
+    ``mls``: the group after it (None: no member). ``spent``: ref of the key package that let us in. ``joined``: this
+    entry made us a member. ``suspect``: words for the journal about something odd that is no reason to stop.
+    """
+
+    held: Held
+    state: ThreadState | None
+    effects: tuple[Effect, ...]
+    position: Position
+    mls: bytes | None
+    spent: str | None = None
+    joined: bool = False
+    handed: tuple[Revealed, ...] = ()
+    suspect: str | None = None
+
+
+class Replay:
+    """The checks, over one identity. ``bundles`` gives our unspent key packages, ``own`` what we kept about an entry."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        clock: Clock,
+        bundles: Callable[[], Iterable[KeyPackageBundle]],
+        own: Callable[[str], Own | None],
+    ) -> None:
+        self._identity = identity
+        self._clock = clock
+        self._bundles = bundles
+        self._own = own
+
+    def take(self, thread: Thread | None, delivered: Deliver) -> Taken:
+        """Check one delivered entry against the thread as it stands. Raises `DoesNotFollow`."""
+        seq = delivered.seq
+        try:
+            verified, stamp = self.verified(delivered.thread, seq, delivered.leaf)
+            check_parts(verified.payload, delivered.parts, complete=False)
+            if stamp.at > self._clock.now() + MAX_AHEAD:
+                raise DoesNotFollow(
+                    "replay.future", seq, f"stamped {stamp.at - self._clock.now()} ms ahead of our clock"
+                )
+            if verified.entry.kind.name != "open" and (thread is None or thread.state is None):
+                return self._from_outside(verified, stamp, delivered)
+            state, effects, position = self.fold(thread, verified, stamp, delivered.leaf)
+            before = None if thread is None else thread.mls
+            mls, spent = self._keys(before, state, verified, stamp, delivered.parts)
+        except DoesNotFollow:
+            raise
+        except ProtocolError as error:
+            raise DoesNotFollow(error.code, seq, str(error)) from error
+        held, mls = self._content(verified, stamp, delivered, mls)
+        suspect = None
+        if thread is not None and verified.payload.prev_seq in thread.by_seq:
+            seen = thread.by_seq[verified.payload.prev_seq].id
+            if seen != verified.payload.prev:
+                suspect = f"the author of entry {seq} had another entry {verified.payload.prev_seq} than this station"
+        return Taken(
+            held,
+            state,
+            effects,
+            position,
+            mls,
+            spent,
+            joined=before is None and mls is not None,
+            handed=self._handed(thread, held),
+            suspect=suspect,
+        )
+
+    def judge(self, thread: Thread, data: bytes, at: int) -> Refusal | None:
+        """Whether an entry without a stamp would follow at ``at`` (ms UTC), by this station's own reckoning."""
+        try:
+            verified = self.admissible(data, at)
+        except ProtocolError as error:
+            return Refusal(error.code, "protocol", error.sentence)
+        if thread.state is None or thread.ladder is None:
+            return Refusal("station.outside", "protocol", "This station does not follow that thread's ladder.")
+        if verified.payload.epoch is not None and verified.payload.epoch != thread.state.epoch:
+            return Refusal("entry.wrong-epoch", "protocol", "The keys were renewed since; nothing was sent.")
+        outcome = step(
+            thread.ladder, thread.state, move_of(verified, thread.position.seq + 1), max(at, thread.position.at)
+        )
+        return outcome if isinstance(outcome, Refusal) else None
+
+    def admissible(self, data: bytes, at: int) -> VerifiedEntry:
+        """An entry without a stamp, signatures and mandates checked at ``at``. Raises `ProtocolError`."""
+        return verify_entry(parse_entry(data), self._identity.accord, self._identity.mandates, at=at)
+
+    def verified(self, thread: str, seq: int, leaf: bytes) -> tuple[VerifiedEntry, Stamp]:
+        """Form, stamp, signatures, mandates, and that it is the entry it is said to be. Raises `ProtocolError`."""
+        entry: Entry = parse_entry(leaf)
+        stamp = verify_stamp(entry, self._identity.accord)
+        verified = verify_entry(entry, self._identity.accord, self._identity.mandates, at=stamp.at)
+        if entry.payload.thread != thread or stamp.seq != seq:
+            raise DoesNotFollow("replay.mislabelled", seq, "delivered under another thread or number than stamped")
+        return verified, stamp
+
+    def ladder(self, name: str) -> Ladder:
+        """The ladder the accord puts in force under ``name``. Raises `NotInAccord`."""
+        self._identity.accord.accord.ladder(name)
+        return self._identity.ladders[name]
+
+    def fold(
+        self, thread: Thread | None, verified: VerifiedEntry, stamp: Stamp, leaf: bytes
+    ) -> tuple[ThreadState, tuple[Effect, ...], Position]:
+        """Place, time, ladder and state hash. Raises `DoesNotFollow` or `ProtocolError`."""
+        place = Position() if thread is None or thread.state is None else thread.position
+        if stamp.seq != place.seq + 1:
+            raise DoesNotFollow("replay.gap", place.seq + 1, f"entry {stamp.seq} came where {place.seq + 1} is due")
+        if stamp.chain != place.chain:
+            raise DoesNotFollow("replay.chain", stamp.seq, "the chain of leaves is broken")
+        if stamp.at < place.at:
+            raise DoesNotFollow("replay.time", stamp.seq, "stamped before the entry that precedes it")
+        move = move_of(verified, stamp.seq)
+        outcome: Outcome | Refusal
+        act = verified.entry.act
+        if thread is None or thread.state is None or thread.ladder is None:
+            if not isinstance(act, Open):
+                raise DoesNotFollow("replay.unopened", stamp.seq, "the thread does not begin by being opened")
+            self._seated(act, stamp.at)
+            context = context_of(self._identity.accord, act.ladder, self.ladder(act.ladder), verified.payload.thread)
+            outcome = open_thread(context, move, stamp.at)
+        else:
+            if verified.payload.epoch is not None and verified.payload.epoch != thread.state.epoch:
+                raise DoesNotFollow("replay.epoch", stamp.seq, "sealed under keys that were not in force")
+            if isinstance(act, Rekey):
+                self._seated(act, stamp.at)
+            outcome = step(thread.ladder, thread.state, move, stamp.at)
+        if isinstance(outcome, Refusal):
+            raise DoesNotFollow(outcome.code, stamp.seq, f"the ladder refuses it ({outcome.rule})")
+        if state_hash(outcome.state) != stamp.state:
+            raise DoesNotFollow(
+                "replay.state", stamp.seq, "the hub vouches for another state than this station computes"
+            )
+        position = Position(stamp.seq, verified.id, digest(leaf), stamp.at)
+        return outcome.state, tuple(outcome.effects), position
+
+    def _seated(self, act: Open | Rekey, at: int) -> None:
+        """Each station that joins is mandated by the office under whose name it joins."""
+        for member in act.roster if isinstance(act, Open) else act.adds:
+            self._identity.mandates.require(member.station, role="station", office=member.office, at=at)
+
+    # -- keys ---------------------------------------------------------------------------------------------------------
+
+    def _keys(
+        self,
+        before: bytes | None,
+        state: ThreadState,
+        verified: VerifiedEntry,
+        stamp: Stamp,
+        parts: Mapping[str, bytes],
+    ) -> tuple[bytes | None, str | None]:
+        """The group after an entry, and the key package it spent."""
+        name = verified.entry.kind.name
+        if name not in ("open", "rekey"):
+            return before, None
+        seated = self._identity.kid in state.roster
+        kept = self._own(verified.id) if verified.payload.station == self._identity.kid else None
+        spent = None
+        if kept is not None and kept.staged is not None:
+            group = Group.restore(kept.group if kept.group is not None else _need(before, stamp.seq))
+            group.merge(StagedCommit.restore(kept.staged))
+        elif before is not None and name == "rekey":
+            group = Group.restore(before)
+            staged = group.stage(_need(parts.get("commit"), stamp.seq), now=stamp.at // 1000)
+            self._same_roster(staged.members, state, stamp)
+            group.merge(staged)
+            if staged.removes_us:
+                return None, None
+        elif seated:
+            group, spent = self._join(_need(parts.get("welcome"), stamp.seq), stamp)
+        else:
+            return None, None
+        self._same_roster(group.members(), state, stamp)
+        accord = self._identity.accord.accord
+        if group.group_id != unb64u(state.thread) or group.suite != accord.suite or group.epoch != state.epoch:
+            raise DoesNotFollow("replay.group", stamp.seq, "the keys are of another group, suite or epoch")
+        return group.snapshot(), spent
+
+    def _join(self, welcome: bytes, stamp: Stamp) -> tuple[Group, str]:
+        for bundle in self._bundles():
+            try:
+                group = Group.join(welcome, bundle, self._identity.keys.mls, now=stamp.at // 1000)
+            except NotOurWelcome:
+                continue
+            return group, digest(bundle.ref)
+        raise DoesNotFollow("replay.welcome", stamp.seq, "no key package of this station opens the welcome")
+
+    def _same_roster(self, members: Iterable[Member], state: ThreadState, stamp: Stamp) -> None:
+        """MLS knows keys, the ladder knows stations: both must name the same ones, or somebody listens in silence."""
+        found = sorted((member.identity, member.signature_key) for member in members)
+        allowed = sorted(
+            (kid.encode("ascii"), unb64u(self._identity.mandates.find(kid, stamp.at).station_keys.mls))
+            for kid in state.roster
+        )
+        if found != allowed:
+            raise DoesNotFollow("replay.roster", stamp.seq, "the group has other members than the ladder allows")
+
+    # -- content ------------------------------------------------------------------------------------------------------
+
+    def _from_outside(self, verified: VerifiedEntry, stamp: Stamp, delivered: Deliver) -> Taken:
+        """An entry of a thread whose ladder we may not follow: our own, or one with a box for us."""
+        held, _ = self._content(verified, stamp, delivered, None)
+        return Taken(held, None, (), Position(), None)
+
+    def _content(
+        self, verified: VerifiedEntry, stamp: Stamp, delivered: Deliver, mls: bytes | None
+    ) -> tuple[Held, bytes | None]:
+        held = Held(admit(verified, stamp, delivered.leaf))
+        payload = verified.payload
+        if not payload.sd:
+            return held, mls
+        try:
+            own = self._own(verified.id) if payload.station == self._identity.kid else None
+            if own is not None:
+                self._fill(held, reveal_body(own.disclosures, payload.sd), "own")
+            elif mls is not None and "body" in delivered.parts:
+                group = Group.restore(mls)
+                plain = group.decrypt(delivered.parts["body"])
+                # The key is used up whatever the content is worth.
+                mls = group.snapshot()
+                author = self._identity.mandates.find(payload.station, stamp.at).station_keys.mls
+                if plain.aad != body_aad(payload) or plain.signature_key != unb64u(author):
+                    held.complaint = "entry.body-misplaced"
+                else:
+                    self._fill(held, open_body(plain.data, payload.sd), "group")
+            elif "box" in delivered.parts:
+                public, private = self._identity.keys.seal_public, self._identity.keys.seal
+                plain_box = open_box(delivered.parts["box"], public, private, body_aad(payload))
+                self._fill(held, open_body(plain_box, payload.sd), "box")
+        except ProtocolError as error:
+            # Not a reason to stop following: shown as unreadable, and recorded.
+            held.complaint = error.code
+        return held, mls
+
+    def _fill(self, held: Held, body: Body, how: str) -> None:
+        check_fields(held.kind, body.fields)
+        opened = open_entry(held.admitted, lambda _: body)
+        held.fields, held.disclosures, held.how = dict(opened.body.fields), body.disclosures, how
+
+    def _handed(self, thread: Thread | None, held: Held) -> tuple[Revealed, ...]:
+        """The bodies a handover brings, each proved against the entry that committed to it."""
+        act = held.admitted.verified.entry.act
+        if thread is None or held.fields is None or not isinstance(act, Handover):
+            return ()
+        history = held.fields.get("history")
+        if not isinstance(history, dict) or set(history) != set(act.entries):
+            held.complaint = "entry.bad-body"
+            return ()
+        found: list[Revealed] = []
+        for entry, disclosures in history.items():
+            old = thread.by_id.get(entry)
+            if old is None or old.fields is not None or not isinstance(disclosures, list):
+                continue
+            try:
+                body = reveal_body(disclosures, old.payload.sd)
+                check_fields(kind_of(old.payload.kind), body.fields)
+            except ProtocolError as error:
+                held.complaint = error.code
+                continue
+            found.append(Revealed(entry, body.disclosures, body.fields))
+        return tuple(found)
+
+
+def reveal_body(disclosures: Iterable[str], digests: tuple[str, ...]) -> Body:
+    """A body from disclosures kept or handed over, each checked. Raises `ProtocolError`."""
+    kept = tuple(str(text) for text in disclosures)
+    return Body(kept, reveal(kept, digests))
+
+
+def _need(part: bytes | None, seq: int) -> bytes:
+    if part is None:
+        raise DoesNotFollow("replay.no-keys", seq, "the keys that belong to this entry were not delivered")
+    return part

@@ -1,0 +1,397 @@
+"""The pump: brings the outbox to the hub, one entry a thread at a time, in order.
+
+An entry is sealed only when everything before it has come back through replay, so that serial, keys and ladder are
+those in force. What waits for an officer's key, for another station's key package or for the line waits in the outbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from hotline.station.core import Core, log
+from hotline.station.duties import Duties
+from hotline.station.errors import LineBroken
+from hotline.station.model import Thread
+from hotline.station.outbox import Answer, Item, Sealed, encode
+from mediation.refusals import Refusal
+from protocols import frames
+from protocols.encoding import b64u, digest
+from protocols.errors import ProtocolError
+from protocols.kinds import OfficeId
+from protocols.mls import inspect_key_package, make_key_package
+
+STALE = ("entry.wrong-epoch", "ladder.wrong-epoch")
+"""The hub's word that the keys changed on the way: seal again."""
+
+LATER = ("hub.not-stored", "keys.none-left", "keys.claim-refused")
+"""Nothing wrong with the entry: the same again after a while."""
+
+KEEP_PACKAGES = 10
+PACKAGE_DAYS = 60
+REF_BASE = 1
+
+
+class ClaimFailed(Exception):
+    """A key package that could not be had; ``args`` say why in words."""
+
+
+class Sender:
+    """``submit`` sends a frame (`LineBroken` where it cannot). `run` until cancelled; `wake` when something changed."""
+
+    def __init__(self, core: Core, duties: Duties, send: Callable[[frames.Frame], Awaitable[None]]) -> None:
+        self._core = core
+        self._duties = duties
+        self._send = send
+        self._event = asyncio.Event()
+        self._next_ref = REF_BASE
+        self._refs: dict[int, Item] = {}
+        self._claims: dict[int, asyncio.Future[dict[str, bytes]]] = {}
+        self._packages: dict[str, bytes] = {}
+        self._not_before: dict[str, int] = {}
+        self.done: dict[str, asyncio.Future[None]] = {}
+        """Whom to tell when an item is answered, by row."""
+
+    # -- from outside -------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Look at the outbox now."""
+        self._event.set()
+
+    def ref(self) -> int:
+        """A fresh number for a question to the hub."""
+        self._next_ref += 1
+        return self._next_ref
+
+    async def run(self) -> None:
+        """Pump whenever woken, and every tick."""
+        tick = self._core.identity.settings.duty.tick
+        while True:
+            with suppress(TimeoutError):  # time itself can make something due
+                await asyncio.wait_for(self._event.wait(), tick)
+            self._event.clear()
+            if not self._core.line.caught:
+                continue
+            try:
+                await self._round()
+            except LineBroken as error:
+                log.info("send interrupted", detail=error.detail)
+            except Exception as error:  # a fault of ours must not stop the outbox for ever; it is tried again
+                log.exception("fault in the outbox")
+                sentence = (
+                    f"This station failed while sending ({type(error).__name__}). It tries again; what is queued is "
+                    "safe. Tell your engineers."
+                )
+                await self._core.alarm("outbox", sentence)
+
+    def lost(self) -> None:
+        """The connection is gone: nothing submitted on it will be answered."""
+        for item in self._refs.values():
+            item.ref = None
+        for item in self._core.items.values():
+            # Asked again on the next connection: the answer to a repeated submission is the same.
+            item.accepted = item.state == "accepted"
+        self._refs.clear()
+        for claim in self._claims.values():
+            claim.cancel()
+        self._claims.clear()
+
+    async def accepted(self, frame: frames.Accepted) -> None:
+        """The hub has it; it comes back through delivery."""
+        item = self._refs.pop(frame.ref, None)
+        if item is None:
+            return
+        item.accepted = True
+        self._core.tell(item.thread, "pending")
+
+    async def refused(self, frame: frames.Refused) -> None:
+        """The hub said no to an entry or a claim."""
+        claim = self._claims.pop(frame.ref, None)
+        if claim is not None:
+            if not claim.done():
+                claim.set_exception(ClaimFailed(frame.sentence))
+            return
+        item = self._refs.pop(frame.ref, None)
+        if item is None:
+            return
+        item.ref = None
+        if frame.code in LATER:
+            self._not_before[item.id] = self._core.clock.now() + 2_000
+            item.waiting = frame.sentence
+        elif frame.code in STALE:
+            await self._unseal(item)
+        else:
+            answer = Answer(frame.code, frame.sentence, self._core.now(), "hub", frame.rule, frame.clock, frame.until)
+            await self.settle(item, answer)
+        self.wake()
+
+    def claimed(self, frame: frames.Claimed) -> None:
+        claim = self._claims.pop(frame.ref, None)
+        if claim is not None and not claim.done():
+            claim.set_result(dict(frame.packages))
+
+    def delivered(self, item: Item) -> None:
+        """Our entry came back and was replayed."""
+        if item.ref is not None:
+            self._refs.pop(item.ref, None)
+            item.ref = None
+        self._answered(item)
+        self.wake()
+
+    async def replenish(self, left: int) -> None:
+        """Keep key packages on the hub: it holds ``left`` of ours."""
+        core, identity = self._core, self._core.identity
+        if left >= KEEP_PACKAGES // 2:
+            return
+        now = core.clock.now() // 1000
+        fresh = [
+            make_key_package(
+                identity.accord.accord.suite,
+                identity.kid.encode("ascii"),
+                identity.keys.mls,
+                not_before=now - 3600,
+                not_after=now + PACKAGE_DAYS * 86_400,
+                rng=core.rng,
+            )
+            for _ in range(KEEP_PACKAGES - left)
+        ]
+        # One that was handed out may still arrive in a welcome: it is kept until it could no longer be used.
+        stale = [name for name, expires in core.expiry.items() if expires < now - 86_400]
+        async with core.lock, core.store.change() as change:
+            for bundle in fresh:
+                name = digest(bundle.ref)
+                parts = [b64u(part) for part in (bundle.key_package, bundle.private, bundle.ref)]
+                sealed = core.vault.seal_json(f"key_packages/{name}", parts)
+                await change.add_key_package(name, now + PACKAGE_DAYS * 86_400, sealed)
+            await change.drop_key_packages(stale)
+        for bundle in fresh:
+            core.bundles[digest(bundle.ref)] = bundle
+            core.expiry[digest(bundle.ref)] = now + PACKAGE_DAYS * 86_400
+        for name in stale:
+            core.bundles.pop(name, None)
+            core.expiry.pop(name, None)
+        await self._send(frames.Publish(tuple(bundle.key_package for bundle in fresh)))
+
+    async def settle(self, item: Item, answer: Answer) -> None:
+        """Mark an item refused: an officer's stays for them to see, a station's own is dropped; both are journalled."""
+        core = self._core
+        words = f"{item.intent.kind} refused by the {answer.by}: {answer.sentence} [{answer.code}]"
+        async with core.lock:
+            async with core.store.change() as change:
+                if item.intent.auto and item.intent.kind != "open":
+                    await change.drop_outbox(item.id)
+                else:
+                    sealed = core.vault.seal(f"outbox/answer/{item.id}", encode(answer))
+                    await change.put_outbox(item.id, state="refused", answer=sealed)
+                await core.note(change, "refused", words, alarm=False)
+            if item.intent.auto and item.intent.kind != "open":
+                core.items.pop(item.id, None)
+            else:
+                item.state, item.answer, item.waiting = "refused", answer, None
+        self._answered(item)
+        core.tell(item.thread, "pending")
+
+    # -- the pump -----------------------------------------------------------------------------------------------------
+
+    async def _round(self) -> None:
+        core = self._core
+        for thread in list(core.threads.values()):
+            due = self._duties.rekey(thread, core.now())
+            if due is not None and due[0] not in core.items:
+                async with core.lock:
+                    async with core.store.change() as change:
+                        item = await core.queue(change, due[0], thread.id, due[1])
+                    core.items[item.id] = item
+        for name in {item.thread for item in core.items.values() if item.state in ("queued", "sending")}:
+            await self._advance(name)
+
+    async def _advance(self, name: str) -> None:
+        """One thread: submit what is sealed, or seal the next."""
+        thread = self._core.threads.get(name)
+        if thread is not None and thread.frozen:
+            return
+        items = [item for item in self._core.pending(name) if item.state in ("queued", "sending")]
+        sending = next((item for item in items if item.state == "sending"), None)
+        if sending is not None:
+            if sending.ref is None and not sending.accepted and self._is_time(sending):
+                await self._submit(sending)
+            return
+        while (item := self._head(items)) is not None:
+            items.remove(item)
+            if thread is not None and self._duties.is_done(thread, item.intent):
+                await self._drop(item)
+                continue
+            if await self._prepare(item, thread):
+                await self._submit(item)
+                return
+            if not item.intent.auto:
+                return  # an officer's entries keep their order
+
+    def _head(self, items: list[Item]) -> Item | None:
+        ready = [item for item in items if self._is_time(item)]
+        auto = next((item for item in ready if item.intent.auto), None)
+        theirs = next((item for item in items if not item.intent.auto), None)
+        return auto or (theirs if theirs in ready else None)
+
+    def _is_time(self, item: Item) -> bool:
+        now = self._core.clock.now()
+        return item.intent.after <= now and self._not_before.get(item.id, 0) <= now
+
+    async def _prepare(self, item: Item, thread: Thread | None) -> bool:
+        """Seal an item and store it with the keys it was sealed from; False where it has to wait or was refused."""
+        core, intent = self._core, item.intent
+        officer = core.officers.get(intent.officer) if intent.officer is not None else None
+        if intent.officer is not None and officer is None:
+            item.waiting = "waits until the officer who released it unlocks their key"
+            return False
+        if thread is None and intent.kind != "open":
+            item.waiting = "waits until the thread is open"
+            return False
+        state = None if thread is None else thread.state
+        if item.newer_than is not None and state is not None and state.epoch <= item.newer_than:
+            return False
+        try:
+            packages = await self._collect(item, thread)
+        except ClaimFailed as error:
+            item.waiting = str(error)
+            self._not_before[item.id] = core.clock.now() + 2_000
+            core.tell(item.thread, "pending")
+            return False
+        async with core.lock:
+            thread = core.threads.get(item.thread)  # it may have moved on while the packages were fetched
+            if thread is not None and (thread.frozen or intent.kind == "open"):
+                return False
+            try:
+                if thread is None:
+                    sealed = core.sealer.open(item.thread, intent, packages)
+                elif intent.kind == "rekey" and thread.state is not None:
+                    sealed = core.sealer.rekey(thread, thread.state, intent, packages)
+                else:
+                    sealed = core.sealer.seal(thread, intent, officer)
+                refusal = self._judge(thread, sealed, intent.force)
+            except ProtocolError as error:
+                refusal = Refusal(error.code, "protocol", error.sentence)
+            if refusal is None:
+                await self._persist(item, thread, sealed)
+                for kid in packages:
+                    self._packages.pop(kid, None)
+                return True
+        answer = Answer(
+            refusal.code, refusal.sentence, core.now(), "station", refusal.rule, refusal.clock, refusal.until
+        )
+        await self.settle(item, answer)
+        return False
+
+    def _judge(self, thread: Thread | None, sealed: Sealed, force: bool) -> Refusal | None:
+        core = self._core
+        core.replay.admissible(sealed.wire.entry, core.now())
+        if thread is None or thread.state is None or force:
+            return None
+        return core.replay.judge(thread, sealed.wire.entry, core.now())
+
+    async def _persist(self, item: Item, thread: Thread | None, sealed: Sealed) -> None:
+        core = self._core
+        async with core.store.change() as change:
+            wire = core.vault.seal(f"outbox/wire/{item.id}", encode(sealed.wire))
+            await change.put_outbox(item.id, state="sending", entry=sealed.id, wire=wire)
+            if thread is not None and sealed.mls is not None:
+                # The key is gone from the disk before the ciphertext exists anywhere else.
+                await change.put_thread(thread.id, mls=core.seal_mls(thread.id, sealed.mls))
+        item.state, item.entry, item.wire, item.waiting = "sending", sealed.id, sealed.wire, None
+        if thread is not None and sealed.mls is not None:
+            thread.mls = sealed.mls
+
+    async def _submit(self, item: Item) -> None:
+        if item.wire is None:
+            return
+        item.ref = self.ref()
+        self._refs[item.ref] = item
+        try:
+            await self._send(frames.Submit(item.ref, item.wire.entry, item.wire.parts))
+        except LineBroken:
+            self._refs.pop(item.ref, None)
+            item.ref = None
+            raise
+        self._core.tell(item.thread, "pending")
+
+    async def _unseal(self, item: Item) -> None:
+        """Back to an intent: the hub said for certain that this entry does not stand."""
+        core = self._core
+        epoch = None if item.wire is None else item.wire.epoch
+        if item.intent.kind == "rekey":
+            await self._drop(item)
+            return
+        async with core.lock:
+            async with core.store.change() as change:
+                await change.put_outbox(item.id, state="queued", entry=None, wire=None)
+            item.state, item.entry, item.wire, item.newer_than = "queued", None, None, epoch
+
+    async def _drop(self, item: Item) -> None:
+        core = self._core
+        async with core.lock:
+            async with core.store.change() as change:
+                await change.drop_outbox(item.id)
+            core.items.pop(item.id, None)
+
+    def _answered(self, item: Item) -> None:
+        waiting = self.done.pop(item.id, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+    # -- key packages of others ---------------------------------------------------------------------------------------
+
+    async def _collect(self, item: Item, thread: Thread | None) -> dict[str, bytes]:
+        """One key package of each station that is to come in. Raises `ClaimFailed`."""
+        core, identity = self._core, self._core.identity
+        book, now = identity.mandates, core.now()
+        if item.intent.kind == "open":
+            offices: tuple[OfficeId, ...] = (identity.office, str(item.intent.extra["counterpart"]))
+        elif item.intent.kind == "rekey" and thread is not None and thread.state is not None:
+            offices = thread.state.due_adds
+        else:
+            return {}
+        found: dict[str, bytes] = {}
+        for office in offices:
+            before = len(found)
+            why = f"{office} has no station with a mandate"
+            for mandate in book.stations(office, now):
+                if mandate.kid == identity.kid:
+                    continue
+                try:
+                    found[mandate.kid] = await self._claim(mandate.kid)
+                except ClaimFailed as error:
+                    why = str(error)
+            if len(found) == before and office != identity.office:
+                raise ClaimFailed(why)
+        return found
+
+    async def _claim(self, kid: str) -> bytes:
+        if kid in self._packages:
+            return self._packages[kid]
+        ref = self.ref()
+        claim: asyncio.Future[dict[str, bytes]] = asyncio.get_running_loop().create_future()
+        self._claims[ref] = claim
+        await self._send(frames.Claim(ref, (kid,)))
+        try:
+            packages = await asyncio.wait_for(claim, 10)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and not claim.cancelled():
+                raise  # we are being stopped; a claim cancelled by `lost` is only a broken line
+            raise LineBroken("no answer to a claim") from error
+        if kid not in packages:
+            raise ClaimFailed("that station has no key package left on the hub; it must connect first")
+        self._check_package(kid, packages[kid])
+        self._packages[kid] = packages[kid]
+        return packages[kid]
+
+    def _check_package(self, kid: str, package: bytes) -> None:
+        """The hub may hand out anything: the package must be the mandated station's own."""
+        core = self._core
+        try:
+            info = inspect_key_package(package, now=core.clock.now() // 1000)
+            keys = core.identity.mandates.find(kid, core.now()).station_keys
+        except ProtocolError as error:
+            raise ClaimFailed(error.sentence) from error
+        if info.identity != kid.encode("ascii") or b64u(info.signature_key) != keys.mls:
+            raise ClaimFailed("the hub handed out a key package that is not that station's; it was not used")

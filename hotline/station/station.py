@@ -1,0 +1,253 @@
+"""A running station: its parts put together.
+
+::
+
+    line <──frames──> hub
+     │ deliver, invite          accepted, refused, claimed       heads, proofs
+     v                               v                               v
+    intake ──duties──> outbox ──> sender                          observer
+     └───────────────> core (threads, store) <── desk <── pages
+
+`Station.open` reads the store, `start` opens the line, `stop` ends everything cleanly; nothing needs `stop` to be safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from hotline.clock import Clock, SystemClock
+from hotline.station.core import Core, log
+from hotline.station.desk import StationDesk
+from hotline.station.duties import Duties
+from hotline.station.errors import HubImposter, LineBroken, LoginRefused
+from hotline.station.folder import Identity
+from hotline.station.intake import Intake
+from hotline.station.line import Line
+from hotline.station.observer import Observer
+from hotline.station.officers import OfficerKeys
+from hotline.station.sender import Sender
+from hotline.store import station as tables
+from hotline.store.station import StationStore
+from protocols import frames
+from protocols.encoding import digest
+from protocols.errors import ProtocolError
+from protocols.keys import Signer
+
+ANNOUNCED_AT_ONCE = 100
+
+
+class Station(StationDesk):
+    """The station and its desk in one object. Make it with `open`."""
+
+    def __init__(self, core: Core, keys: OfficerKeys) -> None:
+        """Use `open`."""
+        self.core = core
+        identity = core.identity
+        duties = Duties(identity, core.nominations.get, core.rng, core.clock.now, identity.settings.duty.fallback)
+        sender = Sender(core, duties, self._send)
+        super().__init__(core, sender, keys)
+        self.sender = sender
+        self.intake = Intake(core, duties.after)
+        self.observer = Observer(core, self._send, sender.ref)
+        addresses = (*identity.settings.addresses, *identity.accord.accord.hub.addresses)
+        self.line = Line(
+            identity.accord,
+            tuple(dict.fromkeys(addresses)),
+            self,
+            core.clock,
+            core.rng,
+            identity.settings.line_settings(),
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._pings: dict[int, int] = {}
+
+    @classmethod
+    async def open(
+        cls,
+        identity: Identity,
+        path: Path,
+        keys: OfficerKeys,
+        *,
+        clock: Clock | None = None,
+        rng: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> Station:
+        """Open the store at ``path`` and replay it. Raises `LocalFault` where store and identity do not fit."""
+        core = Core(identity, StationStore.open(path), clock or SystemClock(), rng)
+        await core.load()
+        station = cls(core, keys)
+        for row in await core.store.rows(tables.witness):
+            station.observer.load(row.size, row.root, row.time)
+        return station
+
+    async def start(self) -> None:
+        """Open the line and keep it open."""
+        for name, work in (("line", self.line.run), ("outbox", self.sender.run), ("ping", self._ping)):
+            self._tasks.append(asyncio.create_task(self._watched(name, work()), name=f"{self.name} {name}"))
+
+    async def stop(self) -> None:
+        """End the line, keep everything. The store is closed; make a new `Station` to go on."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        await self.core.store.close()
+
+    # -- the line's receiver ------------------------------------------------------------------------------------------
+
+    def hello(self) -> tuple[bytes, Signer]:
+        core = self.core
+        mandate = core.identity.mandates.find(core.identity.kid, core.clock.now())
+        return mandate.data, core.identity.keys.sign
+
+    async def up(self, ready: frames.Ready, address: str) -> None:
+        core = self.core
+        line = core.line
+        line.state, line.since, line.address = "live", core.clock.now(), address
+        line.heard, line.offset, line.problem = core.clock.now(), ready.now - core.clock.now(), None
+        line.presence_known = False
+        core.alarms.pop("line", None)
+        await self._mandates(ready.mandates)
+        known = {digest(data) for data in ready.mandates}
+        ours = [m.data for m in core.identity.mandates.all() if digest(m.data) not in known]
+        if ours:
+            await self._send(frames.Announce(tuple(ours[:ANNOUNCED_AT_ONCE])))
+        await self.sender.replenish(ready.key_packages)
+        cursors = {thread.id: thread.position.seq for thread in core.threads.values() if thread.state is not None}
+        await self._send(frames.Follow(cursors))
+        core.tell(None, "connection")
+
+    async def receive(self, frame: frames.FromHub) -> None:
+        """One frame. A fault of our own ends the connection: what was not stored is delivered again."""
+        self.core.line.heard = self.core.clock.now()
+        try:
+            await self._receive(frame)
+        except LineBroken:
+            raise
+        except Exception as error:
+            log.exception("fault while receiving", frame=type(frame).__name__)
+            await self.core.alarm(
+                "fault",
+                f"This station failed while taking in what the hub sent ({type(error).__name__}). Nothing is lost; it "
+                "connects again. Tell your engineers.",
+            )
+            raise LineBroken("a fault of this station") from error
+
+    async def down(self, why: HubImposter | LoginRefused | LineBroken) -> None:
+        core, line = self.core, self.core.line
+        self.sender.lost()
+        self.observer.lost()
+        self._pings.clear()
+        if line.state == "live":
+            line.since = core.clock.now()
+        line.state = "offline" if isinstance(why, HubImposter | LoginRefused) else "reconnecting"
+        line.caught, line.problem = False, why.sentence
+        if isinstance(why, HubImposter | LoginRefused):
+            await core.alarm("line", why.sentence)
+        core.tell(None, "connection")
+
+    async def _receive(self, frame: frames.FromHub) -> None:
+        match frame:
+            case frames.Deliver():
+                item = await self.intake.deliver(frame)
+                if item is not None:
+                    self.sender.delivered(item)
+                self.sender.wake()
+            case frames.Invitation():
+                await self.intake.invite(frame)
+                self.sender.wake()
+            case frames.Accepted():
+                await self.sender.accepted(frame)
+            case frames.Refused():
+                self.observer.refused(frame.ref)
+                await self.sender.refused(frame)
+            case frames.Claimed():
+                self.sender.claimed(frame)
+            case frames.Head():
+                await self.observer.head(frame)
+            case frames.Published():
+                await self.observer.published(frame)
+            case frames.Proven():
+                await self.observer.proven(frame)
+            case frames.Directory():
+                await self._mandates(frame.mandates)
+            case frames.Presence():
+                self._presence(frame)
+            case frames.Pong():
+                self._pong(frame)
+            case frames.Caught():
+                self._caught()
+            case _:
+                raise LineBroken(f"{type(frame).__name__} out of turn")
+
+    # -- small parts --------------------------------------------------------------------------------------------------
+
+    async def _send(self, frame: frames.Frame) -> None:
+        await self.line.send(frame)
+
+    def _caught(self) -> None:
+        self.core.line.caught = True
+        self.core.tell(None, "connection")
+        self.sender.wake()
+
+    def _presence(self, frame: frames.Presence) -> None:
+        line = self.core.line
+        if not line.presence_known:
+            line.presence, line.presence_known = {}, True
+        for kid, since in frame.stations.items():
+            if since:
+                line.presence[kid] = since
+                line.left.pop(kid, None)
+            else:
+                line.presence.pop(kid, None)
+                line.left[kid] = self.core.now()
+        self.core.tell(None, "presence")
+
+    def _pong(self, frame: frames.Pong) -> None:
+        asked = self._pings.pop(frame.ref, None)
+        if asked is not None:
+            # Half the round trip is the best guess at when the hub read its clock.
+            self.core.line.offset = frame.now - (asked + self.core.clock.now()) // 2
+
+    async def _mandates(self, found: tuple[bytes, ...]) -> None:
+        """Take mandates from the directory; each is checked, one that does not hold is journalled and left out."""
+        core = self.core
+        known = {digest(mandate.data) for mandate in core.identity.mandates.all()}
+        for data in found:
+            name = digest(data)
+            if name in known:
+                continue
+            try:
+                core.identity.mandates.add_bytes(data)
+            except ProtocolError as error:
+                await core.record(
+                    "mandate", f"The hub passed on a mandate that does not hold: {error.sentence}", alarm=True
+                )
+                continue
+            async with core.lock, core.store.change() as change:
+                await change.add_mandate(name, data)
+
+    async def _ping(self) -> None:
+        while True:
+            await asyncio.sleep(self.core.identity.settings.line.ping)
+            if self.core.line.state != "live":
+                continue
+            ref = self.sender.ref()
+            self._pings = {ref: self.core.clock.now()}
+            try:
+                await self._send(frames.Ping(ref))
+            except LineBroken as error:
+                log.info("ping not sent", detail=error.detail)
+
+    async def _watched(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:
+            log.exception("task ended", task=name)
+            await self.core.alarm(
+                "task", f"Part of this station stopped ({name}). Start it again and tell your engineers."
+            )
+            raise

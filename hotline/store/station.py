@@ -1,0 +1,291 @@
+"""What a station keeps: one SQLite file, content and secrets sealed by the caller before they come here.
+
+Every method that writes takes a `Change`, so that what must be true together is written together: an entry with its
+body, the new keys and the ladder's state; a ciphertext with the keys from which its nonce was taken. A `Change` is one
+``BEGIN IMMEDIATE`` transaction, flushed to disk when it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hotline.store.engine import Store
+from hotline.store.migrate import upgrade
+
+metadata = sa.MetaData()
+
+threads = sa.Table(
+    "threads",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("ladder", sa.Text, nullable=False),
+    sa.Column("outside", sa.Boolean, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("state", sa.LargeBinary),
+    sa.Column("mls", sa.LargeBinary),
+    sa.Column("invitation", sa.LargeBinary),
+    sa.Column("title", sa.LargeBinary),
+    sa.Column("read_to", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("frozen", sa.LargeBinary),
+)
+entries = sa.Table(
+    "entries",
+    metadata,
+    sa.Column("thread", sa.Text, primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("index", sa.Integer, nullable=False),
+    sa.Column("leaf", sa.LargeBinary, nullable=False),
+    sa.Column("proof", sa.Text),
+)
+bodies = sa.Table(
+    "bodies",
+    metadata,
+    sa.Column("entry", sa.Text, primary_key=True),
+    sa.Column("how", sa.Text, nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.CheckConstraint("how IN ('own', 'group', 'box', 'handover', 'refused')", name="bodies_how"),
+)
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("thread", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("intent", sa.LargeBinary, nullable=False),
+    sa.Column("entry", sa.Text, unique=True),
+    sa.Column("wire", sa.LargeBinary),
+    sa.Column("answer", sa.LargeBinary),
+    sa.CheckConstraint("state IN ('draft', 'queued', 'sending', 'accepted', 'refused')", name="outbox_state"),
+    sqlite_autoincrement=True,
+)
+key_packages = sa.Table(
+    "key_packages",
+    metadata,
+    sa.Column("ref", sa.Text, primary_key=True),
+    sa.Column("expires", sa.Integer, nullable=False),
+    sa.Column("bundle", sa.LargeBinary, nullable=False),
+)
+mandates = sa.Table(
+    "mandates",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+)
+sealed_values = sa.Table(
+    "sealed_values",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+)
+journal = sa.Table(
+    "journal",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Integer, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("alarm", sa.Boolean, nullable=False),
+    sa.Column("words", sa.LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+witness = sa.Table(
+    "witness",
+    metadata,
+    sa.Column("origin", sa.Text, primary_key=True),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("root", sa.LargeBinary, nullable=False),
+    sa.Column("time", sa.Integer, nullable=False),
+)
+heads = sa.Table(
+    "heads",
+    metadata,
+    sa.Column("size", sa.Integer, primary_key=True),
+    sa.Column("note", sa.Text, nullable=False),
+)
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("officer", sa.Text, nullable=False),
+    sa.Column("expires", sa.Integer, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """One row of the outbox as stored; ``intent``, ``wire`` and ``answer`` are sealed."""
+
+    position: int
+    id: str
+    thread: str
+    state: str
+    intent: bytes
+    entry: str | None
+    wire: bytes | None
+    answer: bytes | None
+
+
+class Change:
+    """One transaction. Everything done through it stands together or not at all."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def put_thread(self, thread: str, **values: Any) -> None:
+        """Insert a thread (all of ``ladder, outside, seq`` given) or update the named columns."""
+        found = await self._connection.execute(sa.select(threads.c.id).where(threads.c.id == thread))
+        if found.first() is None:
+            await self._connection.execute(sa.insert(threads).values(id=thread, **values))
+        else:
+            await self._connection.execute(sa.update(threads).where(threads.c.id == thread).values(**values))
+
+    async def add_entry(self, thread: str, seq: int, entry: str, index: int, leaf: bytes) -> None:
+        await self._connection.execute(
+            sa.insert(entries).values(thread=thread, seq=seq, id=entry, index=index, leaf=leaf)
+        )
+
+    async def drop_entries(self, thread: str) -> None:
+        """Forget what was seen of a thread from outside; its bodies stay and are found again by entry."""
+        await self._connection.execute(sa.delete(entries).where(entries.c.thread == thread))
+
+    async def put_proof(self, entry: str, proof: str) -> None:
+        await self._connection.execute(sa.update(entries).where(entries.c.id == entry).values(proof=proof))
+
+    async def put_body(self, entry: str, how: str, sealed: bytes) -> None:
+        row = insert(bodies).values(entry=entry, how=how, sealed=sealed)
+        await self._connection.execute(
+            row.on_conflict_do_update(index_elements=["entry"], set_={"how": how, "sealed": sealed})
+        )
+
+    async def add_outbox(self, row: str, thread: str, state: str, intent: bytes) -> int:
+        """Queue an intent; its position."""
+        done = await self._connection.execute(
+            sa.insert(outbox).values(id=row, thread=thread, state=state, intent=intent).returning(outbox.c.position)
+        )
+        return int(done.scalar_one())
+
+    async def put_outbox(self, row: str, **values: Any) -> None:
+        await self._connection.execute(sa.update(outbox).where(outbox.c.id == row).values(**values))
+
+    async def drop_outbox(self, row: str) -> None:
+        await self._connection.execute(sa.delete(outbox).where(outbox.c.id == row))
+
+    async def add_key_package(self, ref: str, expires: int, bundle: bytes) -> None:
+        await self._connection.execute(sa.insert(key_packages).values(ref=ref, expires=expires, bundle=bundle))
+
+    async def drop_key_packages(self, refs: Sequence[str]) -> None:
+        await self._connection.execute(sa.delete(key_packages).where(key_packages.c.ref.in_(refs)))
+
+    async def add_mandate(self, digest: str, data: bytes) -> None:
+        await self._connection.execute(insert(mandates).values(digest=digest, data=data).on_conflict_do_nothing())
+
+    async def put_sealed(self, name: str, sealed: bytes) -> None:
+        row = insert(sealed_values).values(name=name, sealed=sealed)
+        await self._connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"sealed": sealed}))
+
+    async def drop_sealed(self, name: str) -> None:
+        await self._connection.execute(sa.delete(sealed_values).where(sealed_values.c.name == name))
+
+    async def add_journal(self, at: int, what: str, words: bytes, *, alarm: bool) -> None:
+        await self._connection.execute(sa.insert(journal).values(at=at, what=what, words=words, alarm=alarm))
+
+    async def swap_witness(
+        self, origin: str, before: tuple[int, bytes, int] | None, after: tuple[int, bytes, int]
+    ) -> bool:
+        """Store (size, root, time) in place of ``before``; False where something else stands there."""
+        found = await self._connection.execute(
+            sa.select(witness.c.size, witness.c.root, witness.c.time).where(witness.c.origin == origin)
+        )
+        row = found.first()
+        if (None if row is None else (row.size, row.root, row.time)) != before:
+            return False
+        values = {"size": after[0], "root": after[1], "time": after[2]}
+        await self._connection.execute(
+            insert(witness)
+            .values(origin=origin, **values)
+            .on_conflict_do_update(index_elements=["origin"], set_=values)
+        )
+        return True
+
+    async def put_head(self, size: int, note: str) -> None:
+        """The newest published head; older ones are dropped."""
+        row = insert(heads).values(size=size, note=note)
+        await self._connection.execute(row.on_conflict_do_update(index_elements=["size"], set_={"note": note}))
+        await self._connection.execute(sa.delete(heads).where(heads.c.size < size))
+
+    async def add_token(self, hash_: str, kind: str, officer: str, expires: int) -> None:
+        await self._connection.execute(
+            sa.insert(tokens).values(hash=hash_, kind=kind, officer=officer, expires=expires)
+        )
+
+    async def drop_token(self, hash_: str) -> None:
+        await self._connection.execute(sa.delete(tokens).where(tokens.c.hash == hash_))
+
+    async def take_token(self, hash_: str, kind: str, now: int) -> str | None:
+        """The officer of a token that is not yet spent or expired; it is spent."""
+        done = await self._connection.execute(
+            sa.delete(tokens)
+            .where(tokens.c.hash == hash_, tokens.c.kind == kind)
+            .returning(tokens.c.officer, tokens.c.expires)
+        )
+        row = done.first()
+        await self._connection.execute(sa.delete(tokens).where(tokens.c.expires <= now))
+        return None if row is None or row.expires <= now else str(row.officer)
+
+
+class StationStore:
+    """The file of one station. One process at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._store = Store(path)
+
+    @classmethod
+    def open(cls, path: Path) -> StationStore:
+        """Open (or make) the file and bring its tables up to date. Raises `StoreTooNew` or `StoreDamaged`."""
+        upgrade(path, "station")
+        return cls(path)
+
+    async def close(self) -> None:
+        await self._store.close()
+
+    @asynccontextmanager
+    async def change(self) -> AsyncIterator[Change]:
+        """One transaction; an exception inside rolls all of it back."""
+        async with self._store.write() as connection:
+            yield Change(connection)
+
+    async def rows(self, table: sa.Table, *order: Any, limit: int | None = None) -> Sequence[sa.Row[Any]]:
+        """Rows of a table, in order: read at start."""
+        async with self._store.read() as connection:
+            return (await connection.execute(sa.select(table).order_by(*order).limit(limit))).all()
+
+    async def outbox(self) -> tuple[OutboxRow, ...]:
+        """The outbox in order."""
+        found = await self.rows(outbox, outbox.c.position)
+        return tuple(OutboxRow(r.position, r.id, r.thread, r.state, r.intent, r.entry, r.wire, r.answer) for r in found)
+
+    async def sealed(self, name: str) -> bytes | None:
+        """One sealed value by name."""
+        async with self._store.read() as connection:
+            done = await connection.execute(sa.select(sealed_values.c.sealed).where(sealed_values.c.name == name))
+            found = done.scalar_one_or_none()
+        return None if found is None else bytes(found)
+
+    async def find_token(self, hash_: str, kind: str, now: int) -> str | None:
+        """The officer of a token (a session) that has not expired; it stays."""
+        async with self._store.read() as connection:
+            done = await connection.execute(
+                sa.select(tokens.c.officer).where(tokens.c.hash == hash_, tokens.c.kind == kind, tokens.c.expires > now)
+            )
+            found = done.scalar_one_or_none()
+        return None if found is None else str(found)
