@@ -100,6 +100,9 @@ from .suites import signing_key
 PAST_EPOCHS = 3
 """How many epochs back application messages that arrive late can still be read."""
 
+MAX_EXPORT = 255 * 32
+"""Longest secret that HKDF with SHA-256 yields."""
+
 DEFAULT_PADDING = 256
 """Plaintexts are padded to a multiple of this many octets, so that lengths say little."""
 
@@ -269,6 +272,8 @@ class Group:
 
     def export(self, label: str, context: bytes, length: int) -> bytes:
         """A secret for the application, bound to this epoch (section 8.5)."""
+        if not 0 <= length <= MAX_EXPORT:
+            raise Misuse(f"an exported secret has at most {MAX_EXPORT} octets")
         secret = self._member.secrets.exporter_secret
         return export(self._public.suite, secret, label.encode(), context, length)
 

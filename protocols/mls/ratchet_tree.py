@@ -242,11 +242,12 @@ class RatchetTree:
     def check_structure(self) -> None:
         """Check parent hashes, unmerged leaves and key uniqueness of a tree that somebody sent."""
         self.check_unique_keys()
-        for index in range(1, len(self.nodes), 2):
-            content = self.nodes[index]
-            if isinstance(content, ParentNode):
-                self._check_unmerged(index, content)
-                self._check_parent_hash(index, content)
+        parents = [(i, node) for i, node in enumerate(self.nodes) if isinstance(node, ParentNode)]
+        # All lists of unmerged leaves first: resolutions, which parent hashes need, index the tree by them.
+        for index, content in parents:
+            self._check_unmerged(index, content)
+        for index, content in parents:
+            self._check_parent_hash(index, content)
 
     def check_unique_keys(self) -> None:
         """No encryption key and no signature key occurs twice."""

@@ -266,9 +266,9 @@ def parents(tree: RatchetTree) -> list[tuple[int, ParentNode]]:
 
 
 def test_a_tree_that_lies_is_refused(room: Room, newcomer: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    def change_parent(**changes: Any) -> Callable[[RatchetTree], None]:
+    def change_parent(which: int = 0, **changes: Any) -> Callable[[RatchetTree], None]:
         def change(tree: RatchetTree) -> None:
-            index, node = parents(tree)[0]
+            index, node = parents(tree)[which]
             tree.nodes[index] = replace(node, **changes)
 
         return change
@@ -298,7 +298,7 @@ def test_a_tree_that_lies_is_refused(room: Room, newcomer: Person, monkeypatch: 
         (InvalidTree, change_parent(unmerged_leaves=(0,))),
         (InvalidTree, change_parent(unmerged_leaves=(1, 0))),
         (InvalidTree, change_parent(unmerged_leaves=(3,))),
-        (InvalidTree, change_parent(unmerged_leaves=(4000,))),
+        *((InvalidTree, change_parent(which, unmerged_leaves=(4000,))) for which in range(4)),
         (InvalidTree, swap_leaves),
         (InvalidTree, rename(4)),
         (BadSignature, rename(0)),

@@ -287,6 +287,9 @@ def test_a_damaged_snapshot_is_refused_as_such() -> None:
 
 def test_wrong_calls_are_our_own_fault() -> None:
     room = Room(2)
+    for length in (-1, 255 * 32 + 1, 1 << 20):
+        refuse(Misuse, lambda n=length: room[0].export("label", b"", n), room[0])
+    assert len(room[0].export("label", b"", 255 * 32)) == 255 * 32
     refuse(Misuse, lambda: Group.create(9, b"g", b"a", bytes(32), now=NOW, rng=room.rng))
     refuse(Misuse, lambda: Group.create(3, b"g", b"a", b"short", now=NOW, rng=room.rng))
     refuse(InvalidProposal, lambda: room[0].commit(now=NOW, rng=room.rng, remove=[0]), room[0])

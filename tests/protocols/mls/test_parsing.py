@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,6 +24,8 @@ from protocols.mls import (
 from protocols.mls.codec import MAX_ELEMENTS, MAX_INPUT, Reader, decode, opaque, varint, vector
 from protocols.mls.leaf_node import Extension, read_extensions
 from protocols.mls.proposals import Remove, read_proposal
+from protocols.mls.public_state import read_tree
+from protocols.mls.ratchet_tree import ParentNode, RatchetTree
 from tests.protocols.mls.harness import NOW, Person, Room, forge, person, public_of, refuse
 
 
@@ -179,3 +183,36 @@ def test_a_damaged_snapshot_is_refused_or_read_but_never_crashes(name: str, data
             restore(broken)
         except SnapshotRefused:
             continue
+
+
+def grow(data: st.DataObject, room: Room) -> RatchetTree:
+    """A tree of a member's making: real nodes in any places, with any unmerged leaves."""
+    real = room[0]._public.tree
+    leaves = [node for node in real.nodes[::2] if node is not None]
+    nodes: list[Any] = []
+    for place in range(data.draw(st.sampled_from([1, 3, 5, 7, 9, 15]))):
+        if data.draw(st.booleans()):
+            nodes.append(None)
+        elif place % 2 == 0:
+            leaf: Any = data.draw(st.sampled_from(leaves))
+            nodes.append(replace(leaf, encryption_key=bytes([place + 9]) * 32, signature_key=bytes([place]) * 32))
+        else:
+            unmerged = data.draw(st.lists(st.integers(0, 9), max_size=3).map(lambda n: tuple(sorted(set(n)))))
+            nodes.append(ParentNode(bytes([place + 9]) * 32, b"", unmerged))
+    if all(node is None for node in nodes):
+        nodes[0] = leaves[0]
+    return RatchetTree(room.suite, nodes)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_a_tree_of_any_shape_is_refused_or_read_but_never_crashes(data: st.DataObject) -> None:
+    room = scene()[0]
+    encoded = grow(data, room).encoded
+    try:
+        tree = read_tree(room.suite, encoded)
+        assert tree.root_hash
+        tree.check_structure()
+    except RemoteMlsError:
+        return
+    assert tree.encoded == encoded
