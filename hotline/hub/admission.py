@@ -21,8 +21,8 @@ from hotline.hub.errors import (
     WrongEpoch,
 )
 from hotline.hub.thread import Thread
-from hotline.rules import context_of, move_of
 from mediation import fold
+from mediation.inputs import context_of, move_of
 from mediation.ladder import Ladder
 from mediation.refusals import Refusal
 from mediation.state import Clock as RunningClock

@@ -71,7 +71,7 @@ class Hub:
         if card.name != settings.name:
             raise HubNotReady(f"this hub is called {settings.name!r}, the accord's {card.name!r}")
         self.settings, self.accord, self.store, self.keys = settings, accord, store, keys
-        self.ladders = _ladders(accord, ladders)
+        self.ladders, self.ladder_files = _ladders(accord, ladders), dict(ladders)
         self.clock = SystemClock()
         self.started = self.clock.now()
         self.metrics = Metrics()

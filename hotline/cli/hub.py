@@ -1,0 +1,195 @@
+"""``hotline hub``: make a hub, install its accord, run it, let its operators in."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import getpass
+import logging
+import signal
+import ssl
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+import segno
+import structlog
+from aiohttp import web
+
+from hotline import passphrase
+from hotline.cli.saying import says_refusals
+from hotline.clock import SystemClock
+from hotline.hub import folder as folders
+from hotline.hub.app import make_app
+from hotline.hub.console import HubConsole
+from hotline.hub.hub import Hub, HubKeys
+from hotline.hub.operators import Operators
+from hotline.passphrase import PassphraseSource
+from hotline.store.engine import Store, migrate, open_sqlite
+
+T = TypeVar("T")
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.group()
+def command() -> None:
+    """Run the hub: it orders, keeps and forwards sealed messages and enforces the ladders. It reads no content."""
+
+
+@command.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--name", required=True, help="The hub's name in the accord, as in hub.example.")
+@click.option(
+    "--address", "addresses", multiple=True, required=True, help="URL stations reach it by; first choice first."
+)
+@click.option("--listen", required=True, help="host:port to listen on.")
+@click.option("--plain", is_flag=True, help="No TLS: only behind a tunnel of your own.")
+@click.option("--head-interval", default=60.0, show_default=True, help="Seconds between heads of the log while idle.")
+@passphrase.options("the hub's keys", new=True)
+@says_refusals
+def init(
+    folder: Path,
+    name: str,
+    addresses: tuple[str, ...],
+    listen: str,
+    plain: bool,
+    head_interval: float,
+    passphrase: PassphraseSource,
+) -> None:
+    """Make the hub's keys and folder. Hand hub-card.json to whoever drafts the accord."""
+    card = folders.create(
+        folder,
+        name=name,
+        addresses=addresses,
+        listen=listen,
+        passphrase=passphrase.get(),
+        now=time.time_ns() // 1_000_000,
+        plain=plain,
+        head_interval=head_interval,
+    )
+    click.echo(f"{folder}: hub {card.name} made. Public card: {folder / 'hub-card.json'}")
+    if plain:
+        click.echo("It will run WITHOUT TLS. Who can watch the wire sees who writes to whom, and when.", err=True)
+
+
+@command.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--accord", type=FILE, required=True, help="The accord, signed by every office.")
+@click.option("--ladder", "ladders", type=FILE, multiple=True, required=True, help="A ladder's exact file.")
+@says_refusals
+def install(folder: Path, accord: Path, ladders: tuple[Path, ...]) -> None:
+    """Pin the accord and keep its ladders."""
+    signed = folders.install(folder, accord.read_bytes(), tuple(path.read_bytes() for path in ladders))
+    click.echo(f"Pinned {signed.accord.title!r} ({signed.accord.status}), id {signed.id}")
+
+
+@command.command()
+@click.argument("folder", type=FOLDER)
+@passphrase.options("the hub's keys")
+@says_refusals
+def serve(folder: Path, passphrase: PassphraseSource) -> None:
+    """Run the hub until it is told to stop (SIGTERM or Ctrl-C)."""
+    _log_to_stderr()
+    made = folders.open_folder(folder)
+    with folders.only_one(folder):
+        keys, tls = made.unlock(passphrase.get())
+        asyncio.run(_serve(made, keys, tls))
+
+
+async def _serve(made: folders.HubFolder, keys: HubKeys, tls: ssl.SSLContext | None) -> None:
+    from web.console import make_console  # pages are only needed here, not by the commands around it
+
+    log = structlog.get_logger("hotline.hub")
+    hub = await Hub.open(made.database, made.settings, keys, made.accord, made.ladders)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    app = make_app(hub)
+    app.add_subapp("/console/", make_console(HubConsole(hub), secure=tls is not None))
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
+    hub.start()
+    try:
+        await runner.setup()
+        host, port = made.settings.address
+        await web.TCPSite(runner, host, port, ssl_context=tls).start()
+        log.info("serving", name=made.settings.name, listen=made.settings.listen, tls=tls is not None)
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait((stopping, hub.failed), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        failed = hub.failed.done()
+        log.info("stopping", failed=failed)
+    finally:
+        await hub.stop()
+        await runner.cleanup()
+    if failed:
+        # A part of the hub failed: end loudly, so that whatever supervises this process starts it again.
+        raise SystemExit(1)
+
+
+@command.command("operator-add")
+@click.argument("folder", type=FOLDER)
+@click.argument("name")
+@click.option("--password-file", type=FILE, help="Read the operator's password from this file instead of asking.")
+@passphrase.options("the hub's keys")
+@says_refusals
+def operator_add(folder: Path, name: str, password_file: Path | None, passphrase: PassphraseSource) -> None:
+    """Let an operator into the console: password and a second factor, which is shown here once."""
+    made = folders.open_folder(folder)
+    keys, _ = made.unlock(passphrase.get())
+    if password_file is not None:
+        password = password_file.read_text("utf-8").rstrip("\r\n")
+    else:
+        password = getpass.getpass(f"Password for {name}: ")
+        if getpass.getpass("Once more: ") != password:
+            raise click.ClickException("The two passwords differ. Nothing was changed.")
+    new = _with_operators(made, keys.operators, lambda operators: operators.add(name, password))
+    click.echo(f"Operator {name} added. Scan this with an authenticator now; it is not shown again.")
+    click.echo(new.otpauth)
+    if sys.stdout.isatty():
+        segno.make(new.otpauth).terminal(compact=True)
+
+
+@command.command("login-link")
+@click.argument("folder", type=FOLDER)
+@click.argument("name")
+@says_refusals
+def login_link(folder: Path, name: str) -> None:
+    """Print a link that lets an operator into the console once, within a quarter of an hour."""
+    made = folders.open_folder(folder)
+    token = _with_operators(made, None, lambda operators: operators.make_token(name))
+    scheme = "http" if made.settings.plain else "https"
+    click.echo(f"{scheme}://{made.settings.listen}/console/login#{token}")
+
+
+def _with_operators(made: folders.HubFolder, key: bytes | None, work: Callable[[Operators], Awaitable[T]]) -> T:
+    async def run() -> T:
+        await migrate(open_sqlite(made.database), "hub")
+        store = Store(made.database)
+        try:
+            return await work(Operators(store, SystemClock(), key, made.settings.name))
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+@functools.cache
+def _log_to_stderr() -> None:
+    """JSON lines on standard error. Ids, codes and times only: nothing that people wrote, no keys."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

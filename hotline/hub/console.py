@@ -1,0 +1,102 @@
+"""The hub as its console sees it (`hotline.hub.views.Console`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from hotline.hub.export import export_thread
+from hotline.hub.hub import Hub
+from hotline.hub.operators import Operators
+from hotline.hub.trail import make_trail, read_leaves, row_of
+from hotline.hub.views import HubSummary, LogHealth, ThreadRow, ThreadTrail
+
+
+class HubConsole:
+    """Implements `Console` over a running hub."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._operators = Operators(hub.store, hub.clock, hub.keys.operators, hub.settings.name)
+        self._trails: dict[str, tuple[int, ThreadTrail]] = {}
+
+    def summary(self) -> HubSummary:
+        hub, accord = self._hub, self._hub.accord
+        now, since = hub.clock.now(), hub.lines.since()
+        stations = tuple(
+            (office.id, mandate.mandate.name, since.get(mandate.kid, 0))
+            for office in accord.accord.offices
+            for mandate in hub.directory.book.stations(office.id, now)
+        )
+        witnesses = tuple(
+            (witness.name, *hub.heads.witnessed.get(witness.key.vkey, (0, 0))) for witness in hub.heads.policy.witnesses
+        )
+        return HubSummary(
+            hub.settings.name,
+            accord.accord.title,
+            accord.id,
+            accord.accord.status,
+            accord.accord.exercise,
+            now,
+            hub.started,
+            stations,
+            witnesses,
+        )
+
+    async def log_health(self) -> LogHealth:
+        hub, heads = self._hub, self._hub.heads
+        now, head, published = hub.clock.now(), heads.head, heads.published
+        policy = heads.policy
+        names = policy.witnesses
+        cosigners: tuple[str, ...] = ()
+        if published is not None:
+            cosigners = tuple(each.name for each in names if f"— {each.key.name} " in published.note)
+        return LogHealth(
+            heads.origin,
+            hub.writer.standing.frontier.size,
+            head.size if head else 0,
+            now - heads.head_at if heads.head_at is not None else None,
+            published.checkpoint.size if published else 0,
+            now - published.at if published else None,
+            f"{policy.smallest_quorum()} of {len(names)} witnesses",
+            cosigners,
+            published.note if published else "",
+        )
+
+    async def threads(self) -> tuple[ThreadRow, ...]:
+        rows = [row_of(thread, self._hub.ladders[thread.ladder]) for thread in self._hub.threads()]
+        return tuple(sorted(rows, key=lambda row: -row.last_at))
+
+    async def trail(self, thread: str) -> ThreadTrail | None:
+        hub = self._hub
+        found = hub.writer.standing.threads.get(thread)
+        if found is None:
+            return None
+        known = self._trails.get(thread)
+        if known is not None and known[0] == found.seq:
+            return known[1]
+        leaves = await read_leaves(hub.store, thread)
+        ladder = hub.ladders[found.ladder]
+        made = await asyncio.to_thread(
+            make_trail, found, leaves, ladder, hub.accord, hub.directory.book, hub.clock.now()
+        )
+        if len(self._trails) > 32:
+            self._trails.clear()
+        self._trails[thread] = (found.seq, made)
+        return made
+
+    async def export(self, thread: str) -> bytes:
+        """Raises `NotProvenYet` where no published head covers the thread."""
+        return await export_thread(self._hub, thread)
+
+    async def login(self, operator: str, password: str, code: str) -> bool:
+        return await self._operators.login(operator, password, code)
+
+    async def redeem(self, token: str) -> str | None:
+        return await self._operators.redeem(token)
+
+    async def record_look(self, operator: str, what: str) -> None:
+        await self._operators.record_look(operator, what)
+
+    def changes(self) -> AsyncIterator[str]:
+        return self._hub.watchers.changes()
