@@ -29,7 +29,12 @@ def make_desk(desk: Desk, *, allowed_hosts: Collection[str], clock: Clock) -> we
     only: it speaks plain HTTP.
     """
     app = web.Application(
-        middlewares=[faults("shared/fault.html", "Desk"), gate(allowed_hosts), csrf(), login.officers_only()],
+        middlewares=[
+            faults("shared/fault.html", "Desk", "threads"),
+            gate(allowed_hosts),
+            csrf(),
+            login.officers_only(),
+        ],
         client_max_size=MAX_FORM,
     )
     app[DESK] = desk

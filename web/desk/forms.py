@@ -33,6 +33,11 @@ HARM = (
 """The parts of a harm assessment, all in free words: (name, label)."""
 
 _FIELDS = {
+    "questions": Input("questions", "Questions", "questions"),
+    "preserve": Input("preserve", "Data to preserve", "area", hint="What, where, from when.", rows=2),
+    "answers": Input("answers", "Answers", "answers"),
+    "reason": Input("reason", "Reason", "area", rows=3),
+    "next_word": Input("next_word", "Next word by", "time", hint="UTC. When they will hear from you again."),
     "subject": Input("subject", "Subject", "text"),
     "text": Input("text", "Text", "area", rows=6),
     "language": Input("language", "Language of the text", "choice", choices=TEXT_LANGUAGES),
@@ -40,12 +45,7 @@ _FIELDS = {
     "harm": Input("harm", "Harm", "harm", choices=HARM),
     "asks": Input("asks", "What you ask of them", "lines", hint="One request a line."),
     "next": Input("next", "What you may do next", "area", hint="Say it plainly and neutrally.", rows=2),
-    "next_word": Input("next_word", "Next word by", "time", hint="UTC. When they will hear from you again."),
-    "questions": Input("questions", "Questions", "questions"),
-    "preserve": Input("preserve", "Data to preserve", "area", hint="What, where, from when.", rows=2),
-    "answers": Input("answers", "Answers", "answers"),
     "claim": Input("claim", "What you received", "area", hint="Quote it: from, to, when, words.", rows=3),
-    "reason": Input("reason", "Reason", "area", rows=3),
     "evidence": Input("evidence", "Evidence", "area", rows=3),
     "indicators": Input("indicators", "Indicators", "area", hint="What was measured, over how long.", rows=3),
     "interests": Input("interests", "Interests to disclose", "area", hint="Holdings, contracts, ties.", rows=3),

@@ -13,6 +13,7 @@ from web.desk.forms import Form, FormProblem, make_form
 from web.desk.inputs import Setting, Values
 from web.desk.shortcuts import SHORTCUTS
 from web.desk.state import DESK, OFFICER, show, thread_of
+from web.desk.verbs import verb
 from web.shared.language import TEXT_LANGUAGES
 from web.shared.markings import PRECEDENCES, TLPS
 
@@ -27,6 +28,36 @@ _REPLIES = {
     "breach-report": ("finding",),
 }
 """What an entry of a kind is usually answered with; shown as buttons beside it when the ladder offers them."""
+
+_GROUPS = (
+    ("Say", ("update", "statement", "holding-reply", "goodwill-note", "incident-notice", "public-attribution")),
+    ("Ask and answer", ("clarification-request", "clarification-answer", "authenticity-query", "authenticity-answer")),
+    ("Safety and standstill", ("public-safety-notice", "carve-out-notice", "breach-report", "finding", "extension")),
+    (
+        "Mediation",
+        (
+            "nomination",
+            "mediator-acceptance",
+            "declaration",
+            "objection",
+            "objection-answer",
+            "waiver",
+            "admission",
+            "default-appointment",
+            "withdrawal",
+        ),
+    ),
+    ("Settle", ("session-open", "proposal", "proposal-accept", "proposal-refuse", "close")),
+)
+"""How the menu of what can be written is divided. An acknowledgement stands beside the message it is about."""
+
+
+def menu(offers: Sequence[OfferView]) -> list[tuple[str, list[OfferView]]]:
+    """The allowed kinds in their groups, in the groups' order; what no group names comes last."""
+    allowed = {offer.kind: offer for offer in offers if offer.allowed and offer.step is None}
+    allowed.pop("acknowledgement", None)
+    found = [(title, [allowed.pop(kind) for kind in names if kind in allowed]) for title, names in _GROUPS]
+    return [(title, group) for title, group in (*found, ("More", list(allowed.values()))) if group]
 
 
 def scratch_key(kind: str, step: str | None, entry: str | None) -> str:
@@ -105,6 +136,8 @@ def show_thread(
         thread=view.summary,
         clocks={clock.id: clock for clock in view.clocks},
         steps=[offer for offer in view.offers if offer.step is not None],
+        verb=verb,
+        groups=menu(view.offers),
         kinds=[offer for offer in view.offers if offer.step is None],
         replies={item.id: replies_to(view, item) for item in view.entries},
         seqs={item.id: item for item in view.entries},

@@ -13,8 +13,8 @@ from web.desk.shortcuts import as_data
 from web.shared.rendering import render
 from web.shared.sessions import SESSION
 
-DESK = web.AppKey("desk", Desk)  # type: ignore[type-abstract]
-CLOCK = web.AppKey("clock", Clock)  # type: ignore[type-abstract]
+DESK = web.AppKey("desk", Desk)
+CLOCK = web.AppKey("clock", Clock)
 OFFICER = web.RequestKey("officer", OfficerView)
 
 

@@ -19,11 +19,14 @@ _SENTENCES = {
 }
 
 
-def faults(template: str, title: str) -> Middleware:
-    """The middleware: any refusal or fault becomes the page ``template`` with a code and a sentence."""
+def faults(template: str, title: str, home: str) -> Middleware:
+    """The middleware: any refusal or fault becomes the page ``template`` with a code and a sentence.
+
+    ``home``: the route that the page leads back to.
+    """
 
     def page(request: web.Request, status: int, code: str, sentence: str) -> web.Response:
-        values = {"code": code, "sentence": sentence, "status": status, "title": title}
+        values = {"code": code, "sentence": sentence, "status": status, "title": title, "home": home}
         return render(request, template, values, status=status)
 
     @web.middleware

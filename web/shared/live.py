@@ -14,6 +14,9 @@ from aiohttp import WSMsgType, web
 
 from web.shared.sessions import SESSIONS
 
+SOCKETS = web.AppKey("sockets", set[web.WebSocketResponse])
+"""The tabs that are open."""
+
 BEAT = 10.0
 """Seconds between two beats; the page calls the station lost after two and a half without one."""
 LOGGED_OUT = 4401
@@ -56,9 +59,6 @@ async def serve(
             with suppress(asyncio.CancelledError, ConnectionError):
                 await task
     return socket
-
-
-SOCKETS: web.AppKey[set[web.WebSocketResponse]] = web.AppKey("sockets", set)
 
 
 async def close_all(app: web.Application) -> None:

@@ -1,0 +1,121 @@
+"""A thread as a drawing: levels over time as a staircase, clocks, standstills and memberships as bars below.
+
+Only numbers are made here; the template writes the SVG. One x for one time; a time that has no end yet runs to the
+drawing's right edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hotline.hub.views import Span, ThreadTrail
+from web.shared.timewords import utc
+
+WIDTH = 960
+LEFT = 170
+RIGHT = 20
+TOP = 30
+LEVEL = 26
+BAR = 24
+TICKS = 6
+
+Place = Callable[[int | None], float]
+"""From a time (ms UTC; None: still so) to an x."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar: ``kind`` clock, standstill or member; ``words`` its text alternative."""
+
+    x: float
+    y: float
+    width: float
+    kind: str
+    label: str
+    words: str
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Everything the template needs, in SVG units. ``path`` is the staircase; ``rungs`` (y, title); ``ticks`` (x, words)."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    floor: float
+    rungs: tuple[tuple[float, str], ...]
+    path: str
+    bars: tuple[Bar, ...]
+    dots: tuple[tuple[float, float, str], ...]
+    ticks: tuple[tuple[float, str], ...]
+    now_x: float
+    words: str
+
+
+def draw(trail: ThreadTrail, now: int) -> Drawing:
+    """The drawing of ``trail`` as it stands at ``now`` (ms UTC)."""
+    starts = [span.start for span in trail.spans] + [entry.at for entry in trail.entries] + [trail.row.opened]
+    ends = [span.end for span in trail.spans if span.end is not None] + [
+        now if not trail.row.closed else trail.row.last_at
+    ]
+    begin, finish = min(starts), max([*ends, *starts])
+    scale = (WIDTH - LEFT - RIGHT) / max(finish - begin, 1)
+
+    def x(at: int | None) -> float:
+        return round(LEFT + (min(finish if at is None else at, finish) - begin) * scale, 1)
+
+    levels = sorted({(level, id, title) for id, title, level in trail.rungs}, reverse=True)
+    rows = {id: TOP + LEVEL * row for row, (_, id, _) in enumerate(levels)}
+    floor = TOP + LEVEL * len(levels)
+    ended = now if not trail.row.closed else trail.row.last_at
+    bars = _bars(trail, x, floor, ended)
+    height = floor + BAR * len({bar.y for bar in bars}) + 46
+    held = [span for span in trail.spans if span.kind == "rung"]
+    ticks = tuple(
+        (x(at), utc(at)[:-4] + "Z") for at in (begin + (finish - begin) * n // TICKS for n in range(TICKS + 1))
+    )
+    return Drawing(
+        WIDTH,
+        height,
+        LEFT,
+        RIGHT,
+        floor,
+        tuple((rows[id] + LEVEL / 2, f"{level} {title}") for level, id, title in levels),
+        _staircase(held, rows, x, ended),
+        bars,
+        tuple((x(entry.at), floor - 5, f"{entry.seq} {entry.kind_title}, {entry.office}") for entry in trail.entries),
+        ticks,
+        x(ended),
+        _words(trail, held),
+    )
+
+
+def _staircase(held: list[Span], rows: dict[str, int], x: Place, ended: int) -> str:
+    path = ""
+    for span in sorted(held, key=lambda span: span.start):
+        y = rows.get(span.lane, TOP) + LEVEL / 2
+        path += f"{'L' if path else 'M'}{x(span.start)} {y}L{x(span.end if span.end is not None else ended)} {y}"
+    return path
+
+
+def _bars(trail: ThreadTrail, x: Place, floor: float, ended: int) -> tuple[Bar, ...]:
+    found = []
+    lanes: dict[tuple[str, str], float] = {}
+    order = {"standstill": 0, "clock": 1, "member": 2}
+    for span in sorted(trail.spans, key=lambda span: (order.get(span.kind, 3), span.start)):
+        if span.kind not in order:
+            continue
+        y = lanes.setdefault((span.kind, span.lane), floor + 12 + BAR * len(lanes))
+        start = x(span.start)
+        width = max(x(span.end if span.end is not None else ended) - start, 2.0)
+        words = f"{span.label}: {utc(span.start)} to {utc(span.end) if span.end is not None else 'now'}"
+        found.append(Bar(start, y, round(width, 1), span.kind, span.label, words, span.end is None))
+    return tuple(found)
+
+
+def _words(trail: ThreadTrail, held: list[Span]) -> str:
+    steps = ", then ".join(f"{span.label} from {utc(span.start)}" for span in sorted(held, key=lambda span: span.start))
+    return f"{steps or 'No level yet'}. {len(trail.entries)} entries. The table below says the same."
