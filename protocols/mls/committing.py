@@ -18,7 +18,7 @@ from .framing import (
     write_message,
 )
 from .group_info import EncryptedGroupSecrets, GroupInfo, GroupSecrets, Welcome
-from .hpke import Rng
+from .kem import Rng
 from .key_package import KeyPackage
 from .key_schedule import Derivation, from_joiner, joiner_secret, welcome_key_nonce
 from .leaf_node import COMMIT, EXTERNAL_PUB, RATCHET_TREE, Extension, LeafNode

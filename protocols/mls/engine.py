@@ -41,8 +41,9 @@ from .errors import (
     WrongEpoch,
     WrongGroup,
 )
-from .group import DEFAULT_PADDING, PAST_EPOCHS, Decrypted, Group, Proposed
-from .hpke import Rng, hpke_open, hpke_seal
+from .group import DEFAULT_PADDING, PAST_EPOCHS, Group
+from .hpke import hpke_open, hpke_seal
+from .kem import Rng
 from .key_package import (
     MAX_LIFETIME,
     KeyPackageBundle,
@@ -52,6 +53,7 @@ from .key_package import (
 )
 from .public_group import PublicGroup
 from .public_state import Member
+from .results import Decrypted, Proposed
 from .staged import StagedCommit, StagedPeerCommit, StagedPublicCommit
 from .suites import HYBRID, SUITES, X25519_AES128, X25519_CHACHA20
 

@@ -22,7 +22,7 @@ from .framing import (
     write_message,
 )
 from .group_info import GroupInfo
-from .hpke import Rng
+from .kem import Rng
 from .key_schedule import from_joiner, joiner_secret
 from .leaf_node import BASIC, COMMIT, EXTERNAL_PUB, OUR_CAPABILITIES, Credential, LeafNode, find_extension
 from .member_state import EXTERNAL_INIT_LABEL, enter_epoch

@@ -22,18 +22,16 @@ reuses its memory, a seized running machine may still hold it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from .codec import Reader, opaque, u64
-from .committing import Author, Plan, RulesCheck, make_commit, make_group_info, plan_pending
+from .committing import Author, Plan, RulesCheck, make_commit, plan_pending
 from .errors import (
     InvalidCommit,
     Malformed,
-    Misuse,
     NotAMember,
     OwnMessage,
     StaleStage,
-    UnknownPsk,
     WrongEpoch,
     WrongGroup,
 )
@@ -54,14 +52,13 @@ from .framing import (
     read_message,
     write_message,
 )
-from .hpke import Rng, draw
+from .group_view import GroupView, external_psks
 from .joining import Membership, create_group, join_group
+from .kem import Rng, draw
 from .key_package import MAX_LIFETIME, KeyPackageBundle, read_key_package_message
-from .key_schedule import export
 from .leaf_node import UPDATE, Extension, Lifetime
-from .member_state import MemberState, PskLookup, follow_commit
+from .member_state import follow_commit
 from .proposals import (
-    EXTERNAL_PSK,
     Add,
     Commit,
     GroupContextExtensions,
@@ -79,7 +76,8 @@ from .protection import (
     sign_content,
     unprotect_private,
 )
-from .public_state import Member, PublicState, advance, check_address, queue_proposal, roster, verify_public
+from .public_state import advance, check_address, queue_proposal, roster, verify_public
+from .results import Decrypted, Proposed
 from .secret_tree import HANDSHAKE, Taking
 from .snapshot import (
     GROUP,
@@ -100,54 +98,12 @@ from .suites import signing_key
 PAST_EPOCHS = 3
 """How many epochs back application messages that arrive late can still be read."""
 
-MAX_EXPORT = 255 * 32
-"""Longest secret that HKDF with SHA-256 yields."""
-
 DEFAULT_PADDING = 256
 """Plaintexts are padded to a multiple of this many octets, so that lengths say little."""
 
 
-@dataclass(frozen=True)
-class Decrypted:
-    """An application message whose sender was verified.
-
-    Name the sender by ``signature_key``: in an older epoch the same leaf may have been another station's.
-    """
-
-    data: bytes
-    aad: bytes
-    sender_leaf: int
-    signature_key: bytes
-    epoch: int
-    generation: int
-
-    def __repr__(self) -> str:
-        """Name the message without its content, so that no log ever holds it."""
-        return f"Decrypted(leaf={self.sender_leaf}, epoch={self.epoch}, generation={self.generation})"
-
-
-@dataclass(frozen=True)
-class Proposed:
-    """A proposal that now waits for somebody to commit it."""
-
-    ref: bytes
-    proposal_type: int
-    sender_leaf: int | None
-    """The proposer's leaf, or None for one outside the group."""
-
-
-class Group:
+class Group(GroupView):
     """One member's view of one group."""
-
-    def __init__(self, public: PublicState, member: MemberState | None, signing: bytes, max_lifetime: int) -> None:
-        """Use ``create``, ``join`` or ``restore`` instead."""
-        self._public = public
-        self._member_state = member
-        self._signing = signing
-        self._max_lifetime = max_lifetime
-        self._past: tuple[MessageKeys, ...] = ()
-        self._resumption: dict[int, bytes] = {}
-        self._update_privates: dict[bytes, bytes] = {}
 
     # Entering
 
@@ -185,7 +141,7 @@ class Group:
 
         Check that ``group_id`` is the one expected and that ``members()`` is the agreed roster before using the group.
         """
-        joined = join_group(welcome, bundle, signature_private, ratchet_tree, _external_psks(psks), now)
+        joined = join_group(welcome, bundle, signature_private, ratchet_tree, external_psks(psks), now)
         return Group._enter(joined, signing_key(signature_private), max_lifetime)
 
     @staticmethod
@@ -223,70 +179,6 @@ class Group:
     @staticmethod
     def _enter(membership: Membership, signing: bytes, max_lifetime: int) -> Group:
         return Group(membership.public, membership.member, signing, max_lifetime)
-
-    # What everybody may know
-
-    @property
-    def group_id(self) -> bytes:
-        """The group's identifier."""
-        return self._public.context.group_id
-
-    @property
-    def epoch(self) -> int:
-        """The current epoch."""
-        return self._public.context.epoch
-
-    @property
-    def suite(self) -> int:
-        """The cipher suite's code point."""
-        return self._public.suite.code
-
-    @property
-    def tree_hash(self) -> bytes:
-        """The hash of the public tree."""
-        return self._public.context.tree_hash
-
-    @property
-    def is_member(self) -> bool:
-        """False once we were removed."""
-        return self._member_state is not None
-
-    @property
-    def closed(self) -> bool:
-        """Whether a ReInit was committed: only past messages can still be read."""
-        return self._public.closed
-
-    def members(self) -> tuple[Member, ...]:
-        """The roster, from the left."""
-        return self._public.members()
-
-    @property
-    def own_leaf(self) -> int:
-        """Our place in the tree."""
-        return self._member.own_leaf
-
-    @property
-    def epoch_authenticator(self) -> bytes:
-        """Equal for two members exactly if they agree on the whole history (RFC 9420 section 8.7)."""
-        return self._member.secrets.epoch_authenticator
-
-    def export(self, label: str, context: bytes, length: int) -> bytes:
-        """A secret for the application, bound to this epoch (section 8.5)."""
-        if not 0 <= length <= MAX_EXPORT:
-            raise Misuse(f"an exported secret has at most {MAX_EXPORT} octets")
-        secret = self._member.secrets.exporter_secret
-        return export(self._public.suite, secret, label.encode(), context, length)
-
-    def group_info(self, rng: Rng | None = None, *, external_commit: bool = False) -> bytes:
-        """A signed GroupInfo with the tree, for the hub; ``external_commit`` also lets others commit themselves in.
-
-        ``rng`` is for suites whose signatures are randomized; Ed25519's are not.
-        """
-        member = self._member
-        external_pub = None
-        if external_commit:
-            external_pub = self._public.suite.derive_key_pair(member.secrets.external_secret)[1]
-        return write_message(make_group_info(self._public, member.own_leaf, self._signing, external_pub))
 
     # Commits
 
@@ -565,48 +457,3 @@ class Group:
             return group
 
         return unseal(GROUP, data, read)
-
-    # Helpers
-
-    @property
-    def _member(self) -> MemberState:
-        if self._member_state is None:
-            raise NotAMember("removed from this group")
-        return self._member_state
-
-    def _open_member(self) -> MemberState:
-        if self._public.closed:
-            raise Misuse("the group was closed for reinitialization")
-        return self._member
-
-    @property
-    def _base(self) -> bytes:
-        return self._public.interim_transcript_hash
-
-    def _psk_lookup(self, psks: Mapping[bytes, bytes] | None) -> PskLookup:
-        external = _external_psks(psks)
-
-        def lookup(identifier: PreSharedKeyID) -> bytes:
-            if identifier.psk_type == EXTERNAL_PSK or identifier.group_id != self.group_id:
-                return external(identifier)
-            if identifier.epoch == self.epoch:
-                return self._member.secrets.resumption_psk
-            psk = self._resumption.get(identifier.epoch)
-            if psk is None:
-                raise UnknownPsk("a resumption key of an epoch that we no longer hold")
-            return psk
-
-        return lookup
-
-
-def _external_psks(psks: Mapping[bytes, bytes] | None) -> PskLookup:
-    held = dict(psks or {})
-
-    def lookup(identifier: PreSharedKeyID) -> bytes:
-        psk = held.get(identifier.psk_id) if identifier.psk_type == EXTERNAL_PSK else None
-        if psk is None:
-            # MLS-08.4-01: every pre-shared key that a commit or Welcome names is one we hold.
-            raise UnknownPsk("a pre-shared key that we do not hold")
-        return psk
-
-    return lookup

@@ -18,7 +18,7 @@ from .errors import (
 )
 from .framing import read_message
 from .group_info import GroupContext, GroupInfo, GroupSecrets, Welcome
-from .hpke import Rng, draw
+from .kem import Rng, draw
 from .key_package import (
     KeyPackage,
     KeyPackageBundle,

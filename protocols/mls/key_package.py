@@ -8,7 +8,7 @@ from typing import Final
 
 from .codec import Reader, decode, opaque, u16, vector
 from .errors import InvalidKeyPackage, KeyPackageExpired, Malformed, Misuse
-from .hpke import Rng, draw
+from .kem import Rng, draw
 from .leaf_node import (
     BASIC,
     KEY_PACKAGE,

@@ -23,7 +23,7 @@ from .framing import (
     encode_content,
     read_content,
 )
-from .hpke import Rng, draw
+from .kem import Rng, draw
 from .secret_tree import APPLICATION_RATCHET, HANDSHAKE, SecretTree, Taking
 from .suites import Suite, tags_equal
 from .transcript import membership_tag

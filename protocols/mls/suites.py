@@ -14,7 +14,8 @@ from nacl.exceptions import BadSignatureError
 
 from .codec import opaque, u16
 from .errors import BadSignature, Misuse, Unsupported
-from .hpke import AES_128_GCM, CHACHA20_POLY1305, Aead, DhKemX25519, Hpke, Rng, XWing, expand, extract
+from .hpke import AES_128_GCM, CHACHA20_POLY1305, Aead, Hpke
+from .kem import DhKemX25519, Rng, XWing, expand, extract
 
 X25519_AES128 = 0x0001
 """MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519, mandatory to implement."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from .errors import DecryptionFailed, InvalidPath, Malformed
-from .hpke import Rng, draw
+from .kem import Rng, draw
 from .leaf_node import COMMIT, LeafNode, check_leaf
 from .proposals import HPKECiphertext, UpdatePath, UpdatePathNode
 from .ratchet_tree import RatchetTree

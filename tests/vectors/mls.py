@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from protocols.mls import Decrypted, Group, Proposed
 from protocols.mls.codec import Reader, decode
 from protocols.mls.errors import InvalidTree
 from protocols.mls.framing import (
@@ -27,7 +28,6 @@ from protocols.mls.framing import (
     read_message,
     write_message,
 )
-from protocols.mls.group import Decrypted, Group, Proposed
 from protocols.mls.group_info import GroupContext, GroupInfo, GroupSecrets, Welcome
 from protocols.mls.key_package import KeyPackageBundle, pack_private, read_key_package_message
 from protocols.mls.key_schedule import (

@@ -17,15 +17,8 @@ from cryptography.hazmat.primitives.hpke import (
 )
 
 from protocols.mls import DecryptionFailed, Malformed, Misuse, hpke_open, hpke_seal
-from protocols.mls.hpke import (
-    _LOW_ORDER,
-    AES_128_GCM,
-    CHACHA20_POLY1305,
-    DhKemX25519,
-    Hpke,
-    XWing,
-    expand,
-)
+from protocols.mls.hpke import AES_128_GCM, CHACHA20_POLY1305, Hpke
+from protocols.mls.kem import _LOW_ORDER, DhKemX25519, XWing, expand
 from tests.protocols.mls.harness import refuse
 
 PRIVATE = bytes(range(32))
