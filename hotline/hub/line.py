@@ -184,13 +184,12 @@ class Line:
         hub = self._hub
         self._cursors = delivery.Cursors(dict(frame.cursors))
         self._following, self._caught = True, False
+        # Before anything here waits: "caught up" is said when no thread is left to look at.
+        self.touch((thread.thread, RANK["ROUTINE"]) for thread in hub.threads())
         self.push(Presence(hub.lines.since()))
         if hub.heads.published is not None:
             self.push(Published(hub.heads.published.note))
         await self.offer_head()
-        names = {thread.thread for thread in hub.threads()}
-        self.touch((name, RANK["ROUTINE"]) for name in names)
-        self._wake.set()
 
     async def _cosign(self, frame: Cosign) -> None:
         if self.witness is None:

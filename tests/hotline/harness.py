@@ -162,6 +162,16 @@ def make_station(
     return Station(office, name, sign, mls_seed, seal, witness, mandate, officers, officer_mandates)
 
 
+def station_keys(station: Station) -> StationKeys:
+    """The public keys of a station, as its mandate holds them."""
+    return StationKeys(
+        b64u(station.sign.public),
+        b64u(SeedSigner(station.mls_seed).public),
+        station.seal_public,
+        station.witness.key.vkey,
+    )
+
+
 def mandate_of(
     office: str,
     name: str,
@@ -539,5 +549,6 @@ __all__ = [
     "mandate_of",
     "open_thread",
     "running_hub",
+    "station_keys",
     "verify_mandate",
 ]
