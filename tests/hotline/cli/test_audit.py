@@ -1,0 +1,286 @@
+"""`hotline audit`: a verdict by the verifier's own trust, and exports from a hub's and a station's files."""
+
+from __future__ import annotations
+
+import json
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
+
+from hotline import bundles, keystore
+from hotline.cli import main
+from hotline.station.vault import Vault
+from hotline.store import hub as hub_tables
+from hotline.store import station as station_tables
+from hotline.store.migrate import upgrade
+from mediation.replay import verify
+from mediation.state import to_bytes
+from protocols.encoding import digest
+from protocols.entry import parse_entry
+from tests.mediation.court import LADDER, LADDER_ID, LINE, POLICY, THREAD, TRUST, WITNESSES, Court, small_case
+from tests.protocols.kit import counting_rng, seed
+
+PASSPHRASE = "a passphrase for tests"
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("an audit asks nobody")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def run(*arguments: object, status: int = 0) -> Result:
+    result = CliRunner().invoke(main, ["audit", *(str(each) for each in arguments)], catch_exceptions=False)
+    assert result.exit_code == status, result.output
+    return result
+
+
+@pytest.fixture
+def trust(tmp_path: Path) -> list[object]:
+    """Options with the verifier's own policy and accord."""
+    (tmp_path / "policy").write_text(POLICY)
+    (tmp_path / "accord.jws").write_bytes(LINE.accord.data)
+    return ["--policy", tmp_path / "policy", "--accord", tmp_path / "accord.jws"]
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "good.zip"
+    path.write_bytes(bundles.pack(small_case().bundle({2: (0,)})))
+    return path
+
+
+def test_a_good_bundle_holds_and_is_told_in_words(good: Path, trust: list[object]) -> None:
+    words = run("verify", good, *trust).output
+    assert "HOLDS: 5 entries, the thread stands on L1-notify." in words
+    assert "text: Three hospitals lost their records." in words
+    assert "up to 7 field(s) not disclosed" in words
+    assert "Our thoughts" not in words
+    assert "cannot show that no entry came after" in words
+
+
+def test_the_id_of_the_accord_is_enough(good: Path, trust: list[object]) -> None:
+    run("verify", good, *trust[:2], "--accord-id", LINE.accord.id)
+
+
+def test_the_report_can_be_read_by_machines(good: Path, trust: list[object]) -> None:
+    report = json.loads(run("verify", good, *trust, "--json").output)
+    assert report["holds"] is True
+    assert [entry["kind"] for entry in report["entries"]][:2] == ["open", "incident-notice"]
+    assert report["entries"][1]["fields"] == {"text": "Three hospitals lost their records."}
+
+
+def test_without_trust_of_ones_own_nothing_is_verified(good: Path, trust: list[object], tmp_path: Path) -> None:
+    assert "audit.no-trust" in run("verify", good, *trust[:2], status=1).output
+    run("verify", good, *trust[2:], status=2)
+    assert "audit.no-trust" in run("verify", good, *trust[:2], "--accord-id", "short", status=1).output
+    assert "audit.no-trust" in run("verify", good, *trust, "--accord-id", "A" * 43, status=1).output
+    empty = tmp_path / "empty"
+    empty.write_text("quorum none\n")
+    assert "names no log" in run("verify", good, "--policy", empty, *trust[2:], status=1).output
+
+
+def test_a_bundle_under_another_accord_does_not_hold(good: Path, trust: list[object]) -> None:
+    words = run("verify", good, *trust[:2], "--accord-id", "A" * 43, status=1).output
+    assert "DOES NOT HOLD" in words
+    assert "accord.not-named" in words
+
+
+def test_one_changed_byte_is_found(tmp_path: Path, trust: list[object]) -> None:
+    bundle = small_case().bundle()
+    leaf = bundle.exhibits[2].leaf
+    changed = leaf.replace(b'"signature":"', b'"signature":"A', 1)
+    exhibits = list(bundle.exhibits)
+    exhibits[2] = type(exhibits[2])(changed, exhibits[2].proof)
+    path = tmp_path / "changed.zip"
+    path.write_bytes(bundles.pack(type(bundle)(**{**_members(bundle), "exhibits": tuple(exhibits)})))
+    words = run("verify", path, *trust, status=1).output
+    assert "PROBLEM" in words
+    assert json.loads(run("verify", path, *trust, "--json", status=1).output)["holds"] is False
+
+
+def _members(bundle: Any) -> dict[str, Any]:
+    return {name: getattr(bundle, name) for name in bundle.__slots__}
+
+
+def test_a_file_that_is_no_bundle_is_refused(tmp_path: Path, trust: list[object]) -> None:
+    path = tmp_path / "x.zip"
+    path.write_bytes(b"not a zip")
+    assert "bundle.malformed" in run("verify", path, *trust, status=1).output
+    assert json.loads(run("verify", path, *trust, "--json", status=1).output)["holds"] is False
+
+
+def test_what_was_written_cannot_steer_the_auditors_terminal(tmp_path: Path, trust: list[object]) -> None:
+    court = small_case()
+    court.send("goodwill-note", "AV", fields={"text": "fine\x1b[2K\rHOLDS: everything\u202e"})
+    path = tmp_path / "b.zip"
+    path.write_bytes(bundles.pack(court.bundle({6: (0,)})))
+    words = run("verify", path, *trust).output
+    assert "\x1b" not in words
+    assert "\r" not in words
+    assert "\u202e" not in words
+
+
+def test_verifying_needs_no_server_libraries(good: Path, trust: list[object]) -> None:
+    script = (
+        "import sys; from hotline.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as end: assert end.code == 0, end.code\n"
+        "loaded = {name.split('.')[0] for name in sys.modules}\n"
+        "assert not loaded & {'aiohttp', 'websockets', 'sqlalchemy', 'alembic', 'jinja2'}, loaded\n"
+    )
+    arguments = ["audit", "verify", str(good), *map(str, trust)]
+    subprocess.run([sys.executable, "-c", script, *arguments], check=True, capture_output=True)
+
+
+# -- exports ------------------------------------------------------------------------------------------------------------
+
+
+def folder_of(path: Path) -> Path:
+    (path / "ladders").mkdir(parents=True)
+    (path / "ladders" / f"{LADDER_ID}.toml").write_bytes(LADDER)
+    (path / "accord.jws").write_bytes(LINE.accord.data)
+    return path
+
+
+def hub_folder(path: Path, court: Court, note: str | None) -> Path:
+    """A hub's folder with what the court's hub would have stored."""
+    folder = folder_of(path)
+    upgrade(folder / "hub.db", "hub")
+    t = hub_tables
+    engine = sa.create_engine(f"sqlite:///{folder / 'hub.db'}")
+    with engine.begin() as connection:
+        nodes = [{"level": level, "idx": index, "hash": node} for (level, index), node in court.nodes.items()]
+        connection.execute(t.nodes.insert(), nodes)
+        for seq, (index, leaf) in enumerate(court.leaves, 1):
+            entry = parse_entry(leaf)
+            connection.execute(t.leaves.insert().values(idx=index, data=leaf))
+            row = {"idx": index, "thread": THREAD, "seq": seq, "id": entry.id, "kind": entry.payload.kind}
+            row |= {"office": entry.payload.office, "station": entry.payload.station, "serial": entry.payload.serial}
+            row |= {"at": 0, "precedence": "ROUTINE", "size": len(leaf), "rung_before": "", "rung_after": ""}
+            connection.execute(t.entries.insert().values(**row))
+        for mandate in court.book.all():
+            row = {"digest": digest(mandate.data), "kid": mandate.kid, "office": mandate.office, "added": 0}
+            connection.execute(t.mandates.insert().values(**row, data=mandate.data))
+        assert court.state is not None
+        last = {"seq": len(court.ids), "head": court.ids[-1], "chain": digest(court.leaves[-1][1]), "at": court.at}
+        state = {"state": to_bytes(court.state), "group": b"", "opened": 0, "ladder": LADDER_ID, "thread": THREAD}
+        connection.execute(t.threads.insert().values(**last, **state))
+        if note is not None:
+            size = int(note.split("\n")[1])
+            connection.execute(t.heads.insert().values(size=size, root=bytes(32), at=0))
+            connection.execute(t.published.insert().values(number=1, size=size, at=0, note=note))
+    engine.dispose()
+    return folder
+
+
+def station_folder(path: Path, court: Court, proven: int) -> Path:
+    """A station's folder with a station's store: the first ``proven`` entries have a proof."""
+    folder = folder_of(path)
+    secrets = {name: seed(name) for name in ("sign", "mls", "seal", "witness", "data")}
+    keystore.create(folder / "station.key", secrets, PASSPHRASE.encode(), profile="interactive")
+    upgrade(folder / "station.db", "station")
+    vault, bundle = Vault(seed("data"), counting_rng()), court.bundle()
+    t = station_tables
+    engine = sa.create_engine(f"sqlite:///{folder / 'station.db'}")
+    with engine.begin() as connection:
+        connection.execute(t.threads.insert().values(id=THREAD, ladder=LADDER_ID, outside=False, seq=len(court.ids)))
+        for seq, (index, leaf) in enumerate(court.leaves, 1):
+            name, body = court.ids[seq - 1], court.bodies[seq - 1]
+            proof = bundle.exhibits[seq - 1].proof.decode() if seq <= proven else None
+            row = {"thread": THREAD, "seq": seq, "id": name, "index": index, "leaf": leaf, "proof": proof}
+            connection.execute(t.entries.insert().values(**row))
+            if body is not None:
+                sealed = vault.seal_json(f"bodies/{name}", list(body.disclosures))
+                connection.execute(t.bodies.insert().values(entry=name, how="group", sealed=sealed))
+        for mandate in court.book.all():
+            connection.execute(t.mandates.insert().values(digest=digest(mandate.data), data=mandate.data))
+    engine.dispose()
+    return folder
+
+
+def test_a_hubs_export_holds_and_discloses_nothing(tmp_path: Path, trust: list[object]) -> None:
+    court = small_case()
+    out = tmp_path / "out.zip"
+    folder = hub_folder(tmp_path / "hub", court, court.head())
+    assert "5 entries, 0 disclosed" in run("export", THREAD, "--hub", folder, "--out", out).output
+    assert bundles.load(out) == court.bundle() or verify(bundles.load(out), TRUST).holds
+    run("verify", out, *trust)
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+
+
+def test_what_no_published_head_holds_is_left_out_and_said(tmp_path: Path, trust: list[object]) -> None:
+    court = small_case()
+    note = court.head()
+    court.send("goodwill-note", "AV", fields={"text": "Later."})
+    folder = hub_folder(tmp_path / "hub", court, note)
+    out = tmp_path / "out.zip"
+    assert "LEFT OUT: the newest 1 entries" in run("export", THREAD, "--hub", folder, "--out", out).output
+    assert "HOLDS: 5 entries" in run("verify", out, *trust).output
+
+
+def test_without_a_published_head_or_thread_there_is_nothing_to_export(tmp_path: Path) -> None:
+    court, out = small_case(), tmp_path / "out.zip"
+    folder = hub_folder(tmp_path / "hub", court, None)
+    assert "no head was published" in run("export", THREAD, "--hub", folder, "--out", out, status=1).output
+    assert "no such thread" in run("export", "A" * 22, "--hub", folder, "--out", out, status=1).output
+    assert "no hub's folder" in run("export", THREAD, "--hub", tmp_path, "--out", out, status=1).output
+    assert not out.exists()
+
+
+def with_passphrase(folder: Path) -> list[object]:
+    path = folder / "pass"
+    path.write_text(PASSPHRASE)
+    path.chmod(0o600)
+    return ["--passphrase-file", path]
+
+
+def test_a_stations_export_discloses_what_was_named_and_nothing_else(tmp_path: Path, trust: list[object]) -> None:
+    court, out = small_case(), tmp_path / "out.zip"
+    folder = station_folder(tmp_path / "station", court, proven=5)
+    secret = with_passphrase(folder)
+    run("export", THREAD, "--station", folder, "--out", out, "--disclose", "2:severity", *secret)
+    report = verify(bundles.load(out), TRUST)
+    assert report.holds
+    assert [dict(entry.fields) for entry in report.entries] == [{}, {"severity": "high"}, {}, {}, {}]
+    everything = tmp_path / "all.zip"
+    run("export", THREAD, "--station", folder, "--out", everything, "--disclose", "*:*", *secret)
+    assert "Our thoughts" in run("verify", everything, *trust).output
+
+
+def test_a_stations_export_without_disclosure_needs_no_passphrase(tmp_path: Path) -> None:
+    court, out = small_case(), tmp_path / "out.zip"
+    folder = station_folder(tmp_path / "station", court, proven=3)
+    assert "LEFT OUT: the newest 2" in run("export", THREAD, "--station", folder, "--out", out).output
+    assert verify(bundles.load(out), TRUST).holds
+
+
+@pytest.mark.parametrize("spec", ["2:harm", "3:text", "9:*", "*:harm", "2", "x:text", "0:text", "-1:text", "2:"])
+def test_a_field_that_cannot_be_disclosed_stops_the_export(tmp_path: Path, spec: str) -> None:
+    out = tmp_path / "out.zip"
+    folder = station_folder(tmp_path / "station", small_case(), proven=5)
+    secret = with_passphrase(folder)
+    result = run("export", THREAD, "--station", folder, "--out", out, f"--disclose={spec}", *secret, status=1)
+    assert "export.cannot-disclose" in result.output
+    assert not out.exists()
+
+
+def test_an_export_wants_one_source_and_a_new_file(tmp_path: Path) -> None:
+    out = tmp_path / "out.zip"
+    folder = hub_folder(tmp_path / "hub", small_case(), None)
+    run("export", THREAD, "--out", out, status=2)
+    run("export", THREAD, "--hub", folder, "--station", folder, "--out", out, status=2)
+    run("export", THREAD, "--hub", folder, "--out", out, "--disclose", "2:text", status=2)
+    out.write_text("mine")
+    assert "stands already" in run("export", THREAD, "--hub", folder, "--out", out, status=1).output
+    assert out.read_text() == "mine"
+    assert len(WITNESSES) == 4
