@@ -19,7 +19,7 @@ and within bounds.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -27,9 +27,9 @@ import msgspec
 from protocols.accord import MAX_ACCORD_BYTES
 from protocols.disclosure import MAX_BODY_BYTES
 from protocols.encoding import digest, from_json, to_json
-from protocols.entry import MAX_LEAF_BYTES, ThreadId
+from protocols.entry import MAX_LEAF_BYTES, Entry, ThreadId
 from protocols.errors import RemoteError
-from protocols.kinds import Name
+from protocols.kinds import Name, Open, Rekey
 from protocols.mandate import MAX_MANDATE_BYTES
 from protocols.translog.note import MAX_NOTE_BYTES
 from protocols.translog.policy import MAX_POLICY_BYTES
@@ -165,6 +165,19 @@ def read_bundle(files: Mapping[str, bytes]) -> Bundle:
         tuple(rest[name] for name in mandates),
         exhibits,
     )
+
+
+def involved(entries: Iterable[Entry]) -> set[str]:
+    """Key ids of everybody who signed these entries or was let in by them: whose mandates a bundle needs."""
+    kids: set[str] = set()
+    for entry in entries:
+        kids |= {signature.kid for signature in entry.jws.signatures}
+        if entry.draft is not None:
+            kids.add(entry.draft.signature.kid)
+        act = entry.act
+        members = act.roster if isinstance(act, Open) else act.adds if isinstance(act, Rekey) else ()
+        kids |= {member.station for member in members}
+    return kids
 
 
 def _manifest(thread: str, ladder: str, entries: int, files: Mapping[str, bytes]) -> bytes:

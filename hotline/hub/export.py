@@ -1,112 +1,69 @@
-"""A thread's evidence out of the hub's store: leaves, proofs, mandates. No content: the hub has none to disclose.
-
-It needs no key and works on the file of a hub that is not running.
+"""The evidence of one thread as a zip file: leaves, proofs, head, policy, accord, ladder, mandates. No disclosures: the
+hub holds none. What it holds is checked by `hotline audit verify`, never by trusting this program.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+import asyncio
+from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from hotline import bundles
+from hotline.hub.errors import NotProvenYet
+from hotline.hub.log import PublishedHead
+from hotline.hub.trail import read_leaves
+from protocols.bundle import Bundle, Exhibit, involved
+from protocols.entry import Entry, parse_entry, verify_stamp
 
-from hotline.errors import LocalFault
-from hotline.hub import records
-from hotline.store import hub as t
-from hotline.store.engine import Store
-from protocols.accord import SignedAccord, open_accord
-from protocols.bundle import MAX_ENTRIES, Bundle, Exhibit
-from protocols.errors import ProtocolError
-from protocols.translog import TlogProof, build_inclusion, format_proof, inclusion_nodes, peek_checkpoint
+if TYPE_CHECKING:
+    from hotline.hub.hub import Hub
 
-_CHUNK = 256
+PATIENCE = 3.0
+"""Seconds to wait for witnesses when the newest entries are not yet under a published head."""
 
 
-class NothingToExport(LocalFault):
-    """There is no such thread, or none of it is proven yet. ``detail`` says which."""
+async def export_thread(hub: Hub, thread: str) -> bytes:
+    """The zip. Entries that no published head covers yet are left out, from the first such on.
 
-    code = "export.nothing"
-    _sentence = (
-        "There is nothing to export yet: no such thread here, or no head of the log that enough witnesses signed holds "
-        "it. Wait for the witnesses, or look at the thread's name."
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    """A bundle, and how many of the thread's newest entries it leaves out because no published head holds them yet."""
-
-    bundle: Bundle
-    left_out: int
-
-
-async def export_thread(
-    connection: AsyncConnection, accord: SignedAccord, ladders: Mapping[str, bytes], thread: str
-) -> Export:
-    """The evidence of a thread, in the caller's read transaction. ``ladders``: exact bytes by the accord's ids.
-
-    Raises `NothingToExport`.
+    Raises `NotProvenYet` where that leaves nothing, or the thread does not exist.
     """
-    row = (await connection.execute(sa.select(t.threads).where(t.threads.c.thread == thread))).one_or_none()
-    if row is None or row.ladder not in ladders:
-        raise NothingToExport("no such thread")
-    newest = sa.select(t.published.c.note).order_by(t.published.c.number.desc()).limit(1)
-    note = (await connection.execute(newest)).scalar_one_or_none()
-    if note is None:
-        raise NothingToExport("no head was published yet")
-    size = peek_checkpoint(note).size
-    e = t.entries.c
-    found = await connection.execute(
-        sa.select(e.idx, t.leaves.c.data)
-        .join(t.leaves, t.leaves.c.idx == e.idx)
-        .where(e.thread == thread, e.idx < size)
-        .order_by(e.seq)
-        .limit(MAX_ENTRIES)
-    )
-    leaves = [(stored.idx, stored.data) for stored in found]
+    leaves = [leaf.data for leaf in await read_leaves(hub.store, thread)]
     if not leaves:
-        raise NothingToExport("no published head holds any entry of it")
-    exhibits: list[Exhibit] = []
-    for start in range(0, len(leaves), _CHUNK):
-        exhibits += await _proved(connection, leaves[start : start + _CHUNK], size, note)
-    mandates = (await connection.execute(sa.select(t.mandates.c.data).order_by(t.mandates.c.digest))).scalars().all()
+        raise NotProvenYet("no such thread")
+    entries = [parse_entry(leaf) for leaf in leaves]
+    indexes = [verify_stamp(entry, hub.accord).index for entry in entries]
+    head = await _head_over(hub, indexes[-1])
+    covered = sum(1 for index in indexes if index < head.checkpoint.size)
+    if not covered:
+        raise NotProvenYet("no entry of this thread is under a published head")
+    exhibits = [
+        Exhibit(leaf, (await hub.heads.proof_under(index, head)).encode())
+        for leaf, index in zip(leaves[:covered], indexes[:covered], strict=True)
+    ]
+    ladder = str(entries[0].payload.act["ladder"])
     bundle = Bundle(
-        thread=thread,
-        ladder_id=row.ladder,
-        checkpoint=note.encode(),
-        policy=accord.accord.policy.encode(),
-        accord=accord.data,
-        ladder=ladders[row.ladder],
-        mandates=tuple(mandates),
-        exhibits=tuple(exhibits),
+        thread,
+        ladder,
+        head.note.encode(),
+        hub.accord.accord.policy.encode(),
+        hub.accord.data,
+        hub.ladder_files[ladder],
+        _mandates(hub, entries[:covered]),
+        tuple(exhibits),
     )
-    return Export(bundle, row.seq - len(exhibits))
+    return await asyncio.to_thread(bundles.pack, bundle)
 
 
-async def export_from_folder(folder: Path, thread: str) -> Export:
-    """The evidence of a thread out of a hub's folder. Raises `NothingToExport`."""
-    try:
-        accord = open_accord((folder / "accord.jws").read_bytes())
-        ladders = {path.stem: path.read_bytes() for path in sorted((folder / "ladders").glob("*.toml"))}
-    except (OSError, ProtocolError) as error:
-        raise NothingToExport(f"{folder} is no hub's folder: {error}") from error
-    if not (folder / "hub.db").is_file():
-        raise NothingToExport(f"{folder} has no hub.db")
-    store = Store(folder / "hub.db")
-    try:
-        async with store.read() as connection:
-            return await export_thread(connection, accord, ladders, thread)
-    finally:
-        await store.close()
+async def _head_over(hub: Hub, index: int) -> PublishedHead:
+    waited = 0.0
+    while (hub.heads.published is None or hub.heads.published.checkpoint.size <= index) and waited < PATIENCE:
+        await asyncio.sleep(0.1)
+        waited += 0.1
+    if hub.heads.published is None:
+        raise NotProvenYet("no head was published yet")
+    return hub.heads.published
 
 
-async def _proved(connection: AsyncConnection, leaves: list[tuple[int, bytes]], size: int, note: str) -> list[Exhibit]:
-    wanted = sorted({node for index, _ in leaves for node in inclusion_nodes(index, size)})
-    nodes = await records.read_nodes(connection, wanted)
-    exhibits = []
-    for index, leaf in leaves:
-        hashes = build_inclusion(index, size, lambda level, at: nodes[level, at])
-        exhibits.append(Exhibit(leaf, format_proof(TlogProof(index, tuple(hashes), note)).encode()))
-    return exhibits
+def _mandates(hub: Hub, entries: list[Entry]) -> tuple[bytes, ...]:
+    """Every mandate of every key that signed or was let in."""
+    kids = involved(entries)
+    return tuple(mandate.data for mandate in hub.directory.book.all() if mandate.kid in kids)

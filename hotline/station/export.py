@@ -17,10 +17,11 @@ from hotline.station.vault import Vault
 from hotline.store import station as tables
 from hotline.store.engine import Store
 from protocols.accord import SignedAccord, open_accord
-from protocols.bundle import Bundle, Exhibit
+from protocols.bundle import Bundle, Exhibit, involved
 from protocols.encoding import from_json, unb64u
 from protocols.entry import parse_entry
 from protocols.errors import ProtocolError
+from protocols.mandate import verify_mandate
 from protocols.translog import open_with_policy, parse_policy
 
 
@@ -78,6 +79,8 @@ async def export_from_folder(
         Exhibit(row.leaf, row.proof.encode(), _disclosures(row, wanted, vault, bodies.get(row.id))) for row in proven
     )
     _all_found(wanted, exhibits, len(proven))
+    kids = involved(parse_entry(exhibit.leaf) for exhibit in exhibits)
+    known = [verify_mandate(data, accord.accord) for data in mandates]
     bundle = Bundle(
         thread=thread,
         ladder_id=ladder,
@@ -85,7 +88,7 @@ async def export_from_folder(
         policy=accord.accord.policy.encode(),
         accord=accord.data,
         ladder=ladders[ladder],
-        mandates=tuple(mandates),
+        mandates=tuple(mandate.data for mandate in known if mandate.kid in kids),
         exhibits=exhibits,
     )
     return bundle, len(entries) - len(proven)
