@@ -87,6 +87,8 @@ def _field_inputs(kind: Kind, setting: Setting, values: Values | None) -> list[I
             spoken = dict(TEXT_LANGUAGES)
             choices = tuple((lang, spoken.get(lang, lang)) for lang in proposal_languages(setting))
             item = replace(item, shape="texts", choices=choices, hint="All languages together are one text.")
+        elif name == "text" and not item.required:
+            item = replace(item, rows=3)
         elif name == "questions":
             typed = len(values.get("question", ())) if values else 0
             item = replace(item, rows=max(QUESTIONS, typed))

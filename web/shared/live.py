@@ -63,5 +63,6 @@ async def serve(
 
 async def close_all(app: web.Application) -> None:
     """At shutdown: let every tab know at once instead of at its next beat."""
-    for socket in list(app[SOCKETS]):
+    sockets = app[SOCKETS]
+    for socket in tuple(sockets):
         await socket.close(code=1001, message=b"going away")

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.web.conftest import Browser
+from tests.web.fakes import HOSTILE, THREAD, FakeConsole
+from web.console.drawing import LEFT, WIDTH, draw
+from web.console.state import SAME_LOOK
+from web.shared.gate import CSP
+
+
+async def test_the_public_page_says_what_the_hub_is_and_shows_nothing_else(visitor: Browser) -> None:
+    response, text = await visitor.get("/")
+    assert response.status == 200
+    assert "It is no reader" in text
+    assert THREAD not in text
+    assert response.headers["Content-Security-Policy"] == CSP
+
+
+async def test_links_work_under_the_mount(operator: Browser) -> None:
+    _, text = await operator.get("/overview")
+    assert 'href="/console/threads"' in text
+    assert 'src="/console/static/console.js"' in text
+    response, _ = await operator.get("/static/console.js")
+    assert response.status == 200
+
+
+async def test_without_a_login_there_is_only_the_login(visitor: Browser, console: FakeConsole) -> None:
+    for path in ("/overview", "/threads", f"/threads/{THREAD}", "/log"):
+        response, text = await visitor.get(path)
+        assert response.url.path == "/console/login"
+        assert THREAD not in text
+    response, _ = await visitor.post(f"/threads/{THREAD}/export")
+    assert response.status == 401
+    assert console.looks == []
+    assert console.exports == []
+
+
+async def test_name_password_and_code_open_the_console(visitor: Browser) -> None:
+    await visitor.get("/login")
+    wrong = {"operator": "op", "password": "long password", "code": "000000"}
+    response, text = await visitor.post("/login", wrong)
+    assert response.status == 403
+    assert "long password" not in text
+    response, _ = await visitor.post("/login", {**wrong, "code": "123 456"})
+    assert response.url.path == "/console/overview"
+
+
+async def test_a_link_is_good_once(visitor: Browser) -> None:
+    response, _ = await visitor.login()
+    assert response.url.path == "/console/overview"
+    visitor.client.session.cookie_jar.clear()
+    response, _ = await visitor.login()
+    assert response.status == 403
+
+
+async def test_every_look_is_recorded_and_a_refreshing_page_is_one_look(
+    operator: Browser, console: FakeConsole
+) -> None:
+    console.looks.clear()
+    for _ in range(3):
+        await operator.get(f"/threads/{THREAD}")
+    await operator.get("/log")
+    assert console.looks == [("op", f"trail {THREAD}"), ("op", "log")]
+    console.clock.at += SAME_LOOK + 1
+    await operator.get("/log")
+    assert console.looks[-2:] == [("op", "log"), ("op", "log")]
+
+
+async def test_an_export_is_a_recorded_act(operator: Browser, console: FakeConsole) -> None:
+    await operator.get(f"/threads/{THREAD}")
+    response, _ = await operator.post(f"/threads/{THREAD}/export")
+    assert response.content_type == "application/zip"
+    assert await response.read() == b"PK\x03\x04 a bundle"
+    assert "attachment" in response.headers["Content-Disposition"]
+    assert console.looks[-1] == ("op", f"export {THREAD}")
+    response, _ = await operator.get(f"/threads/{THREAD}/export")
+    assert response.status == 405
+
+
+async def test_an_unknown_or_malformed_incident_is_not_found(operator: Browser) -> None:
+    for thread in ("B" * 22, "x", "%22%3E"):
+        response, _ = await operator.get(f"/threads/{thread}")
+        assert response.status == 404
+
+
+async def test_hostile_names_are_words_in_the_drawing_too(operator: Browser) -> None:
+    for path in (f"/threads/{THREAD}", "/log"):
+        _, text = await operator.get(path)
+        assert HOSTILE not in text
+        assert "&lt;script&gt;" in text
+
+
+async def test_the_drawing_has_a_title_a_description_and_a_table(operator: Browser) -> None:
+    _, text = await operator.get(f"/threads/{THREAD}")
+    assert 'aria-labelledby="drawing-title drawing-desc"' in text
+    assert "The drawing as a table" in text
+    assert 'class="stand-bar"' in text
+
+
+async def test_the_drawing_keeps_every_mark_inside_its_frame(console: FakeConsole) -> None:
+    trail = await console.trail(THREAD)
+    assert trail is not None
+    drawing = draw(trail, console.clock.now())
+    assert all(bar.x >= LEFT and bar.x + bar.width <= WIDTH for bar in drawing.bars)
+    assert all(bar.y < drawing.height for bar in drawing.bars)
+    assert drawing.path.startswith("M")
+    steps = drawing.path.count("L")
+    assert steps == 2 * sum(span.kind == "rung" for span in trail.spans) - 1
+
+
+async def test_a_thread_of_one_moment_is_drawn_without_failing(console: FakeConsole) -> None:
+    trail = await console.trail(THREAD)
+    assert trail is not None
+    first = trail.entries[0].at
+    bare = replace(trail, entries=(), spans=(), row=replace(trail.row, opened=first, last_at=first, closed=True))
+    assert draw(bare, first).bars == ()

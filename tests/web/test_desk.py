@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+from hotline.station.views import Change, Outcome
+from tests.web.conftest import Browser
+from tests.web.fakes import HOSTILE, PASSPHRASE, STANDSTILL, T0, THREAD, UNTIL, FakeDesk, eid
+from web.desk.shortcuts import SHORTCUTS
+
+PAGE = f"/threads/{THREAD}"
+
+
+async def test_hostile_words_are_shown_as_words(officer: Browser, desk: FakeDesk) -> None:
+    for path in ("/", PAGE, "/journal"):
+        _, text = await officer.get(path)
+        assert "<script>alert" not in text
+        assert "<img src=x" not in text
+        assert "&lt;script&gt;alert" in text
+    await officer.post(f"{PAGE}/send", {"kind": "statement", "subject": HOSTILE, "text": ""})
+    _, text = await officer.post(f"{PAGE}/send", {"kind": "statement", "subject": HOSTILE, "text": ""})
+    assert 'value="&lt;script&gt;' in text
+    assert HOSTILE not in text
+
+
+async def test_peoples_words_find_their_own_direction(officer: Browser) -> None:
+    _, text = await officer.get(PAGE)
+    assert re.search(r'lang="ar">\s*<div class="text" dir="auto">نؤكد', text)
+    assert "<bdi>Kostrava</bdi>" in text
+
+
+async def test_an_exercise_says_so_in_its_first_and_last_line(officer: Browser, desk: FakeDesk) -> None:
+    _, text = await officer.get(PAGE)
+    assert text.count("EXERCISE EX-STBRANNOC-01 EXERCISE") == 2
+    desk.status = "ACTUAL"
+    _, text = await officer.get(PAGE)
+    assert "EXERCISE EX-" not in text
+
+
+async def test_a_forbidden_step_is_visible_with_reason_rule_and_countdown(officer: Browser) -> None:
+    _, text = await officer.get(PAGE)
+    ladder = text[text.index('id="ladder-body"') :]
+    assert "Call an inquiry" in ladder
+    assert STANDSTILL in ladder
+    assert "cpci-default/standstill/L6-inquiry" in ladder
+    assert f'data-countdown="{UNTIL}">71:59:30' in ladder
+
+
+async def test_a_refused_step_shows_rule_and_time_left_and_keeps_the_words(officer: Browser, desk: FakeDesk) -> None:
+    await officer.get("/")
+    typed = {"kind": "step-request", "step": "L6-inquiry", "text": "We insist.", "client_id": "c-1"}
+    response, text = await officer.post(f"{PAGE}/send", typed)
+    assert response.status == 409
+    assert "Refused. Nothing was sent." in text
+    assert STANDSTILL in text
+    assert "cpci-default/standstill/L6-inquiry" in text
+    assert "ladder.standstill" in text
+    assert "15 Mar 03:11:30Z" in text
+    assert "We insist.</textarea>" in text
+    # A second try is a new try, not the first one's outcome again.
+    assert 'name="client_id" value="c-1"' not in text
+
+
+async def test_a_form_sent_twice_carries_one_id(officer: Browser, desk: FakeDesk) -> None:
+    _, text = await officer.get(f"{PAGE}?write=statement")
+    form = text[text.index('id="compose"') :]
+    [client_id] = set(re.findall(r'name="client_id" value="([^"]+)"', form))
+    for _ in range(2):
+        await officer.post(f"{PAGE}/send", {"kind": "statement", "text": "x", "client_id": client_id})
+    assert [given["client_id"] for name, given in desk.calls if name == "send"] == [client_id, client_id]
+
+
+async def test_half_written_words_come_back(officer: Browser, desk: FakeDesk) -> None:
+    await officer.get("/")
+    draft = {"key": "statement", "values": {"text": ["Half a sen"], "kind": ["statement"], "client_id": ["c"]}}
+    headers = {"Origin": officer.origin, "X-Hotline-CSRF": officer.csrf, "Content-Type": "application/json"}
+    response = await officer.client.post(f"{PAGE}/scratch", data=json.dumps(draft), headers=headers)
+    assert response.status == 204
+    assert desk.kept["kid-ana", THREAD, "statement"] == {"text": ["Half a sen"]}
+    _, text = await officer.get(f"{PAGE}?write=statement")
+    assert "Half a sen</textarea>" in text
+    _, other = await officer.get(f"{PAGE}?write=goodwill-note")
+    assert "Half a sen" not in other
+
+
+async def test_words_are_kept_until_the_station_has_them(officer: Browser, desk: FakeDesk) -> None:
+    await officer.get("/")
+    desk.outcome = Outcome(False, "refused", code="x.y", sentence="No.")
+    await officer.post(f"{PAGE}/send", {"kind": "statement", "text": "Keep me"})
+    assert desk.kept["kid-ana", THREAD, "statement"]["text"] == ["Keep me"]
+    desk.outcome = Outcome(True, "queued", id="o", thread=THREAD)
+    response, text = await officer.post(f"{PAGE}/send", {"kind": "statement", "text": "Keep me"})
+    assert desk.kept["kid-ana", THREAD, "statement"] == {}
+    assert response.url.query["done"] == "queued"
+    assert "Safe on this station" in text
+
+
+async def test_rubbish_as_a_draft_is_refused(officer: Browser) -> None:
+    await officer.get("/")
+    headers = {"Origin": officer.origin, "X-Hotline-CSRF": officer.csrf}
+    for rubbish in (b"", b"{", b"\xff\xfe", b'{"key": 1}', b'{"key": "a", "values": {"b": 3}}', b"[]"):
+        response = await officer.client.post(f"{PAGE}/scratch", data=rubbish, headers=headers)
+        assert response.status == 400, rubbish
+
+
+async def test_drafts_are_released_by_another_officer_only(officer: Browser, desk: FakeDesk) -> None:
+    _, text = await officer.get(PAGE)
+    assert f"{PAGE}/pending/p1/release" in text
+    assert f"{PAGE}/pending/p2/release" not in text
+    assert "You drafted this: another officer must release it." in text
+    await officer.post(f"{PAGE}/pending/p1/release", {"precedence": "FLASH"})
+    await officer.post(f"{PAGE}/pending/p1/discard")
+    await officer.post(f"{PAGE}/pending/p5/retry")
+    assert desk.calls[-3:] == [
+        ("release", ("kid-ana", "p1", "FLASH")),
+        ("discard", ("kid-ana", "p1")),
+        ("retry", ("kid-ana", "p5")),
+    ]
+
+
+async def test_a_release_that_is_refused_says_why(officer: Browser, desk: FakeDesk) -> None:
+    await officer.get("/")
+    desk.outcome = Outcome(False, "refused", code="ladder.x", sentence="Not by you.", until=UNTIL)
+    response, text = await officer.post(f"{PAGE}/pending/p1/release")
+    assert response.status == 409
+    assert "Not by you." in text
+    assert "71:59:30" in text
+
+
+async def test_every_state_of_an_entry_is_in_words(officer: Browser) -> None:
+    _, text = await officer.get(PAGE)
+    for word in (
+        "crossed with 7", "superseded by 9", "Sealed. This station may not read it", "handed over to us", "line down",
+        "silent", "holding", "declined", "log proof pending", "here now", "TLP:AMBER+STRICT", "FLASH",
+        "waiting for receipt", "ran out", "Refused: not sent", "Waiting to go out", "waits for a second officer",
+    ):  # fmt: skip
+        assert word in text, word
+
+
+async def test_i_have_it_is_one_click(officer: Browser, desk: FakeDesk) -> None:
+    _, text = await officer.get(PAGE)
+    form = re.search(
+        rf'<form[^>]*>(?:(?!</form>).)*value="acknowledgement"(?:(?!</form>).)*{eid(12)}.*?</form>', text, re.S
+    )
+    assert form is not None
+    values = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form[0]))
+    await officer.post(f"{PAGE}/send", values)
+    assert desk.sent()["act"] == {"entry": eid(12)}
+
+
+async def test_the_line_says_since_when_it_is_cut(officer: Browser, desk: FakeDesk) -> None:
+    desk.line = replace(desk.line, state="offline", since=T0 - 240_000, alarms=("Heads differ. Use the phone.",))
+    _, text = await officer.get("/")
+    assert "Offline</strong> since 12 Mar 03:08:00Z" in text
+    assert "4 min" in text
+    assert "2 waiting to go out" in text
+    assert "Heads differ. Use the phone." in text
+
+
+async def test_an_incident_is_opened_with_the_other_party(officer: Browser, desk: FakeDesk) -> None:
+    _, text = await officer.get("/")
+    assert '<option value="KV"' in text
+    assert '<option value="MD"' not in text
+    response, _ = await officer.post("/open", {"title": "Dam", "counterpart": "KV", "ladder": "cpci-default"})
+    assert desk.calls[-1] == ("open", ("kid-ana", "KV", "cpci-default", "Dam"))
+    assert response.url.path == PAGE
+    desk.outcome = Outcome(False, "refused", code="a.b", sentence="No station of Kostrava is known.")
+    response, text = await officer.post("/open", {"title": "Dam", "counterpart": "KV", "ladder": "cpci-default"})
+    assert response.status == 409
+    assert "No station of Kostrava is known." in text
+    assert 'value="Dam"' in text
+
+
+async def test_an_unknown_incident_is_said_in_words(officer: Browser) -> None:
+    response, text = await officer.get("/threads/nonsense")
+    assert response.status == 404
+    assert "This station holds no such incident" in text
+
+
+async def test_help_and_handlers_come_from_one_table(officer: Browser) -> None:
+    _, text = await officer.get("/help")
+    _, script = await officer.get("/static/shortcuts.js")
+    for shortcut in SHORTCUTS:
+        assert f"<kbd>{shortcut.keys}</kbd></td><td>{shortcut.words}" in text
+        assert re.search(rf'["\s]{shortcut.does}"?: \(', script), shortcut.does
+
+
+async def test_the_socket_gives_the_hubs_time_and_hints_without_content(officer: Browser, desk: FakeDesk) -> None:
+    async with officer.client.ws_connect("/live", headers={"Origin": officer.origin}) as socket:
+        assert await socket.receive_json(timeout=5) == {"now": T0}
+        while not desk.listeners:
+            await socket.send_str("time")
+            await socket.receive_json(timeout=5)
+        desk.tell(Change(THREAD, "entry", alarm=True))
+        assert await socket.receive_json(timeout=5) == {"now": T0, "changed": THREAD, "what": "entry", "alarm": True}
+        await socket.send_str("rubbish")
+        await socket.send_str("time")
+        assert await socket.receive_json(timeout=5) == {"now": T0}
+    while desk.listeners:
+        await officer.get("/help")
+
+
+async def test_the_passphrase_is_never_shown_again(stranger: Browser, desk: FakeDesk) -> None:
+    desk.unlocked = False
+    await stranger.login()
+    _, text = await stranger.post("/unlock", {"passphrase": PASSPHRASE.decode() + "x"})
+    assert PASSPHRASE.decode() not in text

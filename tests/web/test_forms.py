@@ -1,0 +1,190 @@
+"""Every kind an officer can write: what is typed becomes exactly this act and these fields."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from protocols.kinds import KINDS, Author, check_fields, parse_act
+from tests.web.conftest import Browser
+from tests.web.fakes import THREAD, FakeDesk, all_entries, eid, entry
+
+Form = list[tuple[str, str]]
+
+WORDS = {"text": "Words.", "language": "en"}
+TEXT: Form = [("text", "Words."), ("language", "en")]
+
+CASES: dict[str, tuple[Form, dict[str, Any], dict[str, Any]]] = {
+    "incident-notice": (
+        [*TEXT, ("subject", "S"), ("severity", "severe"), ("harm-people", "1140"), ("harm-since", ""),
+         ("asks", "One\r\n\r\n Two "), ("next", "Ask.")],
+        {},
+        {**WORDS, "subject": "S", "severity": "severe", "harm": {"people": "1140"}, "asks": ["One", "Two"], "next": "Ask."},
+    ),
+    "update": ([*TEXT, ("supersedes", eid(2))], {"supersedes": eid(2)}, WORDS),
+    "statement": (TEXT, {}, WORDS),
+    "acknowledgement": ([("entry", eid(12))], {"entry": eid(12)}, {}),
+    "holding-reply": (
+        [*TEXT, ("entry", eid(12)), ("next_word", "2031-03-12T20:00")],
+        {"entry": eid(12)},
+        {**WORDS, "next_word": 1_931_112_000_000},
+    ),
+    "clarification-request": (
+        [("question", "One?"), ("question", " "), ("question", "Two?"), ("preservation", "yes"), ("preserve", "Logs"),
+         ("language", "en"), ("text", "")],
+        {"questions": 2, "preservation": True},
+        {"questions": ["One?", "Two?"], "preserve": "Logs", "language": "en"},
+    ),
+    "clarification-answer": (
+        [("entry", eid(12)), ("state-0", "answered"), ("answer-0", "These."), ("state-1", "refused"), ("answer-1", "")],
+        {"entry": eid(12), "answers": ["answered", "refused"]},
+        {"answers": ["These.", ""]},
+    ),
+    "authenticity-query": ([*TEXT, ("claim", "From: x")], {}, {**WORDS, "claim": "From: x"}),
+    "authenticity-answer": ([("entry", eid(15)), ("verdict", "not-ours")], {"entry": eid(15), "verdict": "not-ours"}, {}),
+    "goodwill-note": (TEXT, {}, WORDS),
+    "public-safety-notice": (TEXT, {}, WORDS),
+    "step-request": ([*TEXT, ("step", "L5-mediation")], {"step": "L5-mediation"}, WORDS),
+    "step-accept": (
+        [("step", "return-L3"), ("request", eid(14)), ("about", eid(14)), ("language", "en")],
+        {"request": eid(14), "step": "return-L3"},
+        {},
+    ),
+    "step-decline": (
+        [("step", "return-L3"), ("request", eid(14)), ("reason", "Too early.")],
+        {"request": eid(14), "step": "return-L3"},
+        {"reason": "Too early."},
+    ),
+    "extension": (
+        [("clock", "clarify"), ("until", "2031-03-13T00:00:00")],
+        {"clock": "clarify", "until": 1_931_126_400_000},
+        {},
+    ),
+    "session-open": ([("entry", eid(14))], {"entry": eid(14)}, {}),
+    "carve-out-notice": ([*TEXT, ("ground", "public-safety")], {"ground": "public-safety"}, WORDS),
+    "breach-report": ([*TEXT, ("verifier", "HD"), ("evidence", "E")], {"verifier": "HD"}, {**WORDS, "evidence": "E"}),
+    "finding": (
+        [*TEXT, ("entry", eid(16)), ("finding", "accidental"), ("indicators", "I")],
+        {"entry": eid(16), "finding": "accidental"},
+        {**WORDS, "indicators": "I"},
+    ),
+    "close": ([("indicators", "99.4 %")], {}, {"indicators": "99.4 %"}),
+    "default-appointment": ([], {}, {}),
+    "mediator-acceptance": (TEXT, {}, WORDS),
+    "declaration": ([*TEXT, ("interests", "8 %")], {}, {**WORDS, "interests": "8 %"}),
+    "objection": (
+        [("mediator", "MD"), ("co_mediator", "HD"), ("reason", "R")],
+        {"mediator": "MD", "co_mediator": "HD"},
+        {"reason": "R"},
+    ),
+    "objection-answer": ([("objection", eid(17)), ("agree", "no")], {"objection": eid(17), "agree": False}, {}),
+    "waiver": ([("mediators", "MD"), ("mediators", "HD")], {"mediators": ["MD", "HD"]}, {}),
+    "admission": (
+        [("mediators", "MD"), ("from_rung", "L3-experts"), ("entries", eid(7)), ("entries", eid(2))],
+        {"mediators": ["MD"], "scope": {"from_rung": "L3-experts", "entries": [eid(2), eid(7)]}},
+        {},
+    ),
+    "withdrawal": ([("mediator", "MD"), ("reason", "R")], {"mediator": "MD"}, {"reason": "R"}),
+    "proposal": (
+        [("text-en", "Both."), ("text-ar", "كلا")],
+        {"version": 3, "languages": ["en", "ar"]},
+        {"text": {"en": "Both.", "ar": "كلا"}},
+    ),
+    "proposal-accept": ([("proposal", eid(13))], {"proposal": eid(13), "version": 2}, {}),
+    "proposal-refuse": ([("proposal", eid(13)), ("reason", "R")], {"proposal": eid(13), "version": 2}, {"reason": "R"}),
+}  # fmt: skip
+
+
+def test_every_kind_an_officer_writes_has_a_case() -> None:
+    written = {kind.name for kind in KINDS.values() if kind.author is Author.OFFICER}
+    assert written - set(CASES) == {"nomination", "public-attribution"}
+
+
+@pytest.fixture
+def desk() -> FakeDesk:
+    more = (
+        entry(15, "authenticity-query", "KV", fields={"text": "You?"}),
+        entry(16, "breach-report", "AV", fields={"text": "Scan."}),
+        entry(17, "objection", "KV", act={"mediator": "MD"}, fields={"reason": "R"}),
+    )
+    return FakeDesk(entries=(*all_entries(), *more))
+
+
+@pytest.mark.parametrize("kind", CASES)
+async def test_what_is_typed_becomes_the_act_and_fields(officer: Browser, desk: FakeDesk, kind: str) -> None:
+    typed, act, fields = CASES[kind]
+    await officer.get("/")
+    common = [("kind", kind), ("client_id", "c-1"), ("read_to", "14"), ("precedence", "PRIORITY"), ("tlp", "RED")]
+    response, text = await officer.post(f"/threads/{THREAD}/send", [*common, *typed])
+    assert response.status == 200, text
+    assert desk.sent() == {
+        "officer": "kid-ana", "thread": THREAD, "kind": kind, "act": act, "fields": fields,
+        "precedence": "PRIORITY", "tlp": "RED", "read_to": 14, "client_id": "c-1",
+    }  # fmt: skip
+    parse_act(KINDS[kind], act)
+    check_fields(KINDS[kind], fields)
+
+
+async def test_a_nomination_is_handed_to_the_station_to_seal(officer: Browser, desk: FakeDesk) -> None:
+    await officer.get("/")
+    typed = [("kind", "nomination"), ("nominees", "HD"), ("nominees", ""), ("nominees", "MD")]
+    await officer.post(f"/threads/{THREAD}/send", typed)
+    assert desk.calls[-1] == ("nominate", ("kid-ana", THREAD, ("HD", "MD")))
+
+
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.author is not Author.OFFICER])
+async def test_what_stations_and_hub_write_cannot_be_posted(officer: Browser, desk: FakeDesk, kind: str) -> None:
+    await officer.get("/")
+    response, _ = await officer.post(f"/threads/{THREAD}/send", {"kind": kind, "text": "x"})
+    assert response.status == 409
+    assert all(name != "send" for name, _ in desk.calls)
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed", "sentence"),
+    [
+        ("statement", {"text": "  "}, "Fill in: text."),
+        ("clarification-request", {"question": ""}, "at least one question"),
+        ("clarification-answer", {"entry": eid(12), "state-0": "maybe"}, "question 1: answered, later or refused"),
+        ("clarification-answer", {"entry": eid(12), "state-0": "answered", "state-1": "later"}, "there is no answer"),
+        ("extension", {"clock": "clarify", "until": "tomorrow"}, "Write the time as"),
+        ("finding", {"text": "x", "entry": eid(16), "finding": "guilty"}, "Choose: finding"),
+        ("acknowledgement", {"entry": "nonsense"}, "Choose"),
+        ("nomination", {"nominees": ""}, "at least one"),
+        ("admission", {"from_rung": "L3-experts"}, "at least one"),
+        ("no-such-kind", {"text": "x"}, "does not know"),
+    ],
+)
+async def test_what_cannot_be_sent_is_said_and_what_was_typed_stays(
+    officer: Browser, desk: FakeDesk, kind: str, typed: dict[str, str], sentence: str
+) -> None:
+    await officer.get("/")
+    response, text = await officer.post(f"/threads/{THREAD}/send", {"kind": kind, "subject": "My subject", **typed})
+    assert response.status in (409, 422)
+    assert sentence in text
+    assert all(name not in ("send", "nominate") for name, _ in desk.calls)
+    if kind in KINDS and "subject" in KINDS[kind].fields:
+        assert 'value="My subject"' in text
+
+
+async def test_more_question_lines_can_be_had_without_scripts(officer: Browser, desk: FakeDesk) -> None:
+    await officer.get("/")
+    typed = [("kind", "clarification-request"), ("do", "more"), *[("question", f"Q{n}?") for n in range(5)]]
+    _, text = await officer.post(f"/threads/{THREAD}/send", typed)
+    assert text.count('name="question"') == 8
+    assert "Q4?" in text
+    assert all(name != "send" for name, _ in desk.calls)
+
+
+async def test_an_offer_fixes_what_it_refers_to(officer: Browser, desk: FakeDesk) -> None:
+    desk.offers = tuple(
+        replace(offer, act={"proposal": eid(13), "version": 2}) if offer.kind == "proposal-accept" else offer
+        for offer in desk.offers
+    )
+    await officer.get("/")
+    await officer.post(f"/threads/{THREAD}/send", {"kind": "proposal-accept", "proposal": eid(11)})
+    assert all(name != "send" for name, _ in desk.calls)
+    await officer.post(f"/threads/{THREAD}/send", {"kind": "proposal-accept", "proposal": eid(13)})
+    assert desk.sent()["act"] == {"proposal": eid(13), "version": 2}
