@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import click
 import segno
@@ -110,7 +111,8 @@ async def _serve(made: folders.HubFolder, keys: HubKeys, tls: ssl.SSLContext | N
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     app = make_app(hub)
-    app.add_subapp("/console/", make_console(HubConsole(hub), secure=tls is not None))
+    console = make_console(HubConsole(hub), allowed_hosts=_console_hosts(made), secure=tls is not None, clock=hub.clock)
+    app.add_subapp("/console/", console)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
     hub.start()
     try:
@@ -129,6 +131,14 @@ async def _serve(made: folders.HubFolder, keys: HubKeys, tls: ssl.SSLContext | N
     if failed:
         # A part of the hub failed: end loudly, so that whatever supervises this process starts it again.
         raise SystemExit(1)
+
+
+def _console_hosts(made: folders.HubFolder) -> list[str]:
+    """The names (host:port) by which a browser may call the console; the first is the one links are made with."""
+    _, port = made.settings.address
+    addresses = (urlsplit(address).netloc for address in made.accord.accord.hub.addresses)
+    hosts = [*made.settings.console_hosts, *addresses, f"127.0.0.1:{port}", f"localhost:{port}"]
+    return [host.lower() for host in dict.fromkeys(hosts) if host]
 
 
 @command.command("operator-add")
@@ -163,7 +173,7 @@ def login_link(folder: Path, name: str) -> None:
     made = folders.open_folder(folder)
     token = _with_operators(made, None, lambda operators: operators.make_token(name))
     scheme = "http" if made.settings.plain else "https"
-    click.echo(f"{scheme}://{made.settings.listen}/console/login#{token}")
+    click.echo(f"{scheme}://{_console_hosts(made)[0]}/console/login#{token}")
 
 
 def _with_operators(made: folders.HubFolder, key: bytes | None, work: Callable[[Operators], Awaitable[T]]) -> T:

@@ -43,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plain: bool = False
     head_interval: Seconds = 60.0
     head_delay: Seconds = 0.5
+    console_hosts: tuple[Text, ...] = ()
     limits: Limits = Limits()
 
     @property

@@ -101,12 +101,13 @@ def make_world(
     name: str = "hub.test",
     ladder: bytes | None = None,
     keys: HubKeys | None = None,
+    origin: str = ORIGIN,
 ) -> World:
     """``quorum``: of the four stations' witnesses. ``scale`` above 1 makes the accord an EXERCISE."""
     ladder = ladder if ladder is not None else load(LADDER)
     roots = {office: SeedSigner(secrets.token_bytes(32)) for office in ("AV", "KV", "MD", "HD")}
     keys = keys or HubKeys(secrets.token_bytes(32), secrets.token_bytes(32), secrets.token_bytes(32))
-    log = ed25519_signer(ORIGIN, keys.log)
+    log = ed25519_signer(origin, keys.log)
     witnesses = {office: ed25519_cosigner(f"{office.lower()}.test", secrets.token_bytes(32)) for office in roots}
     policy = f"log {log.key.vkey}\n"
     policy += "".join(f"witness {office} {signer.key.vkey}\n" for office, signer in witnesses.items())
