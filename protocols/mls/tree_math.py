@@ -6,6 +6,8 @@ level of a node is the number of its trailing one bits.
 
 from __future__ import annotations
 
+from .errors import Malformed
+
 
 def level(node: int) -> int:
     """Height of a node above the leaves."""
@@ -47,6 +49,8 @@ def sibling(node: int) -> int:
 def direct_path(node: int, leaves: int) -> list[int]:
     """Parents from just above ``node`` up to and including the root."""
     top = root(leaves)
+    if not 0 <= node < node_width(leaves):
+        raise Malformed("node outside the tree")
     path: list[int] = []
     while node != top:
         node = parent(node)

@@ -28,7 +28,9 @@ from protocols.mls import (
     Unsupported,
     WrongEpoch,
     WrongGroup,
+    treekem,
 )
+from protocols.mls.codec import opaque
 from protocols.mls.errors import MlsError
 from protocols.mls.framing import (
     EXTERNAL,
@@ -40,7 +42,16 @@ from protocols.mls.framing import (
     write_message,
 )
 from protocols.mls.key_package import KeyPackage, read_key_package_message
-from protocols.mls.leaf_node import COMMIT, REQUIRED_CAPABILITIES, UPDATE, Extension, LeafNode
+from protocols.mls.leaf_node import (
+    BASIC,
+    COMMIT,
+    EXTERNAL_SENDERS,
+    REQUIRED_CAPABILITIES,
+    UPDATE,
+    Credential,
+    Extension,
+    LeafNode,
+)
 from protocols.mls.proposals import (
     USAGE_APPLICATION,
     USAGE_BRANCH,
@@ -420,6 +431,16 @@ def test_a_path_key_that_nobody_can_encrypt_to_is_refused(room: Room, key: bytes
     everyone_refuses(room, InvalidPath, forge_path(room, lambda p: with_node(p, 0, encryption_key=key)))
 
 
+def test_a_path_key_of_low_order_with_right_hashes_is_refused_by_the_hub_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    room = Room(2)
+    monkeypatch.setattr(treekem, "node_key_pair", lambda suite, secret: (ZERO, LOW_ORDER))
+    message = room[1].commit(now=NOW, rng=room.rng).commit
+    monkeypatch.undo()
+    everyone_refuses(room, InvalidPath, message)
+
+
 def test_a_path_of_wrong_length_is_refused(room: Room) -> None:
     everyone_refuses(room, InvalidPath, forge_path(room, lambda p: replace(p, nodes=p.nodes[:-1])))
     everyone_refuses(room, InvalidPath, forge_path(room, lambda p: replace(p, nodes=(*p.nodes, p.nodes[-1]))))
@@ -540,6 +561,10 @@ def test_an_external_commit_with_forbidden_contents_is_refused(room: Room) -> No
     ):
         message = forge_external(room, change)
         refuse(error, lambda m=message: room[0].stage(m, now=NOW), room[0])
+    allowed_only_by_value = room[0].process(room[1].propose_psk(b"key", now=NOW, rng=room.rng), now=NOW)
+    assert isinstance(allowed_only_by_value, Proposed)
+    message = forge_external(room, values(allowed_only_by_value.ref))
+    refuse(InvalidProposal, lambda: room[0].stage(message, now=NOW, psks={b"key": b""}), room[0])
     message = forge_external(room, lambda c: replace(c, proposals=(ProposalOrRef(ExternalInit(b"")),)))
     refuse(DecryptionFailed, lambda: room[0].stage(message, now=NOW), room[0])
     message = forge_external(room, lambda c: replace(c, proposals=(ProposalOrRef(ExternalInit(ZERO)),)))
@@ -574,6 +599,49 @@ def test_a_proposal_with_an_external_or_new_sender_must_be_its_own(room: Room) -
         message = forge(room[1], proposal, sender=sender)
         refuse(error, lambda m=message: room[0].process(m, now=NOW), room[0])
         refuse(error, lambda m=message: room.hub.propose(m, NOW), room.hub)
+
+
+def test_a_listed_external_sender_may_propose_but_not_everything() -> None:
+    key = signing_key(Draw("watch")(32))
+    credential = Credential(BASIC, b"watch").encoded
+    listed = opaque(opaque(key[32:]) + credential + opaque(b"short") + credential)
+    room = Room(3)
+    room.commit(0, extensions=[(EXTERNAL_SENDERS, listed)])
+    sender = Sender(EXTERNAL, 0)
+    for proposal in (update_of(room[1]), ExternalInit(ZERO)):
+        message = forge(room[1], proposal, sender=sender, signing=key)
+        refuse(InvalidProposal, lambda m=message: room[0].process(m, now=NOW), room[0])
+        refuse(InvalidProposal, lambda m=message: room.hub.propose(m, NOW), room.hub)
+    foreign = forge(room[1], Remove(2), sender=sender)
+    refuse(BadSignature, lambda: room[0].process(foreign, now=NOW), room[0])
+    short = forge(room[1], Remove(2), sender=Sender(EXTERNAL, 1), signing=key)
+    refuse(BadSignature, lambda: room[0].process(short, now=NOW), room[0])
+    beyond = forge(room[1], Remove(2), sender=Sender(EXTERNAL, 2), signing=key)
+    refuse(UnknownSender, lambda: room[0].process(beyond, now=NOW), room[0])
+    honest = forge(room[1], Remove(2), sender=sender, signing=key)
+    for group in room.groups.values():
+        known = group.process(honest, now=NOW)
+        assert isinstance(known, Proposed)
+        assert known.sender_leaf is None
+    room.hub.propose(honest, NOW)
+    room.commit(1)
+    assert [m.leaf for m in room.hub.members()] == [0, 1]
+
+
+def test_a_newcomer_may_propose_to_be_added() -> None:
+    room = Room(2)
+    newcomer = person("new")
+    honest = forge(
+        room[1],
+        Add(read_key_package_message(newcomer.bundle.key_package)),
+        sender=Sender(NEW_MEMBER_PROPOSAL),
+        signing=signing_key(newcomer.seed),
+    )
+    for group in room.groups.values():
+        assert isinstance(group.process(honest, now=NOW), Proposed)
+    room.hub.propose(honest, NOW)
+    assert room.commit(0).welcome is not None
+    assert [m.identity for m in room.hub.members()] == [b"m0", b"m1", b"new"]
 
 
 def test_one_sender_cannot_fill_the_memory_of_the_others(room: Room) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -29,6 +29,7 @@ from protocols.mls import (
     inspect_key_package,
     make_key_package,
 )
+from protocols.mls.codec import vector
 from protocols.mls.errors import MlsError
 from protocols.mls.framing import read_message, write_message
 from protocols.mls.group_info import GroupInfo, Welcome
@@ -45,6 +46,7 @@ from protocols.mls.proposals import USAGE_REINIT, PreSharedKeyID
 from protocols.mls.public_state import read_tree
 from protocols.mls.ratchet_tree import ParentNode, RatchetTree
 from protocols.mls.suites import SUITES, signing_key
+from protocols.mls.tree_math import direct_path
 from tests.protocols.mls.harness import ALL_SUITES, DAY, NOW, Draw, Person, Room, person, refuse
 
 LOW_ORDER = bytes(32)
@@ -120,6 +122,7 @@ def test_a_changed_or_badly_made_key_package_is_refused(newcomer: Person) -> Non
         (InvalidLeaf, with_leaf(encryption_key=LOW_ORDER)),
         (InvalidLeaf, with_leaf(signature_key=b"")),
         (InvalidLeaf, with_leaf(credential=certificates)),
+        (InvalidLeaf, with_leaf(credential=certificates, capabilities=replace(capabilities, credentials=(1, 2)))),
         (InvalidLeaf, with_leaf(extensions=(grease,))),
         (InvalidLeaf, with_leaf(capabilities=replace(capabilities, versions=()))),
         (InvalidLeaf, with_leaf(capabilities=replace(capabilities, cipher_suites=(1,)))),
@@ -308,6 +311,34 @@ def test_a_tree_that_lies_is_refused(room: Room, newcomer: Person, monkeypatch: 
     for error, change in changes:
         staged = forged_welcome(room, newcomer, monkeypatch, with_tree(room, change))
         refuse(error, lambda s=staged: join(s, newcomer))
+
+
+def test_a_leaf_unmerged_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    room, newcomer = Room(7), person("new")
+
+    def double(tree: RatchetTree) -> None:
+        index, node = next((i, n) for i, n in parents(tree) if n.unmerged_leaves)
+        tree.nodes[index] = replace(node, unmerged_leaves=node.unmerged_leaves * 2)
+
+    staged = forged_welcome(room, newcomer, monkeypatch, with_tree(room, double))
+    refuse(InvalidTree, lambda: join(staged, newcomer))
+
+
+def test_a_tree_with_nodes_in_wrong_places_is_refused(room: Room) -> None:
+    nodes = room[0]._public.tree.nodes
+    for wrong in ([nodes[1]], [nodes[0], nodes[0]], [nodes[0], nodes[1], nodes[1]], [nodes[0], None]):
+        encoded = vector([Raw(b"\x00" if n is None else mark(n) + n.encoded) for n in wrong])
+        refuse(InvalidTree, lambda e=encoded: read_tree(room.suite, e))
+    refuse(Malformed, lambda: direct_path(99, 4))
+
+
+@dataclass
+class Raw:
+    encoded: bytes
+
+
+def mark(node: Any) -> bytes:
+    return b"\x01\x02" if isinstance(node, ParentNode) else b"\x01\x01"
 
 
 def test_a_path_secret_that_does_not_match_the_tree_is_refused(
