@@ -1,0 +1,80 @@
+"""The health check that container managers run: it asks the hub made in this folder, and nobody else."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from hotline.hub import health
+from hotline.hub.tls import make_certificate, server_context
+
+
+class Answers(BaseHTTPRequestHandler):
+    status = 200
+
+    def do_GET(self) -> None:
+        self.send_response(self.status if self.path == "/healthz" else 404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serving(handler: type[Answers], context: ssl.SSLContext | None = None) -> Iterator[int]:
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    if context is not None:
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that hangs up is expected
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def folder(path: Path, port: int, *, plain: bool = True) -> Path:
+    text = f'name = "hub.example"\nlisten = "0.0.0.0:{port}"\nplain = {str(plain).lower()}\n'
+    (path / "hub.toml").write_text(text)
+    return path
+
+
+def test_a_hub_that_answers_is_well(tmp_path: Path) -> None:
+    with serving(Answers) as port:
+        assert health.answers(folder(tmp_path, port))
+
+
+def test_a_hub_that_answers_otherwise_or_not_at_all_is_not(tmp_path: Path) -> None:
+    class Failing(Answers):
+        status = 503
+
+    with serving(Failing) as port:
+        assert not health.answers(folder(tmp_path, port))
+    assert not health.answers(folder(tmp_path, port))
+
+
+def test_over_tls_only_the_hubs_own_certificate_is_believed(tmp_path: Path) -> None:
+    now = time.time_ns() // 1_000_000
+    own, other = (make_certificate("hub.example", ["wss://hub.example/line"], now) for _ in range(2))
+    (tmp_path / "tls.crt").write_bytes(own[0])
+    for certificate, key, believed in ((*own[:2], True), (*other[:2], False)):
+        with serving(Answers, server_context(certificate, key)) as port:
+            assert health.answers(folder(tmp_path, port, plain=False)) is believed
+
+
+def test_a_folder_without_a_hub_is_said_to_be_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["health", str(tmp_path)])
+    assert health.main() == 2
+    assert "no hub to ask" in capsys.readouterr().err
