@@ -114,7 +114,11 @@ class Announce(Frame, frozen=True, tag="announce"):
 
 
 class Cosign(Frame, frozen=True, tag="cosign"):
-    """Cosignature lines (C2SP tlog-cosignature) on the head of ``size``."""
+    """Cosignature lines (C2SP tlog-cosignature) on the head of ``size``.
+
+    With empty ``lines`` a witness says instead that ``size`` is what it last cosigned (tlog-witness status 409); the hub
+    offers the head anew from there.
+    """
 
     size: Ref
     lines: Annotated[str, msgspec.Meta(max_length=64 * 1024)]

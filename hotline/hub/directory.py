@@ -5,6 +5,7 @@ The book of mandates is never changed in place: admission reads it from another 
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 
@@ -37,6 +38,7 @@ class Directory:
     def __init__(self, store: Store, accord: SignedAccord, clock: Clock, limits: Limits) -> None:
         self._store, self._accord, self._clock, self._limits = store, accord, clock, limits
         self._claims: dict[str, deque[int]] = {}
+        self._adding = asyncio.Lock()
         self.book = MandateBook(accord.accord)
 
     async def load(self) -> None:
@@ -58,6 +60,8 @@ class Directory:
     def with_mandate(self, found: VerifiedMandate) -> MandateBook:
         """The book as it would be with this mandate too. Raises `OutOfMandate` or `TooManyMandates`."""
         known = self.book.all()
+        if any(mandate.mandate == found.mandate for mandate in known):
+            return self.book
         if sum(mandate.office == found.office for mandate in known) >= self._limits.mandates:
             raise TooManyMandates(found.office)
         book = MandateBook(self._accord.accord, known)
@@ -66,9 +70,15 @@ class Directory:
 
     async def add(self, found: VerifiedMandate) -> bool:
         """Take a mandate, durably; False where it is known. Raises `OutOfMandate` or `TooManyMandates`."""
-        if any(mandate.mandate == found.mandate for mandate in self.book.all()):
-            return False
-        book = self.with_mandate(found)
+        async with self._adding:  # of two that contradict each other only one may reach the store
+            book = self.with_mandate(found)
+            if book is self.book:
+                return False
+            await self._store_mandate(found)
+            self.book = book
+        return True
+
+    async def _store_mandate(self, found: VerifiedMandate) -> None:
         row = {
             "digest": digest(found.data),
             "kid": found.kid,
@@ -78,11 +88,6 @@ class Directory:
         }
         async with self._store.write() as connection:
             await connection.execute(t.mandates.insert().prefix_with("OR IGNORE").values(**row))
-        # Another one may have been taken while this one was being written.
-        book = MandateBook(self._accord.accord, self.book.all())
-        book.add(found)
-        self.book = book
-        return True
 
     async def publish(self, station: VerifiedMandate, packages: tuple[bytes, ...]) -> None:
         """Keep key packages of a station. Raises `BadKeyPackage`, `TooManyKeyPackages`: nothing of the frame is kept."""

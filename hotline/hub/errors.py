@@ -10,7 +10,8 @@ Tree::
     └── NotProvenYet, BadCosignature                                                    the log
     LocalFault (hotline)
     ├── HubNotReady                                                                     the hub's own folder
-    └── NotStored                                                                       the hub's disk
+    ├── NotStored                                                                       the hub's disk
+    └── HubFault                                                                        the hub's program
 """
 
 from __future__ import annotations
@@ -181,6 +182,16 @@ class NotStored(LocalFault):
     _sentence = (
         "The hub could not write to its disk. Nothing was accepted and nothing was lost; your station keeps the "
         "message and sends it again. Use the second path if this lasts."
+    )
+
+
+class HubFault(LocalFault):
+    """The program failed over one entry. It was logged with its trace; other entries were not touched."""
+
+    code = "hub.fault"
+    _sentence = (
+        "The hub failed over this message and did not accept it. Nothing was changed and other messages pass. "
+        "Report it to the hub's operator; do not send the same again."
     )
 
 

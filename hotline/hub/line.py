@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import WSMsgType, web
+from sqlalchemy.exc import SQLAlchemyError
 
 from hotline.hub import delivery
-from hotline.hub.errors import BadCosignature, LoginTooSlow, NotYours, OutOfTurn, TooSlow, refused
+from hotline.hub.errors import BadCosignature, Closing, LoginTooSlow, NotStored, NotYours, OutOfTurn, TooSlow, refused
 from hotline.hub.invitations import invitations
 from hotline.hub.records import Position
 from hotline.hub.writer import RANK, Answer
-from mediation.refusals import Refusal
 from protocols.encoding import Malformed
 from protocols.entry import parse_entry
 from protocols.errors import ProtocolError
@@ -75,7 +75,7 @@ class Line:
         self._limits = hub.settings.limits
         self._answers: deque[Frame] = deque()
         self._wake = asyncio.Event()
-        self._cut: ProtocolError | None = None
+        self._cut: ProtocolError | NotStored | None = None
         self._in_flight = asyncio.Semaphore(self._limits.in_flight)
         self._following = False
         self._caught = False
@@ -100,7 +100,7 @@ class Line:
                 self._touched[thread] = min(rank, self._touched.get(thread, rank))
             self._wake.set()
 
-    def cut(self, why: ProtocolError) -> None:
+    def cut(self, why: ProtocolError | NotStored) -> None:
         """End the connection, telling the station why where it still reads."""
         if self._cut is None:
             self._cut = why
@@ -166,6 +166,9 @@ class Line:
                     self.cut(OutOfTurn("a second login"))
         except ProtocolError as error:
             self.push(refused(ref, error))
+        except (SQLAlchemyError, OSError) as error:
+            _LOG.error("not stored", frame=type(frame).__name__, error=type(error).__name__)
+            self.cut(NotStored(type(error).__name__))
 
     async def _submit(self, frame: Submit) -> None:
         entry = parse_entry(frame.entry)
@@ -176,7 +179,12 @@ class Line:
 
         def done(future: asyncio.Future[Answer]) -> None:
             self._in_flight.release()
-            self.push(_answer(frame.ref, entry.id, future.result()))
+            found = future.result()
+            if isinstance(found, NotStored | Closing):
+                # No answer at all: the station keeps the entry in its outbox and hands it in again when it reconnects.
+                self.cut(found)
+            else:
+                self.push(_answer(frame.ref, entry.id, found))
 
         answer.add_done_callback(done)
 
@@ -287,6 +295,10 @@ async def serve(hub: Hub, ws: web.WebSocketResponse, address: str) -> None:
         _LOG.info("login refused", code=why.code, detail=why.detail[:200])
         await end(ws, why)
         return
+    except (SQLAlchemyError, OSError) as error:
+        _LOG.error("not stored", frame="login", error=type(error).__name__)
+        await end(ws, NotStored(type(error).__name__))
+        return
     hub.metrics.logins.labels("ok").inc()
     _LOG.info("login", station=mandate.kid, office=mandate.office)
     await Line(hub, ws, mandate).run()
@@ -302,7 +314,7 @@ async def receive(ws: web.WebSocketResponse) -> FromStation:
     raise Gone
 
 
-async def end(ws: web.WebSocketResponse, why: ProtocolError) -> None:
+async def end(ws: web.WebSocketResponse, why: ProtocolError | NotStored) -> None:
     """Say why and close; a peer that does not read is left to its fate."""
     with suppress(ConnectionError, RuntimeError, TimeoutError):
         async with asyncio.timeout(5):
@@ -313,8 +325,6 @@ async def end(ws: web.WebSocketResponse, why: ProtocolError) -> None:
 def _answer(ref: int, entry: str, answer: Answer) -> Frame:
     if isinstance(answer, Position):
         return Accepted(ref, answer.id, answer.thread, answer.seq, answer.index, answer.at)
-    if isinstance(answer, Refusal):
-        return refused(ref, answer, entry)
     return refused(ref, answer, entry)
 
 

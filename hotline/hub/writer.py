@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hotline.clock import SystemClock
 from hotline.hub import records
 from hotline.hub.admission import Admitted, Pass, Rules
-from hotline.hub.errors import Closing, NotStored
+from hotline.hub.errors import Closing, HubFault, NotStored
 from hotline.hub.metrics import Metrics
 from hotline.hub.records import Position
 from hotline.hub.thread import Thread
@@ -36,7 +36,7 @@ _LOG = structlog.get_logger("hotline.hub.writer")
 BATCH = 64
 RANK = {"FLASH": 0, "IMMEDIATE": 1, "PRIORITY": 2, "ROUTINE": 3}
 
-Answer = Position | Refusal | ProtocolError | NotStored
+Answer = Position | Refusal | ProtocolError | HubFault | NotStored
 
 
 @dataclass(eq=False, slots=True)
@@ -165,11 +165,8 @@ class Writer:
         except (SQLAlchemyError, OSError) as error:
             await self._not_stored(jobs, due, error)
             return
-        except Exception as error:
-            # A fault of the program, met by one batch: refuse that batch, keep the line up, say so loudly.
-            _LOG.exception("batch failed", jobs=len(jobs))
-            self._metrics.faults.inc()
-            await self._not_stored(jobs, due, error)
+        except Exception:
+            await self._fault(jobs, due)
             return
         self.healthy = True
         if done.admitted:
@@ -198,6 +195,19 @@ class Writer:
         )
         # Signatures and folding take a millisecond or so an entry: off the loop, so that reading and sending go on.
         return done, await asyncio.to_thread(_judge, done, jobs, due, stored)
+
+    async def _fault(self, jobs: list[Job], due: set[str]) -> None:
+        """A fault of the program over one entry must not stop the others: take each alone, refuse the one that fails."""
+        if len(jobs) + len(due) > 1:
+            for name in due:
+                await self._batch([], {name})
+            for job in jobs:
+                await self._batch([job], set())
+            return
+        self._metrics.faults.inc()
+        _LOG.exception("fault over an entry", ids=[job.entry.id for job in jobs], threads=sorted(due))
+        for job in jobs:
+            _answer(job, HubFault())
 
     async def _not_stored(self, jobs: list[Job], due: set[str], error: Exception) -> None:
         self.healthy = False

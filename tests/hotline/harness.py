@@ -431,7 +431,7 @@ async def connect(
 ) -> AsyncIterator[Client]:
     """A client that has logged in, announced its officers, and (by default) follows from the start."""
     who = world.stations[station] if isinstance(station, str) else station
-    async with ws_connect(url, max_size=frames.MAX_FRAME_BYTES, proxy=None) as ws:
+    async with ws_connect(url, max_size=frames.MAX_FRAME_BYTES, proxy=None, max_queue=None, close_timeout=1) as ws:
         ready = await login(ws, world, who)
         assert isinstance(ready, frames.Ready), ready
         client = Client(world, who, ws, ready)

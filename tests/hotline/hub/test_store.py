@@ -1,0 +1,66 @@
+"""The store's beginnings and upgrades."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from hotline.store import hub as tables
+from hotline.store.engine import Store
+from hotline.store.errors import StoreDamaged, StoreTooNew
+from hotline.store.migrate import upgrade
+
+
+def test_the_migrations_make_the_tables_that_the_code_uses(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    assert upgrade(path, "hub") is None
+    assert upgrade(path, "hub") is None
+    assert path.stat().st_mode & 0o777 == 0o600
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+    engine.dispose()
+
+
+def test_a_store_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    upgrade(path, "hub")
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreTooNew):
+        upgrade(path, "hub")
+
+
+def test_a_file_that_is_no_store_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    path.write_bytes(b"This is not a database. " * 100)
+    with pytest.raises(StoreDamaged):
+        upgrade(path, "hub")
+    assert path.read_bytes().startswith(b"This is not")
+
+
+async def test_writers_take_turns_and_readers_do_not_wait(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    upgrade(path, "hub")
+    store = Store(path)
+
+    async def count(number: int) -> None:
+        async with store.write() as connection:
+            newest = (await connection.execute(sa.select(sa.func.count()).select_from(tables.looks))).scalar_one()
+            await connection.execute(tables.looks.insert().values(at=newest, operator="o", what=str(number)))
+
+    await asyncio.gather(*(count(number) for number in range(20)))
+    async with store.write() as writing:
+        await writing.execute(tables.looks.insert().values(at=99, operator="o", what="x"))
+        async with store.read() as reading:
+            seen = (await reading.execute(sa.select(tables.looks.c.at))).scalars().all()
+    assert sorted(seen) == list(range(20))
+    await store.close()
