@@ -16,7 +16,6 @@ import msgspec
 from hotline import keystore
 from hotline.station import screens
 from hotline.station.core import Core
-from hotline.station.errors import UnknownThread
 from hotline.station.model import Thread
 from hotline.station.officers import OfficerKeys
 from hotline.station.outbox import Intent, Item, Sealer
@@ -30,6 +29,7 @@ from hotline.station.views import (
     Outcome,
     ThreadSummary,
     ThreadView,
+    UnknownThread,
 )
 from mediation.fold import step
 from mediation.move import Move
@@ -169,7 +169,7 @@ class StationDesk:
         thread = b64u(core.rng(16))
         extra = {"counterpart": counterpart, "ladder": ladder, "title": title[:200], "officer": officer}
         intent = Intent("open", {}, core.now(), precedence="PRIORITY", extra=extra)
-        return await self._enqueue(f"open/{thread}", thread, intent)
+        return await self._enqueue(f"open.{thread}", thread, intent)
 
     async def send(
         self,
@@ -183,12 +183,9 @@ class StationDesk:
         tlp: str = "AMBER+STRICT",
         read_to: int | None = None,
         client_id: str | None = None,
-        force: bool = False,
     ) -> Outcome:
-        """As the contract says. ``force`` sends what our own ladder refuses, to be refused by the hub too: for
-        exercises and tests, never offered by a page."""
         core = self._core
-        row = f"say/{digest(f'{officer} {client_id}'.encode()) if client_id else b64u(core.rng(32))}"
+        row = f"say.{digest(f'{officer} {client_id}'.encode()) if client_id else b64u(core.rng(32))}"
         if row in core.items:
             return await self._outcome(core.items[row])
         signer = self._signer(officer)
@@ -201,7 +198,7 @@ class StationDesk:
             known = kind_of(kind)
             if known.author is not Author.OFFICER:
                 return _no("entry.out-of-mandate", f"Stations write this by themselves. {_AT_ONCE}", thread=thread)
-            intent = self._intent(found, known, act, fields, precedence, tlp, read_to, force)
+            intent = self._intent(found, known, act, fields, precedence, tlp, read_to, False)
             step_name = intent.act.get("step") if kind == "step-request" else None
             two = screens.needs_two(found.ladder, kind, step_name)
             if two:
@@ -213,7 +210,7 @@ class StationDesk:
                 intent = msgspec.structs.replace(intent, officer=officer)
         except ProtocolError as error:
             return await self._refuse(thread, kind, Refusal(error.code, "protocol", error.sentence))
-        refusal = None if force else self._speculate(found, intent, two_person=two)
+        refusal = self._speculate(found, intent, two_person=two)
         if refusal is not None:
             return await self._refuse(thread, kind, refusal)
         if two:
@@ -314,10 +311,20 @@ class StationDesk:
             else:
                 await change.drop_sealed(place)
 
-    # -- for exercises and tests --------------------------------------------------------------------------------------
+    # -- for an office that wants to satisfy itself -------------------------------------------------------------------
 
-    def judge(self, entry: bytes) -> Refusal | None:
-        """Whether an entry (without a stamp) would follow now by this station's own reckoning; nothing is stored."""
+    def leaf(self, thread: str, entry: str) -> bytes:
+        held = self._find(thread).by_id.get(entry)
+        if held is None:
+            raise UnknownThread(f"no entry {entry[:43]} in it")
+        return held.admitted.leaf
+
+    def judge(self, entry: bytes) -> Outcome:
+        refusal = self.refusal(entry)
+        return Outcome(True, "would follow") if refusal is None else _refused(refusal)
+
+    def refusal(self, entry: bytes) -> Refusal | None:
+        """Why an entry (without a stamp) would not follow now by this station's own reckoning, or None."""
         core = self._core
         try:
             payload = core.replay.admissible(entry, core.now()).payload
@@ -328,10 +335,29 @@ class StationDesk:
             return Refusal("station.unknown-thread", "protocol", "This station knows no such thread.")
         return core.replay.judge(thread, entry, core.now())
 
-    def wire(self, pending: str) -> bytes | None:
-        """The signed entry of an outbox row that was sealed and refused or awaits its answer."""
-        item = self._core.items.get(pending)
-        return None if item is None or item.wire is None else item.wire.entry
+    async def insist(
+        self, officer: str, thread: str, kind: str, act: Mapping[str, Any], fields: Mapping[str, Any]
+    ) -> tuple[Outcome, bytes]:
+        core = self._core
+        signer = self._signer(officer)
+        if isinstance(signer, Outcome):
+            return signer, b""
+        found = self._find(thread)
+        row = f"insist.{b64u(core.rng(16))}"
+        try:
+            intent = self._intent(found, kind_of(kind), act, fields, "ROUTINE", "AMBER+STRICT", None, True)
+        except ProtocolError as error:
+            return await self._refuse(thread, kind, Refusal(error.code, "protocol", error.sentence)), b""
+        await core.record("insisted", f"{kind} was sent although this station refuses it.", thread=thread)
+        outcome = await self._enqueue(row, thread, msgspec.structs.replace(intent, officer=officer))
+        item = core.items[row]
+        if item.state == "refused":
+            # Nobody shall find it in the outbox later and try it again by mistake; the journal keeps the attempt.
+            await self.discard(officer, row)
+        if item.wire is not None:
+            return outcome, item.wire.entry
+        held = None if item.entry is None else found.by_id.get(item.entry)
+        return outcome, b"" if held is None else held.admitted.leaf
 
     # -- helpers ------------------------------------------------------------------------------------------------------
 
@@ -433,16 +459,7 @@ class StationDesk:
         await self._core.record(
             "refused", f"{kind} refused by the station: {refusal.sentence} [{refusal.code}]", thread=thread
         )
-        return Outcome(
-            False,
-            "refused",
-            thread=thread,
-            code=refusal.code,
-            sentence=refusal.sentence,
-            rule=refusal.rule,
-            clock=refusal.clock,
-            until=refusal.until,
-        )
+        return _refused(refusal, thread)
 
     async def _keep_draft(self, row: str, thread: str, intent: Intent) -> Outcome:
         core = self._core
@@ -499,6 +516,19 @@ class StationDesk:
 
 def _no(code: str, sentence: str, *, thread: str | None = None) -> Outcome:
     return Outcome(False, "refused", thread=thread, code=code, sentence=sentence)
+
+
+def _refused(refusal: Refusal, thread: str | None = None) -> Outcome:
+    return Outcome(
+        False,
+        "refused",
+        thread=thread,
+        code=refusal.code,
+        sentence=refusal.sentence,
+        rule=refusal.rule,
+        clock=refusal.clock,
+        until=refusal.until,
+    )
 
 
 def _hash(token: str) -> str:

@@ -82,7 +82,7 @@ class Duties:
         turn = thread.rekey_by == office and thread.stations(office)[:1] == (self._identity.kid,)
         if not turn and hub_now < thread.rekey_since + self._fallback:
             return None
-        return f"rekey/{thread.id}/{state.epoch + 1}", Intent("rekey", {}, self._now(), precedence="IMMEDIATE")
+        return f"rekey.{thread.id}.{state.epoch + 1}", Intent("rekey", {}, self._now(), precedence="IMMEDIATE")
 
     def _receipt(self, thread: Thread, taken: Taken) -> list[tuple[str, Intent]]:
         held, office = taken.held, self._identity.office
@@ -100,7 +100,7 @@ class Duties:
         intent = Intent(
             "receipt", act_to_dict(About(held.id)), self._now(), precedence=held.payload.precedence, after=after
         )
-        return [(f"receipt/{held.id}", intent)]
+        return [(f"receipt.{held.id}", intent)]
 
     def _reveal(self, thread: Thread, state: ThreadState) -> list[tuple[str, Intent]]:
         lists = () if state.mediation is None else state.mediation.nominations
@@ -110,7 +110,7 @@ class Duties:
             return []
         act = Reveal(ours.entry, tuple(kept["nominees"]), kept["salt"])
         return [
-            (f"reveal/{ours.entry}", Intent("nomination-reveal", act_to_dict(act), self._now(), precedence="PRIORITY"))
+            (f"reveal.{ours.entry}", Intent("nomination-reveal", act_to_dict(act), self._now(), precedence="PRIORITY"))
         ]
 
     def _handover(self, thread: Thread, taken: Taken) -> list[tuple[str, Intent]]:
@@ -133,7 +133,7 @@ class Duties:
                 disclosures=body.disclosures,
                 sd=sd,
             )
-            rows.append((f"handover/{held.id}/{number}", intent))
+            rows.append((f"handover.{held.id}.{number}", intent))
         return rows
 
 

@@ -4,9 +4,7 @@ Tree::
 
     HotlineError
     ├── LocalFault
-    │   ├── BadFolder        settings, accord, ladders or mandates in the station's folder do not fit together
-    │   ├── UnknownThread    no thread of that id here
-    │   └── NotNow           the station cannot do this now; nothing was changed
+    │   └── BadFolder        settings, accord, ladders or mandates in the station's folder do not fit together
     └── RemoteFault
         ├── HubImposter      whoever answered at the hub's address is not the hub the accord names
         ├── LoginRefused     the hub would not let this station in
@@ -24,20 +22,6 @@ class BadFolder(LocalFault):
 
     code = "station.folder"
     _sentence = "The files of this station do not fit the agreement. It was not started; nothing was changed."
-
-
-class UnknownThread(LocalFault):
-    """No thread of that id is known here."""
-
-    code = "station.unknown-thread"
-    _sentence = "This station knows no such thread. Nothing was changed."
-
-
-class NotNow(LocalFault):
-    """Something this station cannot do in its present state; ``detail`` says why."""
-
-    code = "station.not-now"
-    _sentence = "This station cannot do that now. Nothing was changed."
 
 
 class HubImposter(RemoteFault):

@@ -124,7 +124,9 @@ class Line:
         """One connection from start to end; True where it got as far as a login."""
         socket = await self._open(address)
         try:
-            ready = await asyncio.wait_for(self._login(socket), self._settings.connect)
+            # asyncio.timeout and never wait_for: Python 3.11's wait_for may swallow a cancellation.
+            async with asyncio.timeout(self._settings.connect):
+                ready = await self._login(socket)
             self._socket = socket
             self._heard = self._clock.now()
             await self._receiver.up(ready, address)
@@ -148,8 +150,8 @@ class Line:
         if pin and not address.startswith("wss://"):
             raise HubImposter("the accord asks for TLS and this address has none")
         try:
-            socket = await asyncio.wait_for(
-                connect(
+            async with asyncio.timeout(self._settings.connect):
+                socket = await connect(
                     address,
                     ssl=_context() if address.startswith("wss://") else None,
                     # A proxy from the environment would see who talks to whom, and is nobody the accord names.
@@ -162,9 +164,7 @@ class Line:
                     ping_timeout=self._settings.ping,
                     close_timeout=2,
                     user_agent_header=None,
-                ),
-                self._settings.connect,
-            )
+                )
         except TimeoutError:
             raise LineBroken("no answer") from None
         except (OSError, InvalidURI, WebSocketException) as error:
@@ -204,7 +204,8 @@ class Line:
 
     async def _serve(self, socket: ClientConnection) -> None:
         while True:
-            frame = await asyncio.wait_for(self._take(socket), self._settings.silence)
+            async with asyncio.timeout(self._settings.silence):
+                frame = await self._take(socket)
             self._heard = self._clock.now()
             if isinstance(frame, frames.Failed):
                 raise LoginRefused(frame.code, frame.sentence)

@@ -30,7 +30,7 @@ LATER = ("hub.not-stored", "keys.none-left", "keys.claim-refused")
 
 KEEP_PACKAGES = 10
 PACKAGE_DAYS = 60
-REF_BASE = 1
+CLAIM_WAIT = 10.0  # seconds
 
 
 class ClaimFailed(Exception):
@@ -45,7 +45,7 @@ class Sender:
         self._duties = duties
         self._send = send
         self._event = asyncio.Event()
-        self._next_ref = REF_BASE
+        self._next_ref = 0
         self._refs: dict[int, Item] = {}
         self._claims: dict[int, asyncio.Future[dict[str, bytes]]] = {}
         self._packages: dict[str, bytes] = {}
@@ -69,7 +69,8 @@ class Sender:
         tick = self._core.identity.settings.duty.tick
         while True:
             with suppress(TimeoutError):  # time itself can make something due
-                await asyncio.wait_for(self._event.wait(), tick)
+                async with asyncio.timeout(tick):
+                    await self._event.wait()
             self._event.clear()
             if not self._core.line.caught:
                 continue
@@ -94,7 +95,8 @@ class Sender:
             item.accepted = item.state == "accepted"
         self._refs.clear()
         for claim in self._claims.values():
-            claim.cancel()
+            if not claim.done():
+                claim.set_exception(LineBroken("the line went down during a claim"))
         self._claims.clear()
 
     async def accepted(self, frame: frames.Accepted) -> None:
@@ -374,11 +376,12 @@ class Sender:
         self._claims[ref] = claim
         await self._send(frames.Claim(ref, (kid,)))
         try:
-            packages = await asyncio.wait_for(claim, 10)
-        except (TimeoutError, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and not claim.cancelled():
-                raise  # we are being stopped; a claim cancelled by `lost` is only a broken line
-            raise LineBroken("no answer to a claim") from error
+            async with asyncio.timeout(CLAIM_WAIT):
+                packages = await claim
+        except TimeoutError:
+            raise LineBroken("no answer to a claim") from None
+        finally:
+            self._claims.pop(ref, None)
         if kid not in packages:
             raise ClaimFailed("that station has no key package left on the hub; it must connect first")
         self._check_package(kid, packages[kid])

@@ -1,0 +1,93 @@
+"""Stations for tests: the harness's keys in this package's own identity, on a store in a temporary folder."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from hotline.ladders import load
+from hotline.station.folder import DutyTable, Identity, Keys, LineTable, StationSettings
+from hotline.station.officers import OfficersInMemory
+from hotline.station.station import Station
+from mediation.ladder import parse_ladder
+from protocols.keys import SeedSigner
+from protocols.mandate import MandateBook
+from protocols.translog import parse_policy, parse_vkey
+from tests.hotline.harness import LADDER, World
+from tests.hotline.harness import Station as Cast
+
+LINE = LineTable(base=0.02, cap=0.1, connect=3.0, ping=5.0, silence=20.0)
+DUTY = DutyTable(fallback=1.0, tick=0.1, answer=5.0)
+
+
+def identity_of(world: World, cast: Cast, url: str, *, duty: DutyTable = DUTY) -> Identity:
+    """What `Station.open` takes, for one member of the harness's cast."""
+    book = MandateBook(world.accord.accord)
+    mandate = book.add_bytes(cast.mandate)
+    for data in cast.officer_mandates:
+        book.add_bytes(data)
+    keys = Keys(cast.sign, cast.mls_seed, bytes(cast.seal), cast.witness, b"d" * 32)
+    settings = StationSettings(cast.office, cast.name, addresses=(url,), line=LINE, duty=duty)
+    ladders = {name: parse_ladder(data) for name, data in world.ladders.items()}
+    policy, log = parse_policy(world.accord.accord.policy), parse_vkey(world.accord.accord.hub.log)
+    return Identity(settings, keys, world.accord, ladders, book, mandate, policy, log)
+
+
+async def open_station(world: World, office: str | Cast, url: str, *, duty: DutyTable = DUTY) -> Station:
+    """A station with its officers unlocked, not started."""
+    cast = world.stations[office] if isinstance(office, str) else office
+    seeds = {str(number): bytes(officer._key) for number, officer in enumerate(cast.officers)}
+    path = world.path / f"{cast.office}-{cast.name}.db"
+    station = await Station.open(identity_of(world, cast, url, duty=duty), path, OfficersInMemory(seeds))
+    for officer in cast.officers:
+        assert await station.unlock(officer.kid, b"")
+    return station
+
+
+@asynccontextmanager
+async def running(world: World, office: str | Cast, url: str, *, duty: DutyTable = DUTY) -> AsyncIterator[Station]:
+    """A station on the line, stopped at the end."""
+    station = await open_station(world, office, url, duty=duty)
+    await station.start()
+    try:
+        await until(lambda: station.core.line.caught)
+        yield station
+    finally:
+        await station.stop()
+
+
+async def until(what: Callable[[], object], seconds: float = 8.0) -> None:
+    """Wait until ``what`` is true."""
+    end = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > end:
+            raise AssertionError("it never became true")
+        await asyncio.sleep(0.01)
+
+
+async def opened(av: Station, kv: Station) -> str:
+    """A thread between two stations, followed by both."""
+    outcome = await av.open_thread(officer(av), kv.office.id, LADDER, "Test thread")
+    assert outcome.ok and outcome.state == "accepted", outcome
+    thread = str(outcome.thread)
+    await until(lambda: thread in kv.core.threads)
+    return thread
+
+
+def officer(station: Station, number: int = 0) -> str:
+    """The kid of one of the station's officers, in the harness's order."""
+    names = {view.name: view.kid for view in station.officers()}
+    return names[f"officer {number + 1}"]
+
+
+def seq(station: Station, thread: str) -> int:
+    found = station.core.threads.get(thread)
+    return 0 if found is None else found.position.seq
+
+
+__all__ = ["DUTY", "LADDER", "Path", "SeedSigner", "identity_of", "load", "msgspec", "officer", "open_station", "opened", "running", "seq", "until"]

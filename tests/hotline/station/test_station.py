@@ -1,0 +1,35 @@
+"""Two stations and a real hub: what officers see and what is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.hotline.harness import make_world, running_hub
+from tests.hotline.station.kit import officer, opened, running, seq, until
+
+
+async def test_two_stations_exchange_a_notice_and_an_answer(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub, running(world, "AV", hub.url) as av, running(world, "KV", hub.url) as kv:
+        thread = await opened(av, kv)
+        draft = await av.send(
+            officer(av), thread, "incident-notice", {}, {"text": "Records are down.", "subject": "St Brannoc"}, precedence="FLASH"
+        )
+        assert (draft.ok, draft.state) == (True, "draft")
+        assert not kv.thread(thread).entries[1:]
+        again = await av.release(officer(av), str(draft.id))
+        assert (again.ok, again.code) == (False, "entry.same-officer")
+        sent = await av.release(officer(av, 1), str(draft.id))
+        assert sent.state == "accepted", sent
+        await until(lambda: any(e.kind == "incident-notice" for e in kv.thread(thread).entries))
+        notice = next(e for e in kv.thread(thread).entries if e.kind == "incident-notice")
+        assert notice.fields == {"text": "Records are down.", "subject": "St Brannoc"}
+        assert notice.officers == ("officer 2", "officer 1") and notice.unread
+        await until(lambda: any(m.state == "delivered" for e in av.thread(thread).entries for m in e.marks))
+        said = await kv.send(officer(kv), thread, "acknowledgement", {"entry": notice.id}, {"text": "We have it."})
+        assert said.state == "accepted", said
+        await until(lambda: any(m.state == "acknowledged" for e in av.thread(thread).entries for m in e.marks))
+        await until(lambda: seq(av, thread) == seq(kv, thread))
+        assert av.thread(thread).state_hash == kv.thread(thread).state_hash
+        assert kv.thread(thread).summary.title == "St Brannoc"
+        assert not av.connection().alarms and not kv.connection().alarms
