@@ -119,7 +119,7 @@ class StationDesk:
 
     async def redeem(self, token: str) -> str | None:
         async with self._core.store.change() as change:
-            officer = await change.take_token(_hash(token), LOGIN, self._core.clock.now())
+            officer = await change.take_token(token_hash(token), LOGIN, self._core.clock.now())
             words = "A login link was used." if officer else "A spent or unknown login link was tried."
             await self._core.note(change, "login", words)
         return officer
@@ -128,16 +128,16 @@ class StationDesk:
         """A session token for an officer, valid ``lasts`` ms; only its hash is kept."""
         token = b64u(self._core.rng(32))
         async with self._core.store.change() as change:
-            await change.add_token(_hash(token), SESSION, officer, self._core.clock.now() + lasts)
+            await change.add_token(token_hash(token), SESSION, officer, self._core.clock.now() + lasts)
         return token
 
     async def session(self, token: str) -> str | None:
         """The officer of a session, or None where it expired or was ended."""
-        return await self._core.store.find_token(_hash(token), SESSION, self._core.clock.now())
+        return await self._core.store.find_token(token_hash(token), SESSION, self._core.clock.now())
 
     async def end_session(self, token: str) -> None:
         async with self._core.store.change() as change:
-            await change.drop_token(_hash(token))
+            await change.drop_token(token_hash(token))
 
     async def unlock(self, officer: str, passphrase: bytes) -> bool:
         try:
@@ -531,7 +531,8 @@ def _refused(refusal: Refusal, thread: str | None = None) -> Outcome:
     )
 
 
-def _hash(token: str) -> str:
+def token_hash(token: str) -> str:
+    """What is kept of a login or session token."""
     return b64u(hashlib.sha256(token.encode()).digest())
 
 

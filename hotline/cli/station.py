@@ -1,0 +1,272 @@
+"""``hotline station``: make a station and its officers' keys, install its accord, run it with its desk, let officers in."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import click
+import msgspec
+import structlog
+from aiohttp import web
+
+from hotline import keystore, passphrase
+from hotline.cli.saying import says_refusals
+from hotline.clock import SystemClock
+from hotline.office import StationCard, write_json
+from hotline.passphrase import PassphraseSource
+from hotline.station.desk import LOGIN, token_hash
+from hotline.station.errors import BadFolder
+from hotline.station.folder import SECRETS, StationSettings, load_identity, make_keys, read_settings
+from hotline.station.officers import OfficerFolder, add_officer
+from hotline.station.station import Station
+from hotline.store.station import StationStore
+from mediation.ladder import LadderError, parse_ladder
+from protocols.accord import open_accord
+from protocols.encoding import b64u, digest
+from protocols.mandate import MandateBook
+from web.desk import make_desk
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+LINK_LASTS = 15 * 60_000  # ms
+
+
+@click.group()
+def command() -> None:
+    """Run a station: the keys, the desk and the line of one office."""
+
+
+@command.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--office", required=True, help="The office's id in the accord, as in AV.")
+@click.option("--name", required=True, help="The station's name within its office.")
+@click.option("--zone", default="UTC", show_default=True, help="Time zone of the office, as in Europe/Oslo.")
+@passphrase.options("the station's keys", new=True)
+@says_refusals
+def init(folder: Path, office: str, name: str, zone: str, passphrase: PassphraseSource) -> None:
+    """Make the station's keys. Hand station-card.json to your office, which mandates it, and to the accord's drafter."""
+    try:
+        settings = msgspec.convert({"office": office, "name": name, "zone": zone}, StationSettings)
+    except msgspec.ValidationError as error:
+        raise BadFolder(str(error)) from error
+    if folder.exists() and any(folder.iterdir()):
+        raise BadFolder(f"{folder} is not empty")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for part in ("officers", "ladders", "mandates"):
+        (folder / part).mkdir(mode=0o700)
+    made = {secret: secrets.token_bytes(32) for secret in SECRETS}
+    keystore.create(folder / "station.key", made, passphrase.get())
+    write_json(
+        folder / "station-card.json",
+        msgspec.to_builtins(StationCard(office, name, make_keys(office, name, made).card())),
+    )
+    _write_settings(folder, settings)
+    click.echo(f"{folder}: station {name} of {office} made. Public card: {folder / 'station-card.json'}")
+
+
+@command.command("officer-add")
+@click.argument("folder", type=FOLDER)
+@click.argument("name")
+@click.option("--role", "roles", type=click.Choice(["drafter", "releaser"]), multiple=True, required=True)
+@passphrase.options("the officer's key", new=True)
+@says_refusals
+def officer_add(
+    folder: Path, name: str, roles: tuple[Literal["drafter", "releaser"], ...], passphrase: PassphraseSource
+) -> None:
+    """Make an officer's key, sealed with the officer's own passphrase. NAME is the function, as in duty-officer-2."""
+    settings = read_settings(folder)
+    if not name or not all(character.isalnum() or character in "-_" for character in name):
+        raise BadFolder("an officer's name here has letters, digits, - and _ only")
+    add_officer(folder / "officers", settings.office, name, tuple(dict.fromkeys(roles)), passphrase.get())
+    click.echo(f"Officer {name} made. Public card: {folder / 'officers' / f'{name}-card.json'}")
+
+
+@command.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--accord", type=FILE, required=True, help="The accord, signed by every office.")
+@click.option("--ladder", "ladders", type=FILE, multiple=True, required=True, help="A ladder's exact file.")
+@click.option(
+    "--mandate", "mandates", type=FILE, multiple=True, required=True, help="A mandate of this office or another."
+)
+@says_refusals
+def install(folder: Path, accord: Path, ladders: tuple[Path, ...], mandates: tuple[Path, ...]) -> None:
+    """Pin the accord and keep its ladders and mandates. What does not fit is refused and nothing is written."""
+    settings = read_settings(folder)
+    data = accord.read_bytes()
+    signed = open_accord(data, pinned=settings.accord or None)
+    signed.accord.office(settings.office)
+    given = {digest(raw): raw for raw in (path.read_bytes() for path in ladders)}
+    found = {each.id: given[each.hash] for each in signed.accord.ladders if each.hash in given}
+    strangers = set(given) - {each.hash for each in signed.accord.ladders}
+    if strangers:
+        raise BadFolder("a ladder was given that the accord does not put in force")
+    for name, raw in found.items():
+        try:
+            parse_ladder(raw)
+        except LadderError as error:
+            raise BadFolder(f"{name}: {error}") from error
+    missing = [each.id for each in signed.accord.ladders if each.id not in found]
+    if missing:
+        raise BadFolder(f"the accord's ladder {', '.join(missing)} was not given")
+    book = MandateBook(signed.accord)
+    checked = [book.add_bytes(path.read_bytes()) for path in mandates]
+    for name, raw in found.items():
+        (folder / "ladders" / f"{name}.toml").write_bytes(raw)
+    for mandate in checked:
+        (folder / "mandates" / f"{mandate.office}-{mandate.mandate.serial:04d}-{mandate.kid[:8]}.jws").write_bytes(
+            mandate.data
+        )
+    (folder / "accord.jws").write_bytes(data)
+    # Last: only now is the folder complete, and from now on only this accord is taken.
+    _write_settings(folder, msgspec.structs.replace(settings, accord=signed.id))
+    click.echo(f"Pinned {signed.accord.title!r} ({signed.accord.status}), id {signed.id}")
+
+
+@command.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--listen", default="127.0.0.1:8701", show_default=True, help="Loopback address of the desk.")
+@click.option(
+    "--officer-passphrase-file",
+    "officers",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="Unlock this officer's key at start (exercises; otherwise officers unlock at the desk).",
+)
+@passphrase.options("the station's keys")
+@says_refusals
+def serve(folder: Path, listen: str, officers: tuple[str, ...], passphrase: PassphraseSource) -> None:
+    """Run the line and the desk until told to stop (SIGTERM or Ctrl-C)."""
+    host, port = _loopback(listen)
+    unlocking = [_officer_file(each) for each in officers]
+    _log_to_stderr()
+    with _only_one(folder):
+        opened = keystore.unlock(folder / "station.key", passphrase.get())
+        asyncio.run(_serve(folder, opened, host, port, unlocking))
+
+
+async def _serve(
+    folder: Path, opened: dict[str, bytes], host: str, port: int, officers: list[tuple[str, Path]]
+) -> None:
+    log = structlog.get_logger("hotline.station")
+    clock = SystemClock()
+    identity = load_identity(folder, opened, now=clock.now())
+    keys = OfficerFolder(folder / "officers")
+    station = await Station.open(identity, folder / "station.db", keys, clock=clock)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    runner = web.AppRunner(
+        make_desk(station, allowed_hosts=(f"{host}:{port}", f"localhost:{port}"), clock=clock),
+        access_log=None,
+        shutdown_timeout=2,
+    )
+    try:
+        for name, path in officers:
+            if not await station.unlock(keys.kid(name), PassphraseSource(name, file=path).get()):
+                raise BadFolder(f"the key of {name} does not open with the passphrase in {path.name}")
+        await station.start()
+        await runner.setup()
+        await web.TCPSite(runner, host, port).start()
+        (folder / "desk-address").write_text(f"{host}:{port}\n", "ascii")
+        log.info("serving", office=identity.office, station=identity.settings.name, listen=f"{host}:{port}")
+        await stop.wait()
+        log.info("stopping")
+    finally:
+        await runner.cleanup()
+        await station.stop()
+
+
+@command.command("login-link")
+@click.argument("folder", type=FOLDER)
+@click.argument("officer")
+@says_refusals
+def login_link(folder: Path, officer: str) -> None:
+    """Print a link that lets an officer onto the running desk once, within a quarter of an hour."""
+    kid = OfficerFolder(folder / "officers").kid(officer)
+    try:
+        address = (folder / "desk-address").read_text("ascii").strip()
+    except OSError as error:
+        raise BadFolder("the desk has not been started here yet") from error
+    token = b64u(secrets.token_bytes(32))
+    asyncio.run(_keep_token(folder / "station.db", token_hash(token), kid))
+    # The fragment never leaves the browser on the wire, so it reaches no log.
+    click.echo(f"http://{address}/login#{token}")
+
+
+async def _keep_token(path: Path, mark: str, kid: str) -> None:
+    store = await asyncio.to_thread(StationStore.open, path)
+    try:
+        async with store.change() as change:
+            await change.add_token(mark, LOGIN, kid, time.time_ns() // 1_000_000 + LINK_LASTS)
+    finally:
+        await store.close()
+
+
+def _write_settings(folder: Path, settings: StationSettings) -> None:
+    lines = ["# This station. Its keys are in station.key, sealed."]
+    tables: list[str] = []
+    for name, value in msgspec.to_builtins(settings).items():
+        if isinstance(value, dict):
+            tables += [f"\n[{name}]", *(f"{key} = {json.dumps(each)}" for key, each in value.items())]
+        else:
+            lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
+    partial = folder / "station.toml.partial"
+    partial.write_text("\n".join([*lines, *tables]) + "\n", "utf-8")
+    partial.replace(folder / "station.toml")
+
+
+def _loopback(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    if host not in ("127.0.0.1", "localhost") or not port.isdecimal():
+        raise BadFolder("the desk listens on the loopback only, as in 127.0.0.1:8701")
+    return host, int(port)
+
+
+def _officer_file(text: str) -> tuple[str, Path]:
+    name, found, path = text.partition("=")
+    if not found:
+        raise click.UsageError("--officer-passphrase-file wants NAME=FILE.")
+    return name, Path(path)
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Two processes over one store would both think themselves the station."""
+    handle = os.open(folder / "station.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BadFolder("this station is running already") from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def _log_to_stderr() -> None:
+    """JSON lines on standard error. Ids, codes and times only: nothing that people wrote, no keys."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
