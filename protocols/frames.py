@@ -177,7 +177,8 @@ class Invitation(Frame, frozen=True, tag="invitation"):
     """To a station of an office with standing outside the group: where the thread stands.
 
     ``role``: nominee or verifier. ``seq``/``head``: newest entry (for ``prev``). ``serial``: the next serial the hub
-    expects of this station. ``status``: what the ladder waits for from this office. The hub's word only: checked once
+    expects of this station. ``status``: what the ladder waits for from this office: acceptance, declaration, objections
+    (of others), admission, rekey; finding; or over, where the invitation no longer stands. The hub's word only: checked once
     the office is admitted and replays the thread.
     """
 

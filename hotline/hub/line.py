@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import WSMsgType, web
+from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from hotline.hub import delivery
 from hotline.hub.errors import BadCosignature, Closing, LoginTooSlow, NotStored, NotYours, OutOfTurn, TooSlow, refused
 from hotline.hub.invitations import invitations
 from hotline.hub.records import Position
+from hotline.hub.thread import Thread, may_see
 from hotline.hub.writer import RANK, Answer
 from protocols.encoding import Malformed
 from protocols.entry import parse_entry
@@ -250,8 +252,16 @@ class Line:
         if batch.more:
             self._touched[name] = min(rank, self._touched.get(name, rank))
             return
-        for invitation in invitations(thread, self.office, self.kid):
-            key = (name, invitation.role, invitation.about)
+        await self._send_invitations(thread)
+
+    async def _send_invitations(self, thread: Thread) -> None:
+        """What changed of the invitations to this thread; one that no longer stands is said to be over."""
+        now = {(thread.thread, each.role, each.about): each for each in invitations(thread, self.office, self.kid)}
+        if may_see(thread, self.kid) is None:
+            for key in [key for key in self._invited if key[0] == thread.thread and key not in now]:
+                last = self._invited.pop(key)
+                await self._send_frame(replace(last, status="over", seq=thread.seq, head=thread.head))
+        for key, invitation in now.items():
             if self._invited.get(key) != invitation:
                 self._invited[key] = invitation
                 await self._send_frame(invitation)

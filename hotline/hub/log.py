@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from hotline.clock import Clock
 from hotline.hub import records
@@ -44,6 +46,7 @@ from protocols.translog import (
     verify_cosignature,
 )
 
+_LOG = structlog.get_logger("hotline.hub.log")
 ROUNDS = 8
 """Heads whose cosignatures are still gathered."""
 
@@ -144,7 +147,12 @@ class HeadKeeper:
                 await asyncio.wait_for(self._grown.wait(), self._interval)
                 await asyncio.sleep(self._delay)
             self._grown.clear()
-            await self.new_head()
+            try:
+                await self.new_head()
+            except (SQLAlchemyError, OSError) as error:
+                # Entries are not waiting for this: say so, and try again when the log grows or the interval is over.
+                self._metrics.store_failures.inc()
+                _LOG.error("no head", error=type(error).__name__)
 
     async def new_head(self) -> None:
         """Sign the log as it stands (or the same head again, for fresh cosignatures) and offer it to the witnesses."""

@@ -22,7 +22,7 @@ from hotline.hub import folder
 from hotline.hub.hub import HubKeys
 from hotline.ladders import load
 from protocols.encoding import b64u, sha256
-from protocols.frames import MAX_FRAME_BYTES, Accepted, Ready, Submit
+from protocols.frames import MAX_FRAME_BYTES, Accepted, Deliver, Ready, Submit
 from tests.hotline.harness import LADDER, Client, World, connect, login, make_world, open_thread
 
 PASSPHRASE = b"correct horse battery"
@@ -155,21 +155,21 @@ async def stream(
             accepted[frame.id] = frame
 
 
-def expired(found: list[object]) -> list[tuple[str, int]]:
+def expired(found: list[Deliver]) -> list[tuple[str, int]]:
     from protocols.entry import parse_entry
 
-    payloads = [parse_entry(each.leaf).payload for each in found]  # type: ignore[attr-defined]
+    payloads = [parse_entry(each.leaf).payload for each in found]
     return [(each.act["clock"], each.act["end"]) for each in payloads if each.kind == "clock-expired"]
 
 
-def running_ends(found: list[object], clock: str) -> set[int]:
+def running_ends(found: list[Deliver], clock: str) -> set[int]:
     """The end that anybody computes for a clock that runs from the receipt: its stamp and the ladder's length."""
     from mediation.durations import scaled
     from mediation.ladder import parse_ladder
     from protocols.entry import parse_entry
 
     ladder = parse_ladder(load(LADDER))
-    stamps = [parse_entry(each.leaf).jws.signatures[-1].extra["at"] for each in found]  # type: ignore[attr-defined]
+    stamps = [parse_entry(each.leaf).jws.signatures[-1].extra["at"] for each in found]
     return {stamp + scaled(ladder.ms[clock.split("/")[0]], 1200) for stamp in stamps}
 
 
