@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 import textwrap
 import typing
 from collections.abc import Iterable
@@ -177,10 +178,9 @@ def _type(text: str) -> str:
         key, _, value = text.removeprefix("dict[").removesuffix("]").partition(", ")
         return f"map of {_type(key)} to {_type(value)}"
     if text.startswith("Literal["):
-        return " or ".join(
-            f"`{each.strip(chr(34))}`" for each in text.removeprefix("Literal[").removesuffix("]").split(", ")
-        )
-    return _TYPES.get(text, f"{text[0].lower()}{text[1:]}" if text == "Member" else f"`{text}`")
+        words = re.sub("[\"']", "", text.removeprefix("Literal[").removesuffix("]")).split(", ")
+        return " or ".join(f"`{word}`" for word in words)
+    return _TYPES.get(text, f"`{text}`")
 
 
 def _doc(struct: type) -> str:
