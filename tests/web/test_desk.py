@@ -138,6 +138,14 @@ async def test_every_state_of_an_entry_is_in_words(officer: Browser) -> None:
         assert word in text, word
 
 
+async def test_what_we_have_in_hand_is_not_asked_for_again(officer: Browser) -> None:
+    _, text = await officer.get(PAGE)
+    seventh = text[text.index('id="e7"') : text.index('id="e8"')]
+    assert "I have it" not in seventh
+    twelfth = text[text.index('id="e12"') : text.index('id="e13"')]
+    assert "I have it" in twelfth
+
+
 async def test_i_have_it_is_one_click(officer: Browser, desk: FakeDesk) -> None:
     _, text = await officer.get(PAGE)
     form = re.search(

@@ -178,13 +178,51 @@ async def test_more_question_lines_can_be_had_without_scripts(officer: Browser, 
     assert all(name != "send" for name, _ in desk.calls)
 
 
-async def test_an_offer_fixes_what_it_refers_to(officer: Browser, desk: FakeDesk) -> None:
-    desk.offers = tuple(
-        replace(offer, act={"proposal": eid(13), "version": 2}) if offer.kind == "proposal-accept" else offer
-        for offer in desk.offers
-    )
-    await officer.get("/")
+def with_act(desk: FakeDesk, kind: str, act: dict[str, Any]) -> None:
+    """Let the ladder have tried ``kind`` with ``act``."""
+    desk.offers = tuple(replace(offer, act=act) if offer.kind == kind else offer for offer in desk.offers)
+
+
+async def test_what_the_ladder_tried_is_a_first_choice_and_no_must(officer: Browser, desk: FakeDesk) -> None:
+    with_act(desk, "proposal-accept", {"proposal": eid(13), "version": 2})
+    _, text = await officer.get(f"/threads/{THREAD}?write=proposal-accept")
+    assert f'<option value="{eid(13)}" selected>' in text
     await officer.post(f"/threads/{THREAD}/send", {"kind": "proposal-accept", "proposal": eid(11)})
+    assert desk.sent()["act"] == {"proposal": eid(11), "version": 1}
+
+
+async def test_what_the_officer_pointed_at_is_fixed(officer: Browser, desk: FakeDesk) -> None:
+    with_act(desk, "holding-reply", {"entry": eid(2)})
+    _, text = await officer.get(f"/threads/{THREAD}?write=holding-reply&entry={eid(12)}")
+    assert f'type="hidden" name="entry" value="{eid(12)}"' in text
+    typed = {"kind": "holding-reply", "about": eid(12), "entry": eid(9), "text": "Soon."}
+    await officer.post(f"/threads/{THREAD}/send", typed)
     assert all(name != "send" for name, _ in desk.calls)
-    await officer.post(f"/threads/{THREAD}/send", {"kind": "proposal-accept", "proposal": eid(13)})
-    assert desk.sent()["act"] == {"proposal": eid(13), "version": 2}
+
+
+async def test_a_blank_example_leaves_every_choice_open(officer: Browser, desk: FakeDesk) -> None:
+    with_act(desk, "authenticity-answer", {"entry": "A" * 43, "verdict": "unknown"})
+    await officer.get("/")
+    typed = {"kind": "authenticity-answer", "entry": eid(15), "verdict": "ours"}
+    await officer.post(f"/threads/{THREAD}/send", typed)
+    assert desk.sent()["act"] == {"entry": eid(15), "verdict": "ours"}
+
+
+async def test_an_end_another_side_proposed_is_named_to_the_millisecond(officer: Browser, desk: FakeDesk) -> None:
+    until = 1_931_126_400_123
+    with_act(desk, "extension", {"clock": "clarify", "until": until})
+    _, text = await officer.get(f"/threads/{THREAD}?write=extension&entry=clarify")
+    assert 'value="2031-03-13T00:00:00"' in text
+    typed = {"kind": "extension", "about": "clarify", "clock": "clarify", "until": "2031-03-13T00:00:00"}
+    await officer.post(f"/threads/{THREAD}/send", typed)
+    assert desk.sent()["act"] == {"clock": "clarify", "until": until}
+
+
+async def test_an_admission_repeats_the_other_partys_word_for_word(officer: Browser, desk: FakeDesk) -> None:
+    scope = {"from_rung": "L3-experts", "entries": [eid(7), eid(2)]}
+    with_act(desk, "admission", {"mediators": ["HD", "MD"], "scope": scope})
+    _, text = await officer.get(f"/threads/{THREAD}?write=admission")
+    assert text.count(" checked>") == 4
+    typed = [("kind", "admission"), ("mediators", "MD"), ("mediators", "HD"), ("from_rung", "L3-experts")]
+    await officer.post(f"/threads/{THREAD}/send", [*typed, ("entries", eid(2)), ("entries", eid(7))])
+    assert desk.sent()["act"] == {"mediators": ["HD", "MD"], "scope": scope}

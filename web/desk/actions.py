@@ -53,11 +53,13 @@ async def open_thread(request: web.Request) -> web.Response:
         outcome = await desk.open_thread(
             request[OFFICER].kid, _first(values, "counterpart"), _first(values, "ladder"), title
         )
-    if outcome.ok and outcome.thread is not None:
-        return see(request, "thread", thread=outcome.thread)
+    if outcome.ok:
+        if outcome.thread is not None and any(known.id == outcome.thread for known in desk.threads()):
+            return see(request, "thread", thread=outcome.thread)
+        return see(request, "threads", query={"done": outcome.state})
     typed = {name: _first(values, name) for name in ("title", "counterpart", "ladder")}
     problem = outcome.sentence or "The incident could not be opened. Nothing was sent."
-    return show(request, "desk/threads.html", status=409, problem=problem, typed=typed)
+    return show(request, "desk/threads.html", status=409, problem=problem, typed=typed, opened=False)
 
 
 async def send(request: web.Request) -> web.Response:

@@ -63,17 +63,19 @@ class ActForm:
 
 
 def _reference(setting: Setting, name: str, label: str, choices: Choices, *, required: bool = True) -> Input:
-    """A reference to an entry: fixed where the offer or the link fixes it, else a choice."""
-    given = setting.given(name)
-    if isinstance(given, str):
+    """A reference to an entry: fixed where the officer pointed at one, else a choice beginning with the example."""
+    given = setting.pointed(name)
+    if given is not None:
         entry = setting.entry_named(given)
         words = dict(choices).get(given) or (setting.words(entry) if entry else given)
         return Input(name, label, "fixed", required, choices=((given, words),), value=(given,))
+    example = setting.example(name)
+    value = (example,) if example in dict(choices) else ()
     if not required:
         choices = (("", "nothing"), *choices)
     elif len(choices) > 1:
         choices = (("", "choose"), *choices)
-    return Input(name, label, "choice", required, choices=choices)
+    return Input(name, label, "choice", required, choices=choices, value=value)
 
 
 def _about_input(setting: Setting) -> Input:
@@ -127,7 +129,7 @@ def answered_request(setting: Setting, values: Values | None = None) -> str:
         return item.value[0]
     if values is not None and one(values, "entry"):
         return one(values, "entry")
-    return next((value for value, _ in item.choices if value), "")
+    return next(iter((*item.value, *(value for value, _ in item.choices if value))), "")
 
 
 def _answer_read(setting: Setting, values: Values) -> dict[str, Any]:
@@ -150,7 +152,7 @@ def _verdict_read(setting: Setting, values: Values) -> dict[str, Any]:
 
 
 def _step_read(setting: Setting, _: Values) -> dict[str, Any]:
-    return {"step": setting.given("step") or setting.offer.step}
+    return {"step": setting.offer.step or setting.example("step")}
 
 
 def _request_input(setting: Setting) -> Input:
@@ -160,32 +162,46 @@ def _request_input(setting: Setting) -> Input:
 def _step_answer_read(setting: Setting, values: Values) -> dict[str, Any]:
     request = chosen(values, _request_input(setting))
     entry = setting.entry_named(request)
-    step = setting.given("step") or setting.offer.step or (entry.act.get("step") if entry else None)
+    step = (entry.act.get("step") if entry else None) or setting.offer.step or setting.example("step")
     return {"request": request, "step": step}
 
 
 def _clock_input(setting: Setting) -> Input:
-    given = setting.given("clock")
+    given = setting.pointed("clock")
     choices = tuple(
         (clock.id, f"{clock.title}, ends {utc(clock.end)}")
         for clock in setting.view.clocks
         if clock.end is not None and clock.state == "running" and (clock.extendable or clock.id == given)
     )
-    if isinstance(given, str):
-        return Input(
-            "clock", "Clock", "fixed", True, choices=((given, dict(choices).get(given, given)),), value=(given,)
-        )
-    return Input("clock", "Clock to lengthen", "choice", True, choices=choices)
+    if given is not None:
+        words = dict(choices).get(given, given)
+        return Input("clock", "Clock", "fixed", True, choices=((given, words),), value=(given,))
+    example = setting.example("clock")
+    return Input("clock", "Clock to lengthen", "choice", True, choices=choices, value=(example,) if example else ())
+
+
+def _proposed_end(setting: Setting, clock: str) -> int | None:
+    """The end the ladder tried for ``clock``: what another side proposed, else a little more time. ms UTC."""
+    offers = [offer.act for offer in setting.view.offers if offer.kind == "extension"]
+    return next((int(act["until"]) for act in offers if act.get("clock") == clock and act.get("until")), None)
 
 
 def _until_input(setting: Setting) -> Input:
-    ends = [clock.end for clock in setting.view.clocks if clock.extendable and clock.end is not None]
-    hint = "UTC. Never earlier than it ends now."
-    return Input("until", "New end", "time", True, hint, value=(ms_to_field(max(ends)),) if ends else ())
+    clock = _clock_input(setting)
+    first = next(iter((*clock.value, *(known for known, _ in clock.choices))), "")
+    ends = [known.end for known in setting.view.clocks if known.id == first and known.end is not None]
+    end = _proposed_end(setting, first) or next(iter(ends), None)
+    hint = "UTC. Never earlier than it ends now. Where both must agree, both name the same end."
+    return Input("until", "New end", "time", True, hint, value=(ms_to_field(end),) if end else ())
 
 
 def _extension_read(setting: Setting, values: Values) -> dict[str, Any]:
-    return {"clock": chosen(values, _clock_input(setting)), "until": moment(values, _until_input(setting))}
+    clock, until = chosen(values, _clock_input(setting)), moment(values, _until_input(setting))
+    proposed = _proposed_end(setting, clock)
+    if until is not None and proposed is not None and ms_to_field(until) == ms_to_field(proposed):
+        # The field holds whole seconds; an end that both must name alike is alike to the millisecond.
+        until = proposed
+    return {"clock": clock, "until": until}
 
 
 def _verifier_input(setting: Setting) -> Input:
@@ -216,6 +232,11 @@ def _mediators(setting: Setting) -> Choices:
     return known or tuple((office.id, office.name) for office in setting.offices if office.role == "mediator")
 
 
+def _as_given(found: list[str], given: Any) -> list[str]:
+    """``found`` in the order of ``given`` where both hold the same: an admission must be the other's word for word."""
+    return list(given) if isinstance(given, list | tuple) and set(given) == set(found) else found
+
+
 def nominees_input(setting: Setting) -> Input:
     """The nominees of a sealed nomination, in order of preference."""
     roster = tuple((office.id, office.name) for office in setting.offices if office.role == "mediator")
@@ -228,11 +249,9 @@ def _nominate_read(setting: Setting, values: Values) -> dict[str, Any]:
 
 
 def _mediator_input(setting: Setting) -> Input:
-    given = setting.given("mediator")
-    choices = _mediators(setting)
-    if isinstance(given, str):
-        return Input("mediator", "Mediator", "fixed", True, choices=((given, setting.name_of(given)),), value=(given,))
-    return Input("mediator", "Mediator", "choice", True, choices=(("", "choose"), *choices))
+    example = setting.example("mediator")
+    choices = (("", "choose"), *_mediators(setting))
+    return Input("mediator", "Mediator", "choice", True, choices=choices, value=(example,) if example else ())
 
 
 def _co_mediator_input(setting: Setting) -> Input:
@@ -261,16 +280,17 @@ def _objection_answer_read(setting: Setting, values: Values) -> dict[str, Any]:
 
 
 def _mediators_input(setting: Setting) -> Input:
-    given = tuple(setting.given("mediators") or ())
+    given = tuple(setting.example("mediators") or ())
     return Input("mediators", "Mediators", "many", True, choices=_mediators(setting), value=given)
 
 
 def _waiver_read(setting: Setting, values: Values) -> dict[str, Any]:
-    return {"mediators": chosen_many(values, _mediators_input(setting))}
+    found = chosen_many(values, _mediators_input(setting))
+    return {"mediators": _as_given(found, setting.example("mediators"))}
 
 
 def _scope(setting: Setting) -> dict[str, Any]:
-    scope = setting.given("scope")
+    scope = setting.example("scope")
     return dict(scope) if isinstance(scope, dict) else {}
 
 
@@ -296,10 +316,11 @@ def _admission_read(setting: Setting, values: Values) -> dict[str, Any]:
     if rung:
         scope["from_rung"] = rung
     if entries:
-        # In the order they stand in the thread: the other party's admission must be the same, word for word.
         order = {entry.id: entry.seq for entry in setting.view.entries}
-        scope["entries"] = sorted(entries, key=lambda entry: order[entry])
-    return {"mediators": chosen_many(values, _mediators_input(setting)), "scope": scope}
+        in_order = sorted(entries, key=lambda entry: order[entry])
+        scope["entries"] = _as_given(in_order, _scope(setting).get("entries"))
+    mediators = chosen_many(values, _mediators_input(setting))
+    return {"mediators": _as_given(mediators, setting.example("mediators")), "scope": scope}
 
 
 def _withdrawal_read(setting: Setting, values: Values) -> dict[str, Any]:
@@ -313,7 +334,7 @@ def proposal_languages(setting: Setting) -> tuple[str, ...]:
 
 
 def _proposal_read(setting: Setting, values: Values) -> dict[str, Any]:
-    given = setting.given("version")
+    given = setting.example("version")
     newest = max((int(e.act.get("version", 0)) for e in setting.view.entries if e.kind == "proposal"), default=0)
     written = [lang for lang in proposal_languages(setting) if one(values, f"text-{lang}")]
     if not written:
@@ -333,7 +354,7 @@ def _proposal_input(setting: Setting) -> Input:
 def _proposal_answer_read(setting: Setting, values: Values) -> dict[str, Any]:
     proposal = chosen(values, _proposal_input(setting))
     entry = setting.entry_named(proposal)
-    version = setting.given("version") or (entry.act.get("version") if entry else None)
+    version = (entry.act.get("version") if entry else None) or setting.example("version")
     return {"proposal": proposal, "version": version}
 
 

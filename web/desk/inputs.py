@@ -28,6 +28,10 @@ Values = Mapping[str, Sequence[str]]
 """A form as it was typed: every name to all its values, in order."""
 
 
+_BLANKS = ("A" * 43, "none", "NONE", 0)
+"""What the ladder's examples hold where the thread has nothing that fits (see `mediation.offers`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """One question of a form. ``choices``: (value, words) for a choice; (label, words) rows for composite shapes."""
@@ -61,11 +65,17 @@ class Setting:
     offices: tuple[OfficeView, ...]
     entry: str | None = None
 
-    def given(self, name: str) -> Any:
-        """A member the offer or the link already fixes, or None."""
-        if name in self.offer.act:
-            return self.offer.act[name]
-        return self.entry if name in ("entry", "request", "objection", "proposal", "supersedes") else None
+    def example(self, name: str) -> Any:
+        """What the ladder tried the offer with: a good first choice, never a must; None where it is a blank."""
+        value = self.offer.act.get(name)
+        return None if value in _BLANKS else value
+
+    def pointed(self, name: str) -> str | None:
+        """What the officer pointed at with the link that opened the form: an entry, or for ``clock`` a clock."""
+        if self.entry is None:
+            return None
+        is_clock = any(clock.id == self.entry for clock in self.view.clocks)
+        return self.entry if is_clock is (name == "clock") else None
 
     def name_of(self, office: str) -> str:
         return next((known.name for known in self.offices if known.id == office), office)

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from hotline.station.views import EntryView, OfferView, Outcome, ThreadView
+from protocols.kinds import KINDS
 from web.desk.forms import Form, FormProblem, make_form
 from web.desk.inputs import Setting, Values
 from web.desk.shortcuts import SHORTCUTS
@@ -28,6 +29,11 @@ _REPLIES = {
     "breach-report": ("finding",),
 }
 """What an entry of a kind is usually answered with; shown as buttons beside it when the ladder offers them."""
+
+_TIED = frozenset({"step-accept", "step-decline", "clarification-answer"})
+"""Kinds that the ladder offers once for each entry they may answer."""
+_IN_HAND = frozenset({"acknowledged", "holding", "answered", "declined"})
+"""Where an office stands once a person there has an entry in hand."""
 
 _GROUPS = (
     ("Say", ("update", "statement", "holding-reply", "goodwill-note", "incident-notice", "public-attribution")),
@@ -60,6 +66,13 @@ def menu(offers: Sequence[OfferView]) -> list[tuple[str, list[OfferView]]]:
     return [(title, group) for title, group in (*found, ("More", list(allowed.values()))) if group]
 
 
+def closed(offers: Sequence[OfferView]) -> list[OfferView]:
+    """One forbidden offer a kind, of the kinds that cannot be written in any way now."""
+    kinds = [offer for offer in offers if offer.step is None]
+    able = {offer.kind for offer in kinds if offer.allowed}
+    return list({offer.kind: offer for offer in reversed(kinds) if offer.kind not in able}.values())[::-1]
+
+
 def scratch_key(kind: str, step: str | None, entry: str | None) -> str:
     """Under which name a half-written form is kept: an answer to one entry must not turn up under another."""
     return ".".join(part for part in (kind, step or "", (entry or "")[:12]) if part)
@@ -72,18 +85,24 @@ def find_offer(view: ThreadView, kind: str, step: str | None, entry: str | None)
     return next(iter(about or found), None)
 
 
-def replies_to(view: ThreadView, entry: EntryView) -> list[OfferView]:
-    """The allowed offers that answer ``entry``, acknowledgement first."""
-    if entry.own or (entry.fields is None and not entry.sealed):
+def replies_to(view: ThreadView, entry: EntryView, office: str) -> list[OfferView]:
+    """The offers that answer ``entry``, acknowledgement first; those that are tied to another entry left out."""
+    if entry.own or not (KINDS[entry.kind].content or KINDS[entry.kind].receipt):
         return []
     found = []
     for kind in ("acknowledgement", *_REPLIES.get(entry.kind, ())):
         offer = find_offer(view, kind, None, entry.id)
-        references = {value for name, value in (offer.act.items() if offer else ()) if name != "step"}
-        fits = offer is not None and offer.allowed and (entry.id in references or not references)
-        if offer is not None and fits:
+        tied = kind in _TIED and offer is not None and entry.id not in offer.act.values()
+        if offer is not None and not tied and (offer.allowed or _blank(offer)):
             found.append(offer)
+    if any(mark.office == office and mark.state in _IN_HAND for mark in entry.marks):
+        found = [offer for offer in found if offer.kind != "acknowledgement"]
     return found
+
+
+def _blank(offer: OfferView) -> bool:
+    """Whether the ladder tried the offer without an entry to try it on: then its no says nothing about this one."""
+    return "A" * 43 in offer.act.values()
 
 
 def setting_of(request: web.Request, view: ThreadView, offer: OfferView, entry: str | None) -> Setting:
@@ -93,7 +112,7 @@ def setting_of(request: web.Request, view: ThreadView, offer: OfferView, entry: 
 
 async def threads_page(request: web.Request) -> web.Response:
     """All incidents, and the form that opens one."""
-    return show(request, "desk/threads.html", problem="", typed={})
+    return show(request, "desk/threads.html", problem="", typed={}, opened="done" in request.query)
 
 
 async def thread_page(request: web.Request) -> web.Response:
@@ -138,8 +157,8 @@ def show_thread(
         steps=[offer for offer in view.offers if offer.step is not None],
         verb=verb,
         groups=menu(view.offers),
-        kinds=[offer for offer in view.offers if offer.step is None],
-        replies={item.id: replies_to(view, item) for item in view.entries},
+        closed=closed(view.offers),
+        replies={item.id: replies_to(view, item, request.app[DESK].office.id) for item in view.entries},
         seqs={item.id: item for item in view.entries},
         fresh=lambda: secrets.token_urlsafe(16),
         form=form,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -26,6 +28,8 @@ def faults(template: str, title: str, home: str) -> Middleware:
     """
 
     def page(request: web.Request, status: int, code: str, sentence: str) -> web.Response:
+        if request.match_info.route.name is not None and request.match_info.route.name.startswith("api-"):
+            return web.json_response({"code": code, "sentence": sentence}, status=status)
         values = {"code": code, "sentence": sentence, "status": status, "title": title, "home": home}
         return render(request, template, values, status=status)
 
@@ -42,8 +46,10 @@ def faults(template: str, title: str, home: str) -> Middleware:
             log.info("page-refused", code=fault.code, path=request.path)
             status = 404 if fault.code.endswith("unknown-thread") else 409
             return page(request, status, fault.code, fault.sentence)
-        except Exception:
-            log.exception("page-failed", path=request.path)
+        except Exception as fault:
+            # Where, not what: a message or a local variable may hold what somebody wrote.
+            where = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(fault.__traceback__)[-4:]]
+            log.error("page-failed", path=request.path, fault=type(fault).__name__, where=where)
             sentence = (
                 "This page failed. Nothing you sent before is lost; what you just typed is kept where drafts are. "
                 "Go back and try again; if it happens again, tell your engineers the time and the address of the page."

@@ -56,6 +56,12 @@ async function look() {
 }
 
 function leave() {
+  if (document.body.dataset.unsaved === "yes") {
+    // Words that the station does not have yet must not go with the page.
+    banner.textContent = "✕ You are logged out and what you typed is not kept yet. Copy it, then reload this page to log in again.";
+    banner.hidden = false;
+    return;
+  }
   location.assign(document.body.dataset.login);
 }
 
@@ -102,6 +108,8 @@ function connect() {
     socket = null;
     if (event.code === 4401) return leave();
     lost();
+    // A station that was started anew knows no session: only an ordinary request finds that out.
+    look();
     setTimeout(connect, wait * (0.75 + Math.random() / 2));
     wait = Math.min(wait * 2, 15_000);
   };

@@ -15,18 +15,23 @@ function body() {
   return JSON.stringify({ key: form.dataset.key, values });
 }
 
+function mark(unsaved) {
+  dirty = unsaved;
+  document.body.dataset.unsaved = unsaved ? "yes" : "no";
+}
+
 async function save(last = false) {
   clearTimeout(timer);
   timer = null;
   if (!dirty || sending) return;
-  dirty = false;
+  mark(false);
   const headers = { "Content-Type": "application/json", "X-Hotline-CSRF": document.body.dataset.csrf };
   try {
     const response = await fetch(form.dataset.scratch, { method: "POST", headers, body: body(), keepalive: last });
     if (!response.ok) throw new Error(String(response.status));
     saved.textContent = dirty ? "" : "Kept on this station";
   } catch {
-    dirty = true;
+    mark(true);
     saved.textContent = "Not kept yet: the station does not answer. Do not close this page.";
     timer = setTimeout(save, 3_000);
   }
@@ -35,13 +40,14 @@ async function save(last = false) {
 export function start() {
   if (!form) return;
   form.addEventListener("input", () => {
-    dirty = true;
+    mark(true);
     timer ??= setTimeout(save, REST);
   });
   form.addEventListener("submit", (event) => {
     if (sending) return event.preventDefault();
-    // The same form is sent once: its client_id is the same, and the button says what is happening.
-    if (event.submitter?.value === "send") event.submitter.textContent = "Sending…";
+    // The same form is sent once: its client_id is the same.
+    // The word stands beside the button: a button that changes its size lets a second click land on its neighbour.
+    if (event.submitter?.value === "send") saved.textContent = "Sending…";
     sending = true;
     clearTimeout(timer);
   });
