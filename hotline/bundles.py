@@ -13,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from hotline.errors import LocalFault
 from protocols.bundle import (
     MAX_BUNDLE_BYTES,
     MAX_FILES,
@@ -25,6 +26,16 @@ from protocols.bundle import (
 
 MAX_ZIP_BYTES = MAX_BUNDLE_BYTES
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say: the time of packing is nobody's business
+
+
+class NothingToExport(LocalFault):
+    """There is no such thread in this folder, or none of it is proven yet. ``detail`` says which."""
+
+    code = "export.nothing"
+    _sentence = (
+        "There is nothing to export yet: no such thread here, or no head of the log that enough witnesses signed holds "
+        "it. Wait for the witnesses, let a station catch up with the hub, or look at the thread's name."
+    )
 
 
 def pack(bundle: Bundle) -> bytes:

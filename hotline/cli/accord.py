@@ -28,11 +28,16 @@ from protocols.accord import (
 )
 from protocols.encoding import digest, rfc3339
 from protocols.keys import kid_of, public_from
+from protocols.mls import HYBRID, X25519_AES128, X25519_CHACHA20
 from protocols.translog.policy import parse_policy
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
-SUITES = {0x0001: "AES-128-GCM", 0x0003: "ChaCha20-Poly1305"}
+SUITES = {
+    HYBRID: "X-Wing (post-quantum hybrid), ChaCha20-Poly1305",
+    X25519_CHACHA20: "X25519, ChaCha20-Poly1305",
+    X25519_AES128: "X25519, AES-128-GCM",
+}
 
 
 @click.group(name="accord")
@@ -54,7 +59,13 @@ def command() -> None:
     metavar="ID[=FILE][@SCALE]",
     help="A ladder in force. Without FILE, the one that ships under this id. SCALE only in an EXERCISE.",
 )
-@click.option("--suite", type=int, default=0x0003, show_default=True, help="MLS cipher suite: 1 or 3.")
+@click.option(
+    "--suite",
+    type=click.Choice([str(suite) for suite in SUITES]),
+    default=str(HYBRID),
+    show_default=True,
+    help=f"MLS cipher suite: {'; '.join(f'{number}: {words}' for number, words in SUITES.items())}.",
+)
 @click.option("--not-before", type=MOMENT, required=True)
 @click.option("--review", type=MOMENT, required=True)
 @click.option("--sunset", type=MOMENT, required=True)
@@ -66,14 +77,12 @@ def init(
     exercise: str,
     hub: Path,
     ladder_specs: tuple[str, ...],
-    suite: int,
+    suite: str,
     not_before: int,
     review: int,
     sunset: int,
 ) -> None:
     """Begin an accord in FILE. Offices are added to it, then every office signs it."""
-    if suite not in SUITES:
-        raise AccordFault(f"suite {suite} is not among {', '.join(map(str, SUITES))}")
     try:
         card = msgspec.convert(read_json(hub), HubCard, strict=True)
     except msgspec.ValidationError as error:
@@ -84,7 +93,7 @@ def init(
         exercise=exercise,
         hub=card,
         ladders=[_ladder(spec) for spec in ladder_specs],
-        suite=suite,
+        suite=int(suite),
         not_before=rfc3339(not_before),
         review=rfc3339(review),
         sunset=rfc3339(sunset),

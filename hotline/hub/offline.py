@@ -12,7 +12,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hotline.errors import LocalFault
+from hotline.bundles import NothingToExport
 from hotline.hub import records
 from hotline.store import hub as t
 from hotline.store.engine import Store
@@ -23,16 +23,6 @@ from protocols.errors import ProtocolError
 from protocols.translog import TlogProof, build_inclusion, format_proof, inclusion_nodes, peek_checkpoint
 
 _CHUNK = 256
-
-
-class NothingToExport(LocalFault):
-    """There is no such thread, or none of it is proven yet. ``detail`` says which."""
-
-    code = "export.nothing"
-    _sentence = (
-        "There is nothing to export yet: no such thread here, or no head of the log that enough witnesses signed holds "
-        "it. Wait for the witnesses, or look at the thread's name."
-    )
 
 
 @dataclass(frozen=True, slots=True)

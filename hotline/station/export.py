@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from hotline.bundles import NothingToExport
 from hotline.errors import LocalFault
 from hotline.station.vault import Vault
 from hotline.store import station as tables
@@ -23,16 +24,6 @@ from protocols.entry import parse_entry
 from protocols.errors import ProtocolError
 from protocols.mandate import verify_mandate
 from protocols.translog import open_with_policy, parse_policy
-
-
-class NothingToExport(LocalFault):
-    """There is no such thread here, or none of it is proven yet. ``detail`` says which."""
-
-    code = "export.nothing"
-    _sentence = (
-        "There is nothing to export yet: no such thread here, or no proof that the log holds it. Let the station catch up "
-        "with the hub, or look at the thread's name."
-    )
 
 
 class CannotDisclose(LocalFault):

@@ -196,14 +196,22 @@ def _named(name: str) -> type[Act]:
 def _codes(root: type[Exception], *packages: Any) -> dict[str, str]:
     for package in packages:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if ".migrations" not in module.name and not module.name.startswith(("hotline.cli", "hotline.scenario")):
+            if _is_about(module.name, {package.__name__}):
                 importlib.import_module(module.name)
+    # Other tests may have defined or imported more; the page is about these packages only.
+    names = {package.__name__ for package in packages}
     found: dict[str, str] = {}
     for error in _subclasses(root):
         # A class that does not set its own code is told apart by its parent's; abstract ones say nothing to people.
-        if "code" in error.__dict__ and error.__subclasses__() == [] and error.__module__.split(".")[0] != "tests":
-            found[error.code] = error._sentence.replace("|", "\\|")
+        if "code" in error.__dict__ and error.__subclasses__() == [] and _is_about(error.__module__, names):
+            said = _doc(error) if "sentence" in error.__dict__ else error._sentence
+            found[error.code] = said.replace("|", "\\|")
     return found
+
+
+def _is_about(module: str, packages: set[str]) -> bool:
+    """Whether a module belongs to the line itself: neither to a migration nor to the exercise that `make demo` plays."""
+    return module.split(".")[0] in packages and not re.search(r"\.(migrations|scenario)\b|\.cli\.demo\b", module)
 
 
 def _subclasses(root: Any) -> Iterable[Any]:
