@@ -131,7 +131,7 @@ def make_commit(
     joiner = joiner_secret(suite, member.secrets.init_secret, new.commit_secret, context.encoded)
     derivation = from_joiner(suite, joiner, combine_psks(suite, applied.psks, lookup), context.encoded)
     tag = confirmation_tag(suite, derivation.confirmation_key, confirmed)
-    after = PublicState(context, tree, interim_hash(suite, confirmed, tag), tag, {}, applied.reinit is not None)
+    after = PublicState(context, tree, interim_hash(suite, confirmed, tag), tag, {}, applied.reinit)
     privates = surviving_privates(before.tree, tree, member.privates) | new.privates
     message = AuthenticatedContent(wire_format, content, AuthData(signature, tag))
     taking = None

@@ -41,7 +41,8 @@ from .errors import (
     WrongEpoch,
     WrongGroup,
 )
-from .group import DEFAULT_PADDING, PAST_EPOCHS, Group
+from .group import PAST_EPOCHS, Group
+from .group_proposing import DEFAULT_PADDING
 from .hpke import hpke_open, hpke_seal
 from .kem import Rng
 from .key_package import (
@@ -55,6 +56,7 @@ from .public_group import PublicGroup
 from .public_state import Member
 from .results import Decrypted, Proposed
 from .staged import StagedCommit, StagedPeerCommit, StagedPublicCommit
+from .succession import Successor
 from .suites import HYBRID, SUITES, X25519_AES128, X25519_CHACHA20
 
 
@@ -269,6 +271,7 @@ __all__ = [
     "StagedPeerCommit",
     "StagedPublicCommit",
     "StaleStage",
+    "Successor",
     "UnknownProposal",
     "UnknownPsk",
     "UnknownSender",

@@ -4,6 +4,7 @@ Every method either does all of its work or raises an ``MlsError`` and changes n
 
 =====================  ==================================================================================
 create, join, restore  make a Group
+reinitialize, branch   make another Group that follows from this one
 commit, stage          nothing; ``merge`` their result
 merge                  enters the next epoch, keeps three past ones for late messages
 encrypt, decrypt       use up one key
@@ -22,13 +23,14 @@ reuses its memory, a seized running machine may still hold it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from .codec import Reader, opaque, u64
 from .committing import Author, Plan, RulesCheck, make_commit, plan_pending
 from .errors import (
     InvalidCommit,
+    InvalidWelcome,
     Malformed,
+    Misuse,
     NotAMember,
     OwnMessage,
     StaleStage,
@@ -42,7 +44,6 @@ from .framing import (
     MEMBER,
     PRIVATE_MESSAGE,
     PROPOSAL,
-    PUBLIC_MESSAGE,
     AuthData,
     AuthenticatedContent,
     FramedContent,
@@ -52,13 +53,16 @@ from .framing import (
     read_message,
     write_message,
 )
-from .group_view import GroupView, external_psks
+from .group_proposing import DEFAULT_PADDING, GroupProposing
+from .group_view import external_psks
 from .joining import Membership, create_group, join_group
 from .kem import Rng, draw
 from .key_package import MAX_LIFETIME, KeyPackageBundle, read_key_package_message
-from .leaf_node import UPDATE, Extension, Lifetime
-from .member_state import follow_commit
+from .leaf_node import Extension, Lifetime
+from .member_state import PskLookup, follow_commit
 from .proposals import (
+    USAGE_BRANCH,
+    USAGE_REINIT,
     Add,
     Commit,
     GroupContextExtensions,
@@ -66,13 +70,11 @@ from .proposals import (
     PreSharedKeyID,
     Proposal,
     Remove,
-    Update,
 )
 from .protection import (
     MessageKeys,
     check_membership_tag,
     protect_private,
-    protect_public,
     sign_content,
     unprotect_private,
 )
@@ -93,16 +95,14 @@ from .snapshot import (
     write_public,
 )
 from .staged import StagedCommit, StagedPeerCommit
+from .succession import Successor, check_succession
 from .suites import signing_key
 
 PAST_EPOCHS = 3
 """How many epochs back application messages that arrive late can still be read."""
 
-DEFAULT_PADDING = 256
-"""Plaintexts are padded to a multiple of this many octets, so that lengths say little."""
 
-
-class Group(GroupView):
+class Group(GroupProposing):
     """One member's view of one group."""
 
     # Entering
@@ -135,13 +135,17 @@ class Group(GroupView):
         now: int,
         ratchet_tree: bytes | None = None,
         psks: Mapping[bytes, bytes] | None = None,
+        former: Group | None = None,
         max_lifetime: int = MAX_LIFETIME,
     ) -> Group:
         """Enter a group by a Welcome. Destroy ``bundle`` afterwards: its keys are for one use.
 
-        Check that ``group_id`` is the one expected and that ``members()`` is the agreed roster before using the group.
+        ``former`` is the group that this one must follow from, by reinitialization or as a branch. Check that ``group_id``
+        is the one expected and that ``members()`` is the agreed roster before using the group.
         """
-        joined = join_group(welcome, bundle, signature_private, ratchet_tree, external_psks(psks), now)
+        lookup = external_psks(psks) if former is None else former._psk_lookup(psks)
+        before = None if former is None else former._public
+        joined = join_group(welcome, bundle, signature_private, ratchet_tree, lookup, now, before)
         return Group._enter(joined, signing_key(signature_private), max_lifetime)
 
     @staticmethod
@@ -180,6 +184,52 @@ class Group(GroupView):
     def _enter(membership: Membership, signing: bytes, max_lifetime: int) -> Group:
         return Group(membership.public, membership.member, signing, max_lifetime)
 
+    def reinitialize(self, key_packages: Sequence[bytes], *, now: int, rng: Rng) -> tuple[Group, StagedCommit]:
+        """Make the group that a committed ReInit promised (RFC 9420 section 11.2).
+
+        ``key_packages`` are of its suite, one of each other member. Returns the new group at epoch 0 and its first commit:
+        the hub follows from the group's ``group_info``, admits the commit, then it is merged. The others ``join`` by its
+        Welcome with this group as ``former``.
+        """
+        successor = self.successor
+        if successor is None:
+            raise Misuse("no ReInit was committed")
+        return self._begin(USAGE_REINIT, successor, key_packages, now, rng)
+
+    def branch(
+        self, group_id: bytes, key_packages: Sequence[bytes], *, now: int, rng: Rng
+    ) -> tuple[Group, StagedCommit]:
+        """Make a group of some of our members, of the same suite and extensions (section 11.3); as ``reinitialize``."""
+        self._open_member()
+        extensions = tuple((e.extension_type, e.data) for e in self._public.context.extensions)
+        return self._begin(USAGE_BRANCH, Successor(group_id, self.suite, extensions), key_packages, now, rng)
+
+    def _begin(
+        self, usage: int, successor: Successor, key_packages: Sequence[bytes], now: int, rng: Rng
+    ) -> tuple[Group, StagedCommit]:
+        leaf = self._public.tree.leaf(self._member.own_leaf)
+        if leaf is None:
+            raise NotAMember("our leaf is blank")
+        group = Group.create(
+            successor.suite,
+            successor.group_id,
+            leaf.credential.identity,
+            self._signing[:32],
+            now=now,
+            rng=rng,
+            extensions=successor.extensions,
+            max_lifetime=self._max_lifetime,
+        )
+        values: list[Proposal] = [Add(read_key_package_message(package)) for package in key_packages]
+        nonce = draw(rng, group._public.suite.hash_size)
+        tie = PreSharedKeyID.resumption(usage, self.group_id, self.epoch, nonce)
+        staged = group._commit([*values, PreSharedKey(tie)], self._psk_lookup(None), now=now, rng=rng)
+        try:
+            check_succession(tie, self._public, staged.public)
+        except InvalidWelcome as error:
+            raise Misuse(f"the others would not enter it: {error.detail}") from None
+        return group, staged
+
     # Commits
 
     def commit(
@@ -193,16 +243,16 @@ class Group(GroupView):
         rng: Rng,
         psks: Mapping[bytes, bytes] | None = None,
         extensions: Sequence[tuple[int, bytes]] | None = None,
+        reinit: Successor | None = None,
         pending: bool = True,
         padding: int = DEFAULT_PADDING,
     ) -> StagedCommit:
         """Make a commit; without arguments it renews our keys.
 
-        ``add`` holds key package messages, ``psks`` external pre-shared keys to mix in, ``extensions`` replaces the group's;
-        ``pending`` includes the waiting proposals that fit. The group is unchanged until ``merge``, except that a commit
-        with ``public=False`` uses up one key: save the group before it leaves.
+        ``add`` holds key package messages, ``psks`` external pre-shared keys to mix in, ``extensions`` replaces the group's,
+        ``reinit`` closes the group and names the next one; ``pending`` includes the waiting proposals that fit. The group is
+        unchanged until ``merge``, except that a commit with ``public=False`` uses up one key: save the group before it leaves.
         """
-        member = self._open_member()
         values: list[Proposal] = [Remove(leaf) for leaf in remove]
         values += [Add(read_key_package_message(package)) for package in add]
         hash_size = self._public.suite.hash_size
@@ -210,6 +260,24 @@ class Group(GroupView):
         if extensions is not None:
             listed = tuple(Extension(kind, data) for kind, data in extensions)
             values.append(GroupContextExtensions(listed))
+        if reinit is not None:
+            values.append(reinit.proposal())
+        lookup = self._psk_lookup(psks)
+        return self._commit(values, lookup, public=public, aad=aad, now=now, rng=rng, pending=pending, padding=padding)
+
+    def _commit(
+        self,
+        values: Sequence[Proposal],
+        lookup: PskLookup,
+        *,
+        public: bool = True,
+        aad: bytes = b"",
+        now: int,
+        rng: Rng,
+        pending: bool = False,
+        padding: int = DEFAULT_PADDING,
+    ) -> StagedCommit:
+        member = self._open_member()
         plan = Plan(values, ())
         if pending and self._public.proposals:
             check = RulesCheck(self._public, member.own_leaf, now, self._max_lifetime)
@@ -220,7 +288,7 @@ class Group(GroupView):
             public_message=public,
             aad=aad,
             padding=padding,
-            lookup=self._psk_lookup(psks),
+            lookup=lookup,
             now=now,
             longest=self._max_lifetime,
             rng=rng,
@@ -299,45 +367,7 @@ class Group(GroupView):
         self._update_privates = {}
         self._public, self._member_state = staged.public, staged.member
 
-    # Proposals
-
-    def propose_add(self, key_package: bytes, *, now: int, aad: bytes = b"") -> bytes:
-        """Propose to add the owner of a key package; returns the message and remembers the proposal."""
-        return self._propose(Add(read_key_package_message(key_package)), now, aad)
-
-    def propose_remove(self, leaf: int, *, now: int, aad: bytes = b"") -> bytes:
-        """Propose to remove a member (ourselves, too: others must commit it)."""
-        return self._propose(Remove(leaf), now, aad)
-
-    def propose_update(self, *, now: int, rng: Rng, aad: bytes = b"") -> bytes:
-        """Propose new keys for our own leaf."""
-        member = self._open_member()
-        current = self._public.tree.leaf(member.own_leaf)
-        if current is None:
-            raise NotAMember("our leaf is blank")
-        suite = self._public.suite
-        private, public = suite.derive_key_pair(draw(rng, suite.hash_size))
-        leaf = replace(current, encryption_key=public, source=UPDATE, lifetime=None, parent_hash=b"").signed(
-            suite, self._signing, self.group_id, member.own_leaf
-        )
-        message = self._propose(Update(leaf), now, aad)
-        self._update_privates[public] = private
-        return message
-
-    def propose_psk(self, psk_id: bytes, *, now: int, rng: Rng, aad: bytes = b"") -> bytes:
-        """Propose to mix in an external pre-shared key that all members hold."""
-        nonce = draw(rng, self._public.suite.hash_size)
-        return self._propose(PreSharedKey(PreSharedKeyID.external(psk_id, nonce)), now, aad)
-
-    def _propose(self, proposal: Proposal, now: int, aad: bytes) -> bytes:
-        member, context = self._open_member(), self._public.context
-        content = FramedContent(context.group_id, context.epoch, Sender(MEMBER, member.own_leaf), aad, proposal)
-        signature = sign_content(self._public.suite, self._signing, PUBLIC_MESSAGE, content, context.encoded)
-        message = AuthenticatedContent(PUBLIC_MESSAGE, content, AuthData(signature, None))
-        _, self._public = queue_proposal(self._public, message, now, self._max_lifetime)
-        return write_message(
-            protect_public(self._public.suite, message, member.secrets.membership_key, context.encoded)
-        )
+    # Receiving
 
     def process(
         self, message: bytes, *, now: int, psks: Mapping[bytes, bytes] | None = None

@@ -13,6 +13,7 @@ from .member_state import MemberState, PskLookup
 from .proposals import EXTERNAL_PSK, PreSharedKeyID
 from .protection import MessageKeys
 from .public_state import Member, PublicState
+from .succession import Successor
 
 MAX_EXPORT = 255 * 32
 """Longest secret that HKDF with SHA-256 yields."""
@@ -60,6 +61,11 @@ class GroupView:
     def closed(self) -> bool:
         """Whether a ReInit was committed: only past messages can still be read."""
         return self._public.closed
+
+    @property
+    def successor(self) -> Successor | None:
+        """What the group after this one is to be, once a ReInit was committed."""
+        return None if self._public.reinit is None else Successor.of(self._public.reinit)
 
     def members(self) -> tuple[Member, ...]:
         """The roster, from the left."""
@@ -114,8 +120,8 @@ class GroupView:
         def lookup(identifier: PreSharedKeyID) -> bytes:
             if identifier.psk_type == EXTERNAL_PSK or identifier.group_id != self.group_id:
                 return external(identifier)
-            if identifier.epoch == self.epoch:
-                return self._member.secrets.resumption_psk
+            if identifier.epoch == self.epoch and self._member_state is not None:
+                return self._member_state.secrets.resumption_psk
             psk = self._resumption.get(identifier.epoch)
             if psk is None:
                 raise UnknownPsk("a resumption key of an epoch that we no longer hold")

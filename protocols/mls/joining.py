@@ -44,9 +44,9 @@ from .leaf_node import (
 )
 from .member_state import MemberState, PskLookup, check_confirmation_tag, enter_epoch
 from .proposal_rules import check_membership
-from .proposals import RESUMPTION_PSK, USAGE_APPLICATION, PreSharedKeyID
 from .public_state import PublicState, check_group_info
 from .ratchet_tree import RatchetTree
+from .succession import check_succession, ties_groups
 from .suites import SUITES, Suite, signing_key, suite_of
 from .transcript import confirmation_tag, interim_hash
 from .tree_math import common_ancestor
@@ -104,6 +104,7 @@ def join_group(
     ratchet_tree: bytes | None,
     lookup: PskLookup,
     now: int,
+    former: PublicState | None = None,
 ) -> Membership:
     """Enter a group by a Welcome, all of whose checks are made here (section 12.4.3.1)."""
     message = read_message(welcome)
@@ -130,10 +131,12 @@ def join_group(
     if info.context.cipher_suite != suite.code:
         # MLS-12.4-15: the group is of the Welcome's suite.
         raise InvalidWelcome("the group is of another suite than the Welcome")
-    if any(_ties_groups(identifier) for identifier in secrets.psks) and info.context.epoch != 1:
+    tie = next((identifier for identifier in secrets.psks if ties_groups(identifier)), None)
+    if tie is not None and info.context.epoch != 1:
         # MLS-12.4-21: a group made by reinitialization or branching is joined at epoch 1.
         raise InvalidWelcome("a reinitialization or branch key outside epoch 1")
     state = check_group_info(info, ratchet_tree)
+    check_succession(tie, former, state)
     own = next((i for i, leaf in state.tree.leaves() if leaf == package.leaf_node), None)
     if own is None:
         # MLS-12.4-16: our key package's leaf is in the tree.
@@ -194,13 +197,9 @@ def _check_psks(secrets: GroupSecrets, suite: Suite) -> None:
     if len(set(names)) != len(names) or any(len(p.nonce) != suite.hash_size for p in secrets.psks):
         # MLS-12.4-19: each pre-shared key is named once, with a nonce of the hash's length.
         raise InvalidWelcome("a pre-shared key occurs twice or has a wrong nonce")
-    if sum(_ties_groups(identifier) for identifier in secrets.psks) > 1:
+    if sum(ties_groups(identifier) for identifier in secrets.psks) > 1:
         # MLS-12.4-20: at most one pre-shared key ties the group to an earlier one.
         raise InvalidWelcome("two reinitialization or branch keys")
-
-
-def _ties_groups(identifier: PreSharedKeyID) -> bool:
-    return identifier.psk_type == RESUMPTION_PSK and identifier.usage != USAGE_APPLICATION
 
 
 def _climb_from(tree: RatchetTree, own: int, signer: int, path_secret: bytes) -> dict[int, bytes]:

@@ -154,17 +154,22 @@ class DhKemX25519:
 
 
 class XWing:
-    """X-Wing: ML-KEM-768 and X25519 together (draft-connolly-cfrg-xwing-kem); secret while either half holds."""
+    """X-Wing: ML-KEM-768 and X25519 together; secret while either half holds.
+
+    The KEM is that of draft-connolly-cfrg-xwing-kem, which draft-ietf-hpke-pq registers as MLKEM768-X25519. Deriving a
+    key pair for HPKE follows the latter: the older draft's bare SHAKE-256 of the input separates no domains.
+    """
 
     kem_id = 0x647A
     public_size = 1184 + 32
     private_size = 32
     enc_size = 1088 + 32
     _label = bytes.fromhex("5c2e2f2f5e5c")
+    _derive_label = b"HPKE-v1" + b"KEM" + (0x647A).to_bytes(2, "big") + (13).to_bytes(2, "big") + b"DeriveKeyPair"
 
     def derive_key_pair(self, ikm: bytes) -> tuple[bytes, bytes]:
-        """The seed is SHAKE-256 of the input; the seed is the private key."""
-        private = hashlib.shake_256(ikm).digest(32)
+        """SHAKE256.LabeledDerive of the input (draft-ietf-hpke-pq) is the seed; the seed is the private key."""
+        private = hashlib.shake_256(ikm + self._derive_label + (32).to_bytes(2, "big")).digest(32)
         return private, self.public_of(private)
 
     def _halves(self, private: bytes) -> tuple[MLKEM768PrivateKey, bytes]:

@@ -124,9 +124,10 @@ def check_proposal(queued: QueuedProposal, rules: Rules) -> None:
                 # MLS-12.1-02: the removed leaf is a member's.
                 raise InvalidProposal("nobody sits at the removed leaf")
         case PreSharedKey(psk):
-            if psk.psk_type == RESUMPTION_PSK and psk.usage != USAGE_APPLICATION:
-                # MLS-12.1-03: a proposed resumption key is for the application's use.
-                raise InvalidProposal("a resumption key for another use")
+            first = rules.context.epoch == 0
+            if psk.psk_type == RESUMPTION_PSK and psk.usage != USAGE_APPLICATION and not first:
+                # MLS-12.1-03: a key that ties groups stands only in a group's first commit, which its creator makes.
+                raise InvalidProposal("a resumption key that ties groups, in a group that has begun")
             if len(psk.nonce) != suite.hash_size:
                 # MLS-12.1-04: the nonce of a pre-shared key has the hash's length.
                 raise InvalidProposal("a pre-shared key nonce of wrong length")

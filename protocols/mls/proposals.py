@@ -133,6 +133,11 @@ class ReInit:
         """The encoding without the type."""
         return opaque(self.group_id) + u16(self.version) + u16(self.cipher_suite) + vector(self.extensions)
 
+    @classmethod
+    def read(cls, reader: Reader) -> ReInit:
+        """Read the body."""
+        return cls(reader.opaque(), reader.u16(), reader.u16(), read_extensions(reader))
+
 
 @dataclass(frozen=True)
 class ExternalInit:
@@ -175,7 +180,7 @@ def read_proposal(reader: Reader) -> Proposal:
         case 4:
             return PreSharedKey(PreSharedKeyID.read(reader))
         case 5:
-            return ReInit(reader.opaque(), reader.u16(), reader.u16(), read_extensions(reader))
+            return ReInit.read(reader)
         case 6:
             return ExternalInit(reader.opaque())
         case 7:

@@ -24,6 +24,7 @@ from .public_state import (
 )
 from .snapshot import PUBLIC_GROUP, read_public, seal, unseal, write_public
 from .staged import StagedPublicCommit
+from .succession import Successor
 
 
 class PublicGroup:
@@ -71,6 +72,11 @@ class PublicGroup:
     def closed(self) -> bool:
         """Whether a ReInit was committed."""
         return self._state.closed
+
+    @property
+    def successor(self) -> Successor | None:
+        """What the group after this one is to be, once a ReInit was committed."""
+        return None if self._state.reinit is None else Successor.of(self._state.reinit)
 
     def members(self) -> tuple[Member, ...]:
         """The roster, from the left."""

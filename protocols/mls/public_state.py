@@ -41,7 +41,7 @@ from .proposal_rules import (
     external_senders,
     resolve,
 )
-from .proposals import Add, Commit
+from .proposals import Add, Commit, ReInit
 from .protection import verify_content
 from .ratchet_tree import RatchetTree
 from .suites import Suite, suite_of
@@ -70,8 +70,13 @@ class PublicState:
     interim_transcript_hash: bytes
     confirmation_tag: bytes
     proposals: Mapping[bytes, QueuedProposal]
-    closed: bool = False
-    """A ReInit was committed: the group takes no more commits (section 11.2)."""
+    reinit: ReInit | None = None
+    """The ReInit that was committed: the group takes no more commits, and its successor is as this says (section 11.2)."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether a ReInit was committed."""
+        return self.reinit is not None
 
     @property
     def suite(self) -> Suite:
@@ -157,6 +162,7 @@ def queue_proposal(
     if isinstance(proposal, bytes | Commit):
         raise Malformed("not a proposal")
     if state.closed:
+        # MLS-11.2-01: after a ReInit was committed nobody proposes anything more.
         raise InvalidProposal("the group was closed for reinitialization")
     queued = QueuedProposal(proposal, message.content.sender)
     ref = state.suite.proposal_ref(message.encoded)
@@ -176,6 +182,7 @@ def advance(state: PublicState, message: AuthenticatedContent, now: int, longest
     if not isinstance(commit, Commit):
         raise Malformed("not a commit")
     if state.closed:
+        # MLS-11.2-02: after a ReInit was committed there are no more commits.
         raise InvalidCommit("the group was closed for reinitialization")
     if sender.sender_type not in (MEMBER, NEW_MEMBER_COMMIT):
         raise UnknownSender("this sender may not commit")
@@ -208,7 +215,7 @@ def advance(state: PublicState, message: AuthenticatedContent, now: int, longest
         interim_hash(state.suite, confirmed, tag),
         tag,
         {},
-        applied.reinit is not None,
+        applied.reinit,
     )
     return Transition(after, applied, committer, provisional.encoded, path_nodes)
 

@@ -17,7 +17,7 @@ from .group_info import GroupContext
 from .key_schedule import EpochSecrets
 from .member_state import MemberState
 from .proposal_rules import QueuedProposal
-from .proposals import encode_proposal, read_proposal
+from .proposals import ReInit, encode_proposal, read_proposal
 from .protection import MessageKeys
 from .public_state import PublicState, read_tree
 from .secret_tree import Ratchet, SecretTree
@@ -75,7 +75,7 @@ def write_public(state: PublicState) -> bytes:
             opaque(state.interim_transcript_hash),
             opaque(state.confirmation_tag),
             opaque(waiting),
-            u8(state.closed),
+            optional(None if state.reinit is None else state.reinit.body),
         ]
     )
 
@@ -90,7 +90,7 @@ def read_public(reader: Reader) -> PublicState:
     context = GroupContext.read(reader)
     tree = read_tree(suite_of(context.cipher_suite), reader.opaque())
     interim, tag = reader.opaque(), reader.opaque()
-    return PublicState(context, tree, interim, tag, dict(reader.vector(_read_queued)), reader.presence())
+    return PublicState(context, tree, interim, tag, dict(reader.vector(_read_queued)), reader.optional(ReInit.read))
 
 
 def write_messages(keys: MessageKeys) -> bytes:
