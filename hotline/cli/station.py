@@ -179,7 +179,10 @@ async def _serve(
                 raise BadFolder(f"the key of {name} does not open with the passphrase in {path.name}")
         await station.start()
         await runner.setup()
-        await web.TCPSite(runner, host, port).start()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise BadFolder(f"cannot listen on {host}:{port}: {error.strerror}") from error
         (folder / "desk-address").write_text(f"{host}:{port}\n", "ascii")
         log.info("serving", office=identity.office, station=identity.settings.name, listen=f"{host}:{port}")
         await stop.wait()

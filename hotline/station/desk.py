@@ -39,7 +39,7 @@ from protocols.encoding import Malformed, b64u, digest
 from protocols.entry import Precedence, Tlp, draft_content, sign_draft
 from protocols.errors import ProtocolError
 from protocols.keys import Signer
-from protocols.kinds import Author, Kind, act_to_dict, check_fields, kind_of, parse_act
+from protocols.kinds import Author, Kind, Reveal, act_to_dict, check_fields, kind_of, parse_act
 from protocols.nomination import nomination_digest
 
 LOGIN, SESSION = "login", "session"
@@ -276,10 +276,14 @@ class StationDesk:
 
     async def nominate(self, officer: str, thread: str, nominees: tuple[str, ...]) -> Outcome:
         core = self._core
-        roster = core.identity.accord.accord.mediators
-        if not nominees or len(set(nominees)) != len(nominees) or not set(nominees) <= set(roster):
-            return _no("ladder.not-on-roster", f"Name offices of the agreement's roster, each once. {_AT_ONCE}")
         salt = b64u(core.rng(32))
+        try:
+            # An office off the roster may be named; the ladder passes over it when the lists are compared.
+            parse_act(kind_of("nomination-reveal"), act_to_dict(Reveal("A" * 43, tuple(nominees), salt)))
+        except ProtocolError as error:
+            return await self._refuse(thread, "nomination", Refusal(error.code, "protocol", error.sentence))
+        if len(set(nominees)) != len(nominees):
+            return _no("ladder.duplicate-nominee", f"An office stands twice in the list. {_AT_ONCE}", thread=thread)
         mark = nomination_digest(thread, core.identity.office, tuple(nominees), salt)
         kept = {"nominees": list(nominees), "salt": salt}
         # On the disk before the digest leaves: a sealed list that nobody can open would block the mediation.
