@@ -7,7 +7,8 @@ from typing import Any
 
 from protocols.errors import ProtocolError
 from protocols.kinds import Author, Kind, Proposal, check_fields, kind_of, parse_act
-from web.desk.acts import ACTS, ANSWER_STATES, answered_request, proposal_languages, questions_of
+from web.desk.acts import ACTS, ANSWER_STATES, answered_request, questions_of
+from web.desk.acts_mediation import proposal_languages
 from web.desk.inputs import FormProblem, Input, Setting, Values, moment, one
 from web.shared.language import TEXT_LANGUAGES
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,6 +24,8 @@ Shape = Literal[
     "harm",
     "fixed",
 ]
+Choices = tuple[tuple[str, str], ...]
+"""(value, words) pairs."""
 Values = Mapping[str, Sequence[str]]
 """A form as it was typed: every name to all its values, in order."""
 
@@ -146,3 +148,27 @@ def moment(values: Values, item: Input) -> int | None:
         return field_to_ms(text)
     except ValueError:
         raise FormProblem(item.name, "Write the time as 2031-03-12T20:00, in UTC.") from None
+
+
+def reference(setting: Setting, name: str, label: str, choices: Choices, *, required: bool = True) -> Input:
+    """A reference to an entry: fixed where the officer pointed at one, else a choice beginning with the example."""
+    given = setting.pointed(name)
+    if given is not None:
+        entry = setting.entry_named(given)
+        words = dict(choices).get(given) or (setting.words(entry) if entry else given)
+        return Input(name, label, "fixed", required, choices=((given, words),), value=(given,))
+    example = setting.example(name)
+    value = (example,) if example in dict(choices) else ()
+    if not required:
+        choices = (("", "nothing"), *choices)
+    elif len(choices) > 1:
+        choices = (("", "choose"), *choices)
+    return Input(name, label, "choice", required, choices=choices, value=value)
+
+
+@dataclass(frozen=True, slots=True)
+class ActForm:
+    """How one type of act is asked for and read back. ``read`` raises `FormProblem`."""
+
+    inputs: Callable[[Setting], tuple[Input, ...]]
+    read: Callable[[Setting, Values], dict[str, Any]]
