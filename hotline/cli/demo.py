@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from hotline.errors import HotlineError
-from hotline.scenario.cast import CAST, DRAFTER, RELEASER, free_ports, make_cast
+from hotline.scenario.cast import CAST, DRAFTER, OPERATOR, RELEASER, free_ports, make_cast
 from hotline.scenario.play import Player, Result
 from hotline.scenario.script import st_brannoc
 from hotline.scenario.stage import Exercise, login_link
@@ -95,8 +95,8 @@ async def _stay(exercise: Exercise) -> None:
     click.echo("\nEach link opens once. Leave with Ctrl-C.\n")
     for member in CAST:
         for officer in (RELEASER, DRAFTER):
-            click.echo(f"  {member.name:<10} {officer:<20} {exercise.link(member.id, officer)}")
-    click.echo(f"  {'Console':<10} {'operator':<20} {login_link('hub', exercise.folders.hub, 'operator')}\n")
+            click.echo(f"  {member.name:<10} {officer:<20} {await exercise.link(member.id, officer)}")
+    click.echo(f"  {'Console':<10} {'operator':<20} {await login_link('hub', exercise.folders.hub, OPERATOR)}\n")
     click.echo("Try: on Arvenia's desk open 'Visitor', write to Kostrava, then try a public attribution.")
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.Event().wait()

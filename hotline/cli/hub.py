@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import getpass
-import logging
 import signal
 import ssl
 import sys
@@ -21,6 +19,7 @@ import structlog
 from aiohttp import web
 
 from hotline import passphrase
+from hotline.cli.logs import log_to_stderr
 from hotline.cli.saying import says_refusals
 from hotline.clock import SystemClock
 from hotline.hub import folder as folders
@@ -94,7 +93,7 @@ def install(folder: Path, accord: Path, ladders: tuple[Path, ...]) -> None:
 @says_refusals
 def serve(folder: Path, passphrase: PassphraseSource) -> None:
     """Run the hub until it is told to stop (SIGTERM or Ctrl-C)."""
-    _log_to_stderr()
+    log_to_stderr()
     made = folders.open_folder(folder)
     with folders.only_one(folder):
         keys, tls = made.unlock(passphrase.get())
@@ -186,20 +185,3 @@ def _with_operators(made: folders.HubFolder, key: bytes | None, work: Callable[[
             await store.close()
 
     return asyncio.run(run())
-
-
-@functools.cache
-def _log_to_stderr() -> None:
-    """JSON lines on standard error. Ids, codes and times only: nothing that people wrote, no keys."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )

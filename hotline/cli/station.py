@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
-import logging
 import os
 import secrets
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +20,7 @@ import structlog
 from aiohttp import web
 
 from hotline import keystore, passphrase
+from hotline.cli.logs import log_to_stderr
 from hotline.cli.saying import says_refusals
 from hotline.clock import SystemClock
 from hotline.office import StationCard, write_json
@@ -150,7 +149,7 @@ def serve(folder: Path, listen: str, officers: tuple[str, ...], passphrase: Pass
     """Run the line and the desk until told to stop (SIGTERM or Ctrl-C)."""
     host, port = _loopback(listen)
     unlocking = [_officer_file(each) for each in officers]
-    _log_to_stderr()
+    log_to_stderr()
     with _only_one(folder):
         opened = keystore.unlock(folder / "station.key", passphrase.get())
         asyncio.run(_serve(folder, opened, host, port, unlocking))
@@ -257,19 +256,3 @@ def _only_one(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _log_to_stderr() -> None:
-    """JSON lines on standard error. Ids, codes and times only: nothing that people wrote, no keys."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )

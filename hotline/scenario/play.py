@@ -53,6 +53,13 @@ class Stage:
     offices: dict[str, Office]
 
 
+class _Happened(dict[str, Any]):
+    """What earlier events left behind; an event that builds on one that failed fails too, and says so."""
+
+    def __missing__(self, name: str) -> Any:
+        raise Mismatch(f"{name} did not happen")
+
+
 @dataclass
 class Player:
     """One run of the exercise. ``scale``: how much faster than life its clocks run."""
@@ -62,8 +69,8 @@ class Player:
     scale: int
     ladder: str
     thread: str = ""
-    ids: dict[str, str] = field(default_factory=dict)
-    seqs: dict[str, int] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=_Happened)
+    seqs: dict[str, int] = field(default_factory=_Happened)
     standstill_end: int = 0
     draft: str = ""
 
@@ -196,7 +203,7 @@ class Player:
         opened = await av.drafter.post("threads", {"counterpart": "KV", "ladder": self.ladder, "title": "St Brannoc"})
         _want(opened["ok"], f"the thread did not open: {opened['sentence']}")
         self.thread = opened["thread"]
-        await self.see("KV", "KV is in the thread", lambda view: view["epoch"])
+        await self.both("in the thread", lambda view: view["epoch"])
         outcome = await av.drafter.send(
             self.thread, "incident-notice", {}, {"text": event.text, "severity": "critical"}, precedence="FLASH"
         )

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
+from hotline.errors import LocalFault
 from hotline.scenario.cast import CAST, DRAFTER, RELEASER, Folders
 from hotline.scenario.desk_client import DeskClient
 from hotline.scenario.offline import whose
 from hotline.scenario.play import Office, Stage
 from hotline.scenario.processes import Process
+
+
+class NoLink(LocalFault):
+    """The command that makes login links failed."""
+
+    code = "exercise.no-link"
 
 
 class Exercise:
@@ -30,10 +38,7 @@ class Exercise:
         """Start everything and log both officers of every office in. Raises `DidNotStart`."""
         await self.hub.start()
         await asyncio.gather(*(station.start() for station in self.stations.values()))
-        for member in CAST:
-            drafter = await DeskClient.login(self.link(member.id, DRAFTER))
-            releaser = await DeskClient.login(self.link(member.id, RELEASER))
-            self.offices[member.id] = Office(member.id, drafter, releaser)
+        await asyncio.gather(*(self._log_in(member.id) for member in CAST))
         for office in self.offices.values():
             await office.drafter.wait(f"{office.id} has a line", lambda desk=office.drafter: _live(desk))  # type: ignore[misc]
 
@@ -50,9 +55,14 @@ class Exercise:
         """What the player gets."""
         return Stage(self.hub.kill, self.hub.start, self._verify, self.offices)
 
-    def link(self, office: str, officer: str) -> str:
+    async def link(self, office: str, officer: str) -> str:
         """A one-time login link for an officer's desk."""
-        return login_link("station", self.folders.station(office), officer)
+        return await login_link("station", self.folders.station(office), officer)
+
+    async def _log_in(self, office: str) -> None:
+        drafter = await DeskClient.login(await self.link(office, DRAFTER))
+        releaser = await DeskClient.login(await self.link(office, RELEASER))
+        self.offices[office] = Office(office, drafter, releaser)
 
     def _station(self, office: str) -> Process:
         folders = self.folders
@@ -83,11 +93,21 @@ def _mandates(folders: Folders) -> list[bytes]:
     return [path.read_bytes() for path in sorted((folders.root / "offices").glob("*/mandate-*.jws"))]
 
 
-def login_link(side: str, folder: Path, person: str) -> str:
-    """One-time link from the command that makes it, run as a person would run it."""
-    from click.testing import CliRunner
-
-    from hotline.cli import main
-
-    result = CliRunner().invoke(main, [side, "login-link", str(folder), person], catch_exceptions=False)
-    return result.output.strip().splitlines()[-1]
+async def login_link(side: str, folder: Path, person: str) -> str:
+    """A one-time link, made by the command an administrator would type. Raises `NoLink`."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "hotline",
+        side,
+        "login-link",
+        str(folder),
+        person,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, problem = await process.communicate()
+    if process.returncode != 0:
+        raise NoLink(problem.decode("utf-8", "replace")[-300:])
+    return output.decode("ascii").split()[-1]

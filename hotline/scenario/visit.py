@@ -13,7 +13,7 @@ async def open_visit(exercise: Exercise, ladder: str) -> str:
     desk = exercise.offices["AV"].drafter
     opened = await desk.post("threads", {"counterpart": "KV", "ladder": ladder, "title": "Visitor"})
     player.thread = opened["thread"]
-    await player.see("KV", "KV is in the thread", lambda view: view["epoch"])
+    await player.both("in the thread", lambda view: view["epoch"])
     notice = {"text": "Traffic control of the port of Lydd answers late. We ask for your help.", "severity": "moderate"}
     entry = await player.say("notice", "AV", "incident-notice", {}, notice, to=("KV",), precedence="IMMEDIATE")
     await player.say("ack", "KV", "acknowledgement", {"entry": entry["id"]}, to=("AV",))

@@ -1,0 +1,1 @@
+"""The exercise with real processes."""
