@@ -6,16 +6,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import msgspec
 
-from hotline.ladders import load
 from hotline.station.folder import DutyTable, Identity, Keys, LineTable, StationSettings
 from hotline.station.officers import OfficersInMemory
 from hotline.station.station import Station
 from mediation.ladder import parse_ladder
-from protocols.keys import SeedSigner
 from protocols.mandate import MandateBook
 from protocols.translog import parse_policy, parse_vkey
 from tests.hotline.harness import LADDER, World
@@ -90,4 +87,4 @@ def seq(station: Station, thread: str) -> int:
     return 0 if found is None else found.position.seq
 
 
-__all__ = ["DUTY", "LADDER", "Path", "SeedSigner", "identity_of", "load", "msgspec", "officer", "open_station", "opened", "running", "seq", "until"]
+__all__ = ["DUTY", "LADDER", "identity_of", "msgspec", "officer", "open_station", "opened", "running", "seq", "until"]

@@ -13,7 +13,12 @@ async def test_two_stations_exchange_a_notice_and_an_answer(tmp_path: Path) -> N
     async with running_hub(world) as hub, running(world, "AV", hub.url) as av, running(world, "KV", hub.url) as kv:
         thread = await opened(av, kv)
         draft = await av.send(
-            officer(av), thread, "incident-notice", {}, {"text": "Records are down.", "subject": "St Brannoc"}, precedence="FLASH"
+            officer(av),
+            thread,
+            "incident-notice",
+            {},
+            {"text": "Records are down.", "subject": "St Brannoc"},
+            precedence="FLASH",
         )
         assert (draft.ok, draft.state) == (True, "draft")
         assert not kv.thread(thread).entries[1:]

@@ -1,0 +1,64 @@
+"""A mediator comes in by rule and reads what the parties agreed to show, and nothing else from before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hotline.station.station import Station
+from tests.hotline.harness import make_world, running_hub
+from tests.hotline.station.kit import officer, opened, running, seq, until
+
+
+async def say(station: Station, thread: str, kind: str, act: dict[str, object], **fields: object) -> str:
+    """Send, releasing it by the second officer where the ladder wants one; the entry's id."""
+    outcome = await station.send(officer(station), thread, kind, act, fields)
+    if outcome.state == "draft":
+        outcome = await station.release(officer(station, 1), str(outcome.id))
+    assert outcome.state == "accepted", (kind, outcome)
+    return str(outcome.id)
+
+
+async def test_a_mediator_joins_and_reads_only_the_scope(tmp_path: Path) -> None:
+    world = make_world(tmp_path, scale=1)
+    async with (
+        running_hub(world) as hub,
+        running(world, "AV", hub.url) as av,
+        running(world, "KV", hub.url) as kv,
+        running(world, "MD", hub.url) as md,
+    ):
+        thread = await opened(av, kv)
+        hidden = await say(av, thread, "incident-notice", {}, text="Between us two only.")
+        shown = await say(kv, thread, "statement", {}, text="The mediator may read this.")
+        assert thread not in md.core.threads
+        await say(kv, thread, "step-request", {"step": "L5-mediation"})
+        for station in (av, kv):
+            sealed = await station.nominate(officer(station), thread, ("MD", "HD"))
+            assert sealed.state == "accepted", sealed
+        await until(lambda: thread in md.core.threads)
+        invited = md.thread(thread)
+        assert [offer.kind for offer in invited.offers] == ["mediator-acceptance"] and invited.epoch is None
+        await say(md, thread, "mediator-acceptance", {})
+        await until(lambda: any(offer.kind == "declaration" for offer in md.thread(thread).offers))
+        await say(md, thread, "declaration", {}, text="We own 8 percent of a hoster.")
+        await until(lambda: any(e.kind == "declaration" for e in av.thread(thread).entries))
+        declared = next(e for e in av.thread(thread).entries if e.kind == "declaration")
+        assert declared.fields == {"text": "We own 8 percent of a hoster."}
+        for station in (av, kv):
+            await until(lambda station=station: any(e.kind == "declaration" for e in station.thread(thread).entries))  # type: ignore[misc]
+            await say(station, thread, "waiver", {"mediators": ["MD"]})
+        admission = {"mediators": ["MD"], "scope": {"entries": [shown]}}
+        await until(lambda: seq(av, thread) == seq(kv, thread))
+        await say(av, thread, "admission", admission)
+        await until(lambda: seq(av, thread) == seq(kv, thread))
+        await say(kv, thread, "admission", admission)
+        await until(lambda: md.thread(thread).epoch == 2 and seq(md, thread) == seq(av, thread) == seq(kv, thread))
+        await until(lambda: any(e.handed_over for e in md.thread(thread).entries))
+        seen = {e.id: e for e in md.thread(thread).entries}
+        assert seen[shown].fields == {"text": "The mediator may read this."} and seen[shown].handed_over
+        assert seen[hidden].sealed and seen[hidden].fields is None
+        assert any(e.fields == {"text": "We own 8 percent of a hoster."} for e in seen.values())
+        assert md.thread(thread).state_hash == av.thread(thread).state_hash
+        await say(md, thread, "statement", {}, text="Good day to both.")
+        await until(lambda: any((e.fields or {}).get("text") == "Good day to both." for e in kv.thread(thread).entries))
+        for station in (av, kv, md):
+            assert not station.connection().alarms
