@@ -121,7 +121,8 @@ class Group(GroupProposing):
     ) -> Group:
         """Begin a group of one. ``group_id`` must never have been used before."""
         signing = signing_key(signature_private)
-        lifetime = Lifetime(max(0, now - 3600), max(0, now - 3600) + max_lifetime)
+        begin = max(0, now - 3600)
+        lifetime = Lifetime(begin, begin + min(max_lifetime, MAX_LIFETIME))
         listed = tuple(Extension(kind, data) for kind, data in extensions)
         made = create_group(suite, group_id, identity, signing, lifetime, listed, rng)
         return Group._enter(made, signing, max_lifetime)
