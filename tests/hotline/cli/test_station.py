@@ -1,0 +1,65 @@
+"""``hotline station``: folders, keys, what an installation refuses."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from hotline.cli import main
+from tests.hotline.harness import make_world
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["station", *map(str, arguments)])
+
+
+def made(tmp_path: Path) -> tuple[Path, Path]:
+    passphrase = tmp_path / "passphrase"
+    passphrase.touch(mode=0o600)
+    passphrase.write_text("correct horse battery staple\n")
+    folder = tmp_path / "station"
+    result = run("init", folder, "--office", "AV", "--name", "av-1", "--passphrase-file", passphrase)
+    assert result.exit_code == 0, result.output
+    return folder, passphrase
+
+
+def test_init_makes_sealed_keys_and_a_public_card(tmp_path: Path) -> None:
+    folder, passphrase = made(tmp_path)
+    assert stat.S_IMODE((folder / "station.key").stat().st_mode) == 0o600
+    assert "station.av.av-1+" in (folder / "station-card.json").read_text()
+    again = run("init", folder, "--office", "AV", "--name", "av-1", "--passphrase-file", passphrase)
+    assert again.exit_code == 1 and "not empty" in again.output
+    added = run("officer-add", folder, "duty", "--role", "drafter", "--passphrase-file", passphrase)
+    assert added.exit_code == 0 and (folder / "officers" / "duty-card.json").exists()
+    bad = run("officer-add", folder, "../x", "--role", "drafter", "--passphrase-file", passphrase)
+    assert bad.exit_code == 1
+
+
+def test_install_refuses_what_does_not_fit_and_writes_nothing(tmp_path: Path) -> None:
+    folder, _ = made(tmp_path)
+    world, other = make_world(tmp_path / "a"), make_world(tmp_path / "b")
+    accord, ladder = tmp_path / "accord.jws", tmp_path / "ladder.toml"
+    accord.write_bytes(world.accord.data)
+    ladder.write_bytes(world.ladders["cpci-default"])
+    mandate, foreign = tmp_path / "m.jws", tmp_path / "f.jws"
+    mandate.write_bytes(world.stations["AV"].mandate)
+    foreign.write_bytes(other.stations["AV"].mandate)
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_bytes(ladder.read_bytes() + b"\n# changed\n")
+    for ladder_file, mandate_file in ((wrong, mandate), (ladder, foreign)):
+        result = run("install", folder, "--accord", accord, "--ladder", ladder_file, "--mandate", mandate_file)
+        assert result.exit_code == 1, result.output
+        assert not (folder / "accord.jws").exists() and 'accord = ""' in (folder / "station.toml").read_text()
+    result = run("install", folder, "--accord", accord, "--ladder", ladder, "--mandate", mandate)
+    assert result.exit_code == 0 and world.accord.id in (folder / "station.toml").read_text()
+    accord.write_bytes(other.accord.data)
+    result = run("install", folder, "--accord", accord, "--ladder", ladder, "--mandate", foreign)
+    assert result.exit_code == 1 and "another accord" in result.output
+
+
+def test_a_desk_listens_on_the_loopback_only(tmp_path: Path) -> None:
+    folder, passphrase = made(tmp_path)
+    result = run("serve", folder, "--listen", "0.0.0.0:8701", "--passphrase-file", passphrase)
+    assert result.exit_code == 1 and "loopback" in result.output
