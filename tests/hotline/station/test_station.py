@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
-from tests.hotline.harness import make_world, running_hub
+from tests.hotline.harness import make_station, make_world, running_hub
 from tests.hotline.station.kit import officer, opened, running, seq, until
 
 
@@ -38,3 +39,25 @@ async def test_two_stations_exchange_a_notice_and_an_answer(tmp_path: Path) -> N
         assert av.thread(thread).state_hash == kv.thread(thread).state_hash
         assert kv.thread(thread).summary.title == "St Brannoc"
         assert not av.connection().alarms and not kv.connection().alarms
+
+
+async def test_both_stations_of_an_office_read_and_one_of_them_gives_the_receipt(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    second = make_station("AV", "2", world.roots["AV"], serial=10)
+    async with (
+        running_hub(world) as hub,
+        running(world, "AV", hub.url) as first,
+        running(world, second, hub.url) as other,
+        running(world, "KV", hub.url) as kv,
+    ):
+        thread = await opened(first, kv)
+        await until(lambda: thread in other.core.threads)
+        sent = await kv.send(officer(kv), thread, "statement", {}, {"text": "To both of you."})
+        for station in (first, other):
+            await until(lambda station=station: station.core.threads[thread].held[-1].payload.kind == "receipt")  # type: ignore[misc]
+            assert station.thread(thread).entries[1].fields == {"text": "To both of you."}
+        await asyncio.sleep(1.5)  # longer than the second station waits for the first
+        for station in (first, other, kv):
+            receipts = [e for e in station.thread(thread).entries if e.kind == "receipt"]
+            assert [e.act["entry"] for e in receipts] == [sent.id]
+        assert not first.core.pending() and not other.core.pending()

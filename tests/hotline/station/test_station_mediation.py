@@ -60,5 +60,12 @@ async def test_a_mediator_joins_and_reads_only_the_scope(tmp_path: Path) -> None
         assert md.thread(thread).state_hash == av.thread(thread).state_hash
         await say(md, thread, "statement", {}, text="Good day to both.")
         await until(lambda: any((e.fields or {}).get("text") == "Good day to both." for e in kv.thread(thread).entries))
+        await say(kv, thread, "withdrawal", {"mediator": "MD"})
+        await until(lambda: av.thread(thread).epoch == kv.thread(thread).epoch == 3)
+        await until(lambda: md.thread(thread).epoch is None)
+        assert av.thread(thread).summary.members == ("AV", "KV")
+        after = await say(kv, thread, "statement", {}, text="Between us two again.")
+        await until(lambda: any(e.id == after and e.fields for e in av.thread(thread).entries))
+        assert after not in {e.id for e in md.thread(thread).entries}
         for station in (av, kv, md):
             assert not station.connection().alarms
