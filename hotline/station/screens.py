@@ -350,8 +350,13 @@ def _mediation(thread: Thread, state: ThreadState | None) -> str:
             return ""
         return f"Your office is asked to act as {thread.invitation.role}; awaited from you: {thread.invitation.status}."
     mediation = state.mediation
+    if state.settlement is not None:
+        return f"Version {state.settlement.version} of the text, accepted by both parties, is in force."
     if mediation is None:
         return ""
+    if mediation.admitted and state.text is not None and state.text.accepted:
+        accepted = _list(state.text.accepted)
+        return f"{accepted} accepted version {state.text.version}; it binds nobody until both have."
     if mediation.admitted:
         return (
             f"{_list(mediation.admitted)} mediate." if not state.due_adds else "Admitted; the keys are being renewed."
