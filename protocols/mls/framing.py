@@ -59,6 +59,7 @@ class Sender:
             return cls(kind, reader.u32())
         if kind in (NEW_MEMBER_PROPOSAL, NEW_MEMBER_COMMIT):
             return cls(kind)
+        # MLS-06.0-04: a sender is of one of the four types.
         raise Malformed("unknown sender type")
 
 
@@ -87,6 +88,7 @@ def read_content(reader: Reader, content_type: int) -> Content:
         return read_proposal(reader)
     if content_type == COMMIT_CONTENT:
         return Commit.read(reader)
+    # MLS-06.0-05: a content is of one of the three types.
     raise Malformed("unknown content type")
 
 
@@ -218,6 +220,7 @@ class PrivateMessage:
         """Read a private message."""
         group_id, epoch, content_type = reader.opaque(), reader.u64(), reader.u8()
         if not APPLICATION <= content_type <= COMMIT_CONTENT:
+            # MLS-06.0-06: so is an encrypted one, as its header says.
             raise Malformed("unknown content type")
         return cls(group_id, epoch, content_type, reader.opaque(), reader.opaque(), reader.opaque())
 
@@ -244,6 +247,7 @@ def read_message(data: bytes) -> Body:
             case 5:
                 return KeyPackage.read(reader)
             case other:
+                # MLS-06.0-07: a message is of one of the five forms.
                 raise Malformed(f"wire format {other} is unknown")
 
     return decode(read, data)

@@ -328,6 +328,7 @@ class Group(GroupProposing):
             raise InvalidCommit("not a commit")
         sender = content.content.sender
         if sender == Sender(MEMBER, member.own_leaf):
+            # MLS-12.4-24: our own commit is merged, not followed: its secrets are not encrypted to us.
             raise OwnMessage("our own commit: merge the pending one")
         transition = advance(self._public, content, now, self._max_lifetime)
         # Our leaf may be somebody else's after the commit: then that somebody took the place we were removed from.
@@ -432,9 +433,11 @@ class Group(GroupProposing):
 
     def _decrypt(self, body: PrivateMessage) -> Decrypted:
         if body.group_id != self.group_id:
+            # MLS-06.3-03: an encrypted message is for our group.
             raise WrongGroup("message for another group")
         keys = next((k for k in self._receiving() if k.epoch == body.epoch), None)
         if keys is None:
+            # MLS-06.3-04: it is of this epoch or of one of the last that we still hold keys of.
             raise WrongEpoch(f"no keys for epoch {body.epoch}, we are in {self.epoch}")
         content, taking = unprotect_private(keys, body)
         framed = content.content

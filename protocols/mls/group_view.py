@@ -124,6 +124,7 @@ class GroupView:
                 return self._member_state.secrets.resumption_psk
             psk = self._resumption.get(identifier.epoch)
             if psk is None:
+                # MLS-08.4-02: a resumption key is of an epoch that we hold.
                 raise UnknownPsk("a resumption key of an epoch that we no longer hold")
             return psk
 

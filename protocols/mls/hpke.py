@@ -47,10 +47,12 @@ class Aead:
     def open(self, key: bytes, nonce: bytes, aad: bytes, ciphertext: bytes) -> bytes:
         """Decrypt, or raise DecryptionFailed."""
         if len(ciphertext) < self.tag_size:
+            # MLS-05.1-04: a ciphertext holds at least its tag.
             raise DecryptionFailed("ciphertext shorter than its tag")
         try:
             return self.cipher(key).decrypt(nonce, ciphertext, aad)
         except InvalidTag:
+            # MLS-05.1-03: what does not authenticate is not decrypted.
             raise DecryptionFailed("ciphertext does not authenticate") from None
 
 
@@ -101,6 +103,7 @@ class Hpke:
     ) -> bytes:
         """OpenBase, or raise DecryptionFailed."""
         if len(enc) != self.kem.enc_size:
+            # MLS-05.1-07: an encapsulation has the KEM's length.
             raise DecryptionFailed("HPKE encapsulation of wrong length")
         context = self._key_schedule(self.kem.decap(enc, private, public), info)
         return self.aead.open(context.key, context.nonce, aad, ciphertext)
@@ -115,6 +118,7 @@ class Hpke:
     def receive_export(self, enc: bytes, private: bytes, info: bytes, label: bytes, length: int) -> bytes:
         """ReceiveExportBase."""
         if len(enc) != self.kem.enc_size:
+            # MLS-05.1-08: also where a secret is exported.
             raise DecryptionFailed("HPKE encapsulation of wrong length")
         return self._export(self.kem.decap(enc, private, None), info, label, length)
 

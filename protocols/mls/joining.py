@@ -126,6 +126,7 @@ def join_group(
     try:
         encoded = suite.aead.open(key, nonce, b"", message.encrypted_group_info)
     except DecryptionFailed:
+        # MLS-12.4-27: the GroupInfo opens with the joiner secret and the pre-shared keys.
         raise InvalidWelcome("the GroupInfo does not decrypt") from None
     info = decode(GroupInfo.read, encoded)
     if info.context.cipher_suite != suite.code:
@@ -142,6 +143,7 @@ def join_group(
         # MLS-12.4-16: our key package's leaf is in the tree.
         raise NotForUs("our leaf is not in the tree")
     if own == info.signer:
+        # MLS-12.4-25: somebody else than the newcomer signed the GroupInfo.
         raise InvalidWelcome("the Welcome claims to be signed by us")
     privates = {2 * own: leaf_private}
     if secrets.path_secret is not None:
@@ -185,9 +187,11 @@ def _group_secrets(message: Welcome, package: KeyPackage, init_private: bytes, s
             sealed.ciphertext,
         )
     except DecryptionFailed:
+        # MLS-12.4-28: the group secrets open with our init key.
         raise InvalidWelcome("the group secrets do not decrypt") from None
     secrets = decode(GroupSecrets.read, plain)
     if len(secrets.joiner_secret) != suite.hash_size:
+        # MLS-12.4-26: the joiner secret has the hash's length.
         raise InvalidWelcome("a joiner secret of wrong length")
     return secrets
 

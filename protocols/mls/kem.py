@@ -201,6 +201,7 @@ class XWing:
         try:
             lattice_secret, lattice_enc = MLKEM768PublicKey.from_public_bytes(public[:1184]).encapsulate()
         except ValueError:
+            # MLS-05.1-09: an ML-KEM key is canonical (FIPS 203 section 7.2).
             raise Malformed("ML-KEM public key refused") from None
         curve_enc = crypto_scalarmult_base(ephemeral)
         curve_secret = x25519(ephemeral, public[1184:])

@@ -86,6 +86,7 @@ class Credential:
             return cls(kind, reader.opaque())
         if kind == X509:
             return cls(kind, b"", reader.vector(Reader.opaque))
+        # MLS-05.3-01: a credential is of a type whose form is known.
         raise Malformed(f"credential type {kind} has no known form")
 
 
@@ -223,6 +224,7 @@ class LeafNode:
         elif source == COMMIT:
             parent_hash = reader.opaque()
         elif source != UPDATE:
+            # MLS-07.2-03: a leaf says for which of the three purposes it was made.
             raise Malformed("unknown leaf node source")
         return cls(
             encryption_key,

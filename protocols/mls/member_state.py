@@ -99,6 +99,7 @@ def follow_commit(
         leaf = after.tree.leaf(own)
         private = None if leaf is None else update_privates.get(leaf.encryption_key)
         if private is None:
+            # MLS-12.4-29: an update of ours is one whose private key we hold.
             raise InvalidPath("the commit holds an update of ours whose key we do not hold")
         privates[2 * own] = private
     commit = message.content.content

@@ -61,8 +61,10 @@ class PreSharedKeyID:
         if kind == RESUMPTION_PSK:
             usage = reader.u8()
             if not USAGE_APPLICATION <= usage <= USAGE_BRANCH:
+                # MLS-08.4-04: the use of a resumption key is one of the three.
                 raise Malformed("unknown use of a resumption key")
             return cls.resumption(usage, reader.opaque(), reader.u64(), reader.opaque())
+        # MLS-08.4-03: a pre-shared key is external or for resumption.
         raise Malformed("unknown pre-shared key type")
 
 
@@ -186,6 +188,7 @@ def read_proposal(reader: Reader) -> Proposal:
         case 7:
             return GroupContextExtensions(read_extensions(reader))
         case other:
+            # MLS-12.1-14: a proposal is of a type whose form is known.
             raise Malformed(f"proposal type {other} has no known form")
 
 
@@ -215,6 +218,7 @@ class ProposalOrRef:
             return cls(read_proposal(reader))
         if kind == 2:
             return cls(reader.opaque())
+        # MLS-12.4-30: a commit lists proposals and references, nothing else.
         raise Malformed("neither a proposal nor a reference")
 
 

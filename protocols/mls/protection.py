@@ -132,9 +132,11 @@ def unprotect_private(keys: MessageKeys, message: PrivateMessage) -> tuple[Authe
     key, nonce = _sender_data_key_nonce(suite, keys.sender_data_secret, message.ciphertext)
     sender_data = suite.aead.open(key, nonce, bound, message.encrypted_sender_data)
     if len(sender_data) != 12:
+        # MLS-06.3-05: sender data is a leaf, a generation and a guard.
         raise Malformed("sender data of wrong length")
     leaf, generation = int.from_bytes(sender_data[:4], "big"), int.from_bytes(sender_data[4:8], "big")
     if leaf == keys.own_leaf:
+        # MLS-06.3-06: nobody sends in our name: our own keys never decrypt.
         raise OwnMessage("our own message")
     public = keys.signature_keys.get(leaf)
     if public is None:

@@ -192,6 +192,7 @@ def advance(state: PublicState, message: AuthenticatedContent, now: int, longest
     committer = sender.index
     if commit.path is None:
         if applied.path_required or sender.sender_type == NEW_MEMBER_COMMIT:
+            # MLS-12.4-31: a commit that must have a path has one.
             raise InvalidCommit("this commit needs a path")
     else:
         if sender.sender_type == NEW_MEMBER_COMMIT:
@@ -249,11 +250,13 @@ def check_group_info(info: GroupInfo, ratchet_tree: bytes | None) -> PublicState
     context = info.context
     suite = suite_of(context.cipher_suite)
     if context.version != MLS10:
+        # MLS-12.4-32: the group's version is MLS 1.0.
         raise Malformed("the group's version is not MLS 1.0")
     encoded = find_extension(info.extensions, RATCHET_TREE)
     if encoded is None:
         encoded = ratchet_tree
     if encoded is None:
+        # MLS-12.4-33: the tree comes with the GroupInfo or beside it.
         raise InvalidTree("no ratchet tree was given")
     tree = read_tree(suite, encoded)
     signer = tree.leaf(info.signer)

@@ -49,6 +49,7 @@ def _read_node(reader: Reader) -> Node:
         return LeafNode.read(reader)
     if kind == _PARENT:
         return ParentNode.read(reader)
+    # MLS-07.8-02: a node is a leaf or a parent.
     raise Malformed("unknown node type")
 
 

@@ -103,6 +103,7 @@ class Suite:
         try:
             crypto_sign_open(signature + opaque(b"MLS 1.0 " + label) + opaque(content), public)
         except BadSignatureError:
+            # MLS-05.1-05: a signature verifies under the key that is claimed.
             raise BadSignature("signature does not verify") from None
 
     # Public-key encryption (section 5.1.3)
@@ -155,5 +156,6 @@ def suite_of(code: int) -> Suite:
     """The suite of a code point that arrived from a peer, or raise Unsupported."""
     suite = SUITES.get(code)
     if suite is None:
+        # MLS-05.1-06: the cipher suite is one that we have.
         raise Unsupported(f"cipher suite 0x{code:04x}")
     return suite

@@ -148,6 +148,7 @@ def follow_path(
                     private, content.encryption_key, _LABEL, context, encrypted.kem_output, encrypted.ciphertext
                 )
             except (DecryptionFailed, Malformed):
+                # MLS-07.6-01: the path secret that is meant for us decrypts.
                 raise InvalidPath("the path secret does not decrypt") from None
             return climb(suite, secret, filtered[position:], tree)
     raise InvalidPath("no path secret is encrypted to a key of ours")
@@ -158,6 +159,7 @@ def climb(
 ) -> tuple[dict[int, bytes], bytes]:
     """Derive private keys from a path secret up to the root, each checked against the tree's public key."""
     if len(secret) != suite.hash_size:
+        # MLS-07.6-02: a path secret has the hash's length.
         raise InvalidPath("a path secret has a wrong length")
     privates: dict[int, bytes] = {}
     for node, _ in path:
