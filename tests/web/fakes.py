@@ -516,15 +516,21 @@ class FakeConsole:
         )  # fmt: skip
         start = T0 - 49 * HOUR
         spans = (
-            Span("L0-routine", "Routine", start, start + HOUR, "rung"),
-            Span("L1-notify", "Notification", start + HOUR, start + 5 * HOUR, "rung"),
-            Span("L2-clarify", "Clarification", start + 5 * HOUR, start + 29 * HOUR, "rung"),
-            Span("L4-cooling-off", "Cooling-off", start + 29 * HOUR, None, "rung"),
-            Span("clarify", "Answers to all questions", start + 5 * HOUR, start + 29 * HOUR, "clock"),
-            Span("standstill", "Cooling-off", start + 29 * HOUR, start + 101 * HOUR, "standstill"),
-            Span("AV", "Arvenia", start, None, "member"),
-            Span("KV", "Kostrava", start, None, "member"),
-            Span("MD", HOSTILE, start + 40 * HOUR, None, "member"),
+            Span("Rung", "Routine", start, start + HOUR, "rung"),
+            Span("Rung", "Notification", start + HOUR, start + 5 * HOUR, "rung"),
+            Span("Rung", "Clarification", start + 5 * HOUR, start + 29 * HOUR, "rung"),
+            Span("Rung", "Cooling-off", start + 29 * HOUR, None, "rung"),
+            Span(
+                "Answers to all questions",
+                "Answers to all questions (KV)",
+                start + 5 * HOUR,
+                start + 29 * HOUR,
+                "clock",
+            ),
+            Span("Cooling-off", "Cooling-off", start + 29 * HOUR, start + 101 * HOUR, "standstill"),
+            Span("Members", "Arvenia", start, None, "member"),
+            Span("Members", "Kostrava", start, None, "member"),
+            Span("Members", HOSTILE, start + 40 * HOUR, None, "member"),
         )
         return ThreadTrail(self.row(), entries, spans, tuple((r.id, r.title, r.level) for r in RUNGS))
 

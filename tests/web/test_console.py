@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from tests.web.conftest import Browser
@@ -105,6 +106,11 @@ async def test_the_drawing_keeps_every_mark_inside_its_frame(console: FakeConsol
     assert all(bar.x >= LEFT and bar.x + bar.width <= WIDTH for bar in drawing.bars)
     assert all(bar.y < drawing.height for bar in drawing.bars)
     assert drawing.path.startswith("M")
+    lines = {round(y) for y, _ in drawing.rungs}
+    corners = re.findall(r"[ML][\d.]+ ([\d.]+)", drawing.path)
+    assert {round(float(y)) for y in corners} <= lines
+    assert len(set(corners)) == 4
+    assert len({bar.y for bar in drawing.bars}) == len(drawing.bars)
     steps = drawing.path.count("L")
     assert steps == 2 * sum(span.kind == "rung" for span in trail.spans) - 1
 

@@ -13,7 +13,7 @@ from hotline.hub.views import Span, ThreadTrail
 from web.shared.timewords import utc
 
 WIDTH = 960
-LEFT = 170
+LEFT = 196
 RIGHT = 20
 TOP = 30
 LEVEL = 26
@@ -26,7 +26,7 @@ Place = Callable[[int | None], float]
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: ``kind`` clock, standstill or member; ``words`` its text alternative."""
+    """One bar: ``kind`` clock, standstill or member; ``label`` names its line, once a line; ``words`` says it in full."""
 
     x: float
     y: float
@@ -67,8 +67,9 @@ def draw(trail: ThreadTrail, now: int) -> Drawing:
     def x(at: int | None) -> float:
         return round(LEFT + (min(finish if at is None else at, finish) - begin) * scale, 1)
 
-    levels = sorted({(level, id, title) for id, title, level in trail.rungs}, reverse=True)
-    rows = {id: TOP + LEVEL * row for row, (_, id, _) in enumerate(levels)}
+    # Highest level on top; rungs of one level (routine, monitoring, closed) in the ladder's own order from below.
+    levels = sorted(((level, place, title) for place, (_, title, level) in enumerate(trail.rungs)), reverse=True)
+    rows = {title: TOP + LEVEL * row for row, (_, _, title) in enumerate(levels)}
     floor = TOP + LEVEL * len(levels)
     ended = now if not trail.row.closed else trail.row.last_at
     bars = _bars(trail, x, floor, ended)
@@ -83,7 +84,7 @@ def draw(trail: ThreadTrail, now: int) -> Drawing:
         LEFT,
         RIGHT,
         floor,
-        tuple((rows[id] + LEVEL / 2, f"{level} {title}") for level, id, title in levels),
+        tuple((rows[title] + LEVEL / 2, f"{level} {title}") for level, _, title in levels),
         _staircase(held, rows, x, ended),
         bars,
         tuple((x(entry.at), floor - 5, f"{entry.seq} {entry.kind_title}, {entry.office}") for entry in trail.entries),
@@ -96,7 +97,7 @@ def draw(trail: ThreadTrail, now: int) -> Drawing:
 def _staircase(held: list[Span], rows: dict[str, int], x: Place, ended: int) -> str:
     path = ""
     for span in sorted(held, key=lambda span: span.start):
-        y = rows.get(span.lane, TOP) + LEVEL / 2
+        y = rows.get(span.label, TOP) + LEVEL / 2
         path += f"{'L' if path else 'M'}{x(span.start)} {y}L{x(span.end if span.end is not None else ended)} {y}"
     return path
 
@@ -108,11 +109,14 @@ def _bars(trail: ThreadTrail, x: Place, floor: float, ended: int) -> tuple[Bar, 
     for span in sorted(trail.spans, key=lambda span: (order.get(span.kind, 3), span.start)):
         if span.kind not in order:
             continue
-        y = lanes.setdefault((span.kind, span.lane), floor + 12 + BAR * len(lanes))
+        # One line a clock and one a member: bars that may overlap in time must not lie on each other.
+        lane = (span.kind, span.label if span.kind == "member" else span.lane)
+        first = lane not in lanes
+        y = lanes.setdefault(lane, floor + 12 + BAR * len(lanes))
         start = x(span.start)
         width = max(x(span.end if span.end is not None else ended) - start, 2.0)
         words = f"{span.label}: {utc(span.start)} to {utc(span.end) if span.end is not None else 'now'}"
-        found.append(Bar(start, y, round(width, 1), span.kind, span.label, words, span.end is None))
+        found.append(Bar(start, y, round(width, 1), span.kind, lane[1] if first else "", words, span.end is None))
     return tuple(found)
 
 
