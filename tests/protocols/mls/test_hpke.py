@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import (
@@ -90,3 +95,56 @@ def test_keys_of_wrong_length_are_refused() -> None:
 def test_expansion_has_an_end() -> None:
     assert len(expand(PRIVATE, b"", 255 * 32)) == 255 * 32
     refuse(Misuse, lambda: expand(PRIVATE, b"", 255 * 32 + 1))
+
+
+ANSWERS: dict[str, Any] = json.loads((Path(__file__).parents[2] / "vectors" / "x_wing.json").read_text())
+
+
+@pytest.mark.parametrize("case", ANSWERS["derive"])
+def test_x_wing_keys_are_derived_as_another_implementation_derives_them(case: dict[str, str]) -> None:
+    private, public = XWing().derive_key_pair(bytes.fromhex(case["ikm"]))
+    assert private.hex() == case["seed"]
+    assert public.hex() == next(answer["public"] for answer in ANSWERS["kem"] if answer["seed"] == case["seed"])
+
+
+@pytest.mark.parametrize("case", ANSWERS["kem"])
+def test_x_wing_gives_the_known_answers_of_another_implementation(case: dict[str, str]) -> None:
+    seed, public, enc = (bytes.fromhex(case[name]) for name in ("seed", "public", "enc"))
+    assert XWing().public_of(seed) == public
+    assert XWing().decap(enc, seed, public).hex() == case["secret"]
+    assert XWing().decap(enc, seed, None).hex() == case["secret"]
+
+
+def test_x_wing_follows_its_draft_step_by_step() -> None:
+    """Written out from draft-connolly-cfrg-xwing-kem with pyca/cryptography alone, to stand beside our code."""
+    seed = hashlib.sha256(b"seed").digest()
+    shake = hashes.Hash(hashes.SHAKE256(96))
+    shake.update(seed)
+    expanded = shake.finalize()
+    lattice, curve = (
+        MLKEM768PrivateKey.from_seed_bytes(expanded[:64]),
+        X25519PrivateKey.from_private_bytes(expanded[64:]),
+    )
+    curve_public = curve.public_key().public_bytes_raw()
+    assert XWing().public_of(seed) == lattice.public_key().public_bytes_raw() + curve_public
+    secret, enc = XWing().encap(XWing().public_of(seed), os.urandom)
+    shared = curve.exchange(X25519PublicKey.from_public_bytes(enc[1088:]))
+    combined = hashes.Hash(hashes.SHA3_256())
+    combined.update(lattice.decapsulate(enc[:1088]) + shared + enc[1088:] + curve_public + b"\\.//^\\")
+    assert combined.finalize() == secret
+
+
+def test_an_encapsulation_that_is_no_x_wing_one_is_refused() -> None:
+    private, public = XWing().derive_key_pair(PRIVATE)
+    hpke = Hpke(XWing(), CHACHA20_POLY1305)
+    _, enc = XWing().encap(public, os.urandom)
+    for size in (0, 32, 1088, 1119):
+        refuse(Malformed, lambda n=size: XWing().decap(enc[:n], private, public))
+        refuse(DecryptionFailed, lambda n=size: hpke.open(enc[:n], private, b"", b"", bytes(16)))
+        refuse(DecryptionFailed, lambda n=size: hpke.receive_export(enc[:n], private, b"", b"", 32))
+    refuse(Malformed, lambda: XWing().decap(enc[:1088] + bytes(32), private, public))
+    refuse(Malformed, lambda: XWing().encap(public[:1184] + bytes(32), os.urandom))
+    refuse(Malformed, lambda: XWing().encap(b"\xff" * 1184 + public[1184:], os.urandom))
+    refuse(Malformed, lambda: XWing().encap(public[:-1], os.urandom))
+    refuse(Malformed, lambda: hpke.send_export(public[:-1], b"", b"", 32, os.urandom))
+    refuse(Misuse, lambda: XWing().public_of(b""))
