@@ -29,7 +29,7 @@ from protocols.errors import ProtocolError
 from protocols.jws import parse
 from protocols.keys import SeedSigner, Signer, public_from
 from protocols.kinds import OfficeId, Text
-from protocols.mandate import MAX_MANDATE_BYTES, Mandate, MandateRole, StationKeys, sign_mandate
+from protocols.mandate import MAX_MANDATE_BYTES, Mandate, MandateRole, StationKeys, sign_mandate, verify_holder
 
 MAX_CARD_BYTES = 16 * 1024
 FOREVER = "9999-12-31T23:59:59.000Z"
@@ -44,20 +44,32 @@ class OfficeFault(LocalFault):
 
 
 class StationCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a station hands its office: its public keys. Holds no secret."""
+    """What a station hands its office: its public keys, and ``holder``, their proof that they are this office's. Holds no
+    secret."""
 
     office: OfficeId
     name: Text
     keys: StationKeys
+    holder: str
+
+    def check(self) -> None:
+        """Raises `ProtocolError` unless the keys themselves said that they are this office's."""
+        verify_holder(self.holder, self.office, self.keys.sign, self.keys)
 
 
 class OfficerCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a station hands its office for an officer: the function's name, its public key, the roles asked for."""
+    """What a station hands its office for an officer: the function's name, its public key, the roles asked for, and
+    ``holder``, the key's proof that it is this office's."""
 
     office: OfficeId
     name: Text
     sign: Annotated[str, msgspec.Meta(min_length=43, max_length=43)]
     roles: tuple[Literal["drafter", "releaser"], ...]
+    holder: str
+
+    def check(self) -> None:
+        """Raises `ProtocolError` unless the key itself said that it is this office's."""
+        verify_holder(self.holder, self.office, self.sign)
 
 
 Card = StationCard | OfficerCard
@@ -111,13 +123,15 @@ def open_folder(path: Path) -> OfficeFolder:
 
 
 def read_card(path: Path) -> Card:
-    """A station's or officer's card. Raises `OfficeFault`."""
+    """A station's or officer's card, with its holder's proof. Raises `OfficeFault`."""
     value = read_json(path)
     wanted: type[Card] = StationCard if isinstance(value, dict) and "keys" in value else OfficerCard
     try:
-        return msgspec.convert(value, wanted, strict=True)
-    except msgspec.ValidationError as error:
+        card = msgspec.convert(value, wanted, strict=True)
+        card.check()
+    except (msgspec.ValidationError, ProtocolError) as error:
         raise OfficeFault(f"{path.name} is no card: {error}") from error
+    return card
 
 
 def read_office_card(path: Path) -> Office:
@@ -164,6 +178,7 @@ def give_mandate(
         sign=card.keys.sign if isinstance(card, StationCard) else card.sign,
         not_before=rfc3339(not_before),
         not_after=rfc3339(not_after),
+        holder=card.holder,
         keys=card.keys if isinstance(card, StationCard) else None,
     )
     data = sign_mandate(mandate, root)
@@ -175,9 +190,9 @@ def give_mandate(
 def card_of(mandate: Mandate) -> Card:
     """The card that asks for the same again: to renew or revoke a mandate of which only the file is at hand."""
     if mandate.keys is not None:
-        return StationCard(mandate.office, mandate.name, mandate.keys)
+        return StationCard(mandate.office, mandate.name, mandate.keys, mandate.holder)
     roles: list[Literal["drafter", "releaser"]] = [role for role in mandate.roles if role != "station"]
-    return OfficerCard(mandate.office, mandate.name, mandate.sign, tuple(roles))
+    return OfficerCard(mandate.office, mandate.name, mandate.sign, tuple(roles), mandate.holder)
 
 
 def read_card_or_mandate(path: Path) -> Card:

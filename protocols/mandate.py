@@ -4,6 +4,9 @@ A *station* mandate carries the public keys of one machine, each for one purpose
 ``mls`` (its leaf in the group), ``seal`` (X25519, for what is sealed to it outside a group), ``witness`` (the vkey with
 which it cosigns the log). An *officer* mandate carries one signing key and the roles drafter, releaser.
 
+In every mandate the mandated key itself has signed for which office it is (``holder``): no office can claim a key that
+another holds, whoever announces first.
+
 Of several mandates for one key the one with the highest ``serial`` among those already begun (``not_before``) counts,
 so a renewal takes over at its own start, a mandate without roles revokes from its start on, and a trail read years
 later still finds who was mandated then.
@@ -13,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -28,6 +31,8 @@ from protocols.translog.note import KeyKind, parse_vkey
 
 TYP = "hotline-mandate+jws"
 ROLE = "office"
+HOLDER_TYP = "hotline-holder+jws"
+HOLDER_ROLE = "holder"
 MAX_MANDATE_BYTES = 16 * 1024
 
 MandateRole = Literal["station", "drafter", "releaser"]
@@ -53,7 +58,10 @@ class StationKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Mandate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an office's root key signs. ``name`` is the function, as in "duty officer 2": never a person's name."""
+    """What an office's root key signs. ``name`` is the function, as in "duty officer 2": never a person's name.
+
+    ``holder``: the mandated key's own word that it is this office's, see `sign_holder`.
+    """
 
     v: Literal[1]
     office: OfficeId
@@ -64,6 +72,7 @@ class Mandate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sign: str
     not_before: str
     not_after: str
+    holder: str
     keys: StationKeys | None = None
 
     @property
@@ -99,6 +108,37 @@ class VerifiedMandate:
         return self.mandate.keys
 
 
+def sign_holder(office: str, holder: Signer, keys: StationKeys | None = None) -> str:
+    """A JWS, as text, by the key that is to be mandated: that it acts for ``office``, with a station's other ``keys``."""
+    payload = b64u(to_json(_holding(office, b64u(holder.public), keys)))
+    signature = jws.sign(payload, holder, typ=HOLDER_TYP, role=HOLDER_ROLE)
+    return jws.Jws(payload, (signature,)).to_bytes().decode("ascii")
+
+
+def verify_holder(proof: str, office: str, sign: str, keys: StationKeys | None = None) -> None:
+    """Raises `Malformed`, `BadKey` or `BadSignature` unless ``proof`` is `sign_holder`'s by the key ``sign``."""
+    try:
+        found = jws.parse(proof.encode("ascii"), limit=MAX_MANDATE_BYTES)
+    except UnicodeEncodeError:
+        raise Malformed("the holder's proof is not ASCII") from None
+    public, signature = public_from(sign), found.by_role(HOLDER_ROLE)
+    if (
+        signature is None
+        or len(found.signatures) != 1
+        or signature.typ != HOLDER_TYP
+        or signature.extra
+        or signature.kid != kid_of(public)
+        or unb64u(found.payload) != to_json(_holding(office, sign, keys))
+    ):
+        raise BadSignature("the mandated key has not said that it is this office's")
+    signature.check(found.payload, public)
+
+
+def _holding(office: str, sign: str, keys: StationKeys | None) -> dict[str, Any]:
+    held: dict[str, Any] = {"office": office, "sign": sign}
+    return held if keys is None else {**held, "keys": msgspec.to_builtins(keys)}
+
+
 def sign_mandate(mandate: Mandate, root: Signer) -> bytes:
     """The mandate signed by the office's root key."""
     payload = b64u(to_json(msgspec.to_builtins(mandate)))
@@ -132,6 +172,7 @@ def verify_mandate(data: bytes, accord: Accord) -> VerifiedMandate:
         others += [public_from(mandate.keys.mls), _witness_key(mandate.keys.witness)]
     if len({public, *others}) != len(others) + 1:
         raise Malformed("one key for two roles")
+    verify_holder(mandate.holder, mandate.office, mandate.sign, mandate.keys)
     start, end = from_rfc3339(mandate.not_before), from_rfc3339(mandate.not_after)
     if start >= end:
         raise Malformed("a mandate that ends before it begins")

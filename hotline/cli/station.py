@@ -34,7 +34,7 @@ from hotline.store.station import StationStore
 from mediation.ladder import LadderError, parse_ladder
 from protocols.accord import open_accord
 from protocols.encoding import b64u, digest
-from protocols.mandate import MandateBook
+from protocols.mandate import MandateBook, sign_holder
 from web.desk import make_desk
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -67,10 +67,10 @@ def init(folder: Path, office: str, name: str, zone: str, passphrase: Passphrase
         (folder / part).mkdir(mode=0o700)
     made = {secret: secrets.token_bytes(32) for secret in SECRETS}
     keystore.create(folder / "station.key", made, passphrase.get())
-    write_json(
-        folder / "station-card.json",
-        msgspec.to_builtins(StationCard(office, name, make_keys(office, name, made).card())),
-    )
+    keys = make_keys(office, name, made)
+    public = keys.card()
+    card = StationCard(office, name, public, sign_holder(office, keys.sign, public))
+    write_json(folder / "station-card.json", msgspec.to_builtins(card))
     _write_settings(folder, settings)
     click.echo(f"{folder}: station {name} of {office} made. Public card: {folder / 'station-card.json'}")
 

@@ -20,6 +20,7 @@ from hotline.office import OfficerCard, read_card, write_json
 from hotline.station.errors import BadFolder
 from protocols.encoding import b64u
 from protocols.keys import SeedSigner, Signer, kid_of, public_from
+from protocols.mandate import sign_holder
 
 
 class OfficerKeys(Protocol):
@@ -85,6 +86,7 @@ def add_officer(
     folder.mkdir(mode=0o700, exist_ok=True)
     seed = secrets.token_bytes(32)
     keystore.create(folder / f"{name}.key", {"sign": seed}, passphrase, profile=profile)
-    card = OfficerCard(office, name, b64u(SeedSigner(seed).public), roles)
+    signer = SeedSigner(seed)
+    card = OfficerCard(office, name, b64u(signer.public), roles, sign_holder(office, signer))
     write_json(folder / f"{name}-card.json", msgspec.to_builtins(card))
     return card

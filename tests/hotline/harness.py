@@ -36,7 +36,7 @@ from protocols.encoding import b64u, digest, rfc3339, unb64u
 from protocols.entry import Payload, body_aad, draft_content, entry_id, make_entry, parse_entry, sign_draft
 from protocols.jws import parse as parse_jws
 from protocols.keys import SeedSigner, verify
-from protocols.mandate import Mandate, StationKeys, sign_mandate, verify_mandate
+from protocols.mandate import Mandate, StationKeys, sign_holder, sign_mandate, verify_mandate
 from protocols.sealing import seal_box
 from protocols.translog import Accepted as WitnessAccepted
 from protocols.translog import Signer as LogSigner
@@ -154,12 +154,10 @@ def make_station(
     )
     officers = (SeedSigner(secrets.token_bytes(32)), SeedSigner(secrets.token_bytes(32)))
     officer_mandates = tuple(
-        sign_mandate(
-            mandate_of(office, f"officer {i}", b64u(officer.public), ("drafter", "releaser"), serial + i), root
-        )
+        sign_mandate(mandate_of(office, f"officer {i}", officer, ("drafter", "releaser"), serial + i), root)
         for i, officer in enumerate(officers, 1)
     )
-    mandate = sign_mandate(mandate_of(office, f"station {name}", keys.sign, ("station",), serial, keys), root)
+    mandate = sign_mandate(mandate_of(office, f"station {name}", sign, ("station",), serial, keys), root)
     return Station(office, name, sign, mls_seed, seal, witness, mandate, officers, officer_mandates)
 
 
@@ -176,7 +174,7 @@ def station_keys(station: Station) -> StationKeys:
 def mandate_of(
     office: str,
     name: str,
-    sign: str,
+    sign: SeedSigner,
     roles: tuple[Any, ...],
     serial: int,
     keys: StationKeys | None = None,
@@ -185,7 +183,8 @@ def mandate_of(
     not_after: str = "2099-01-01T00:00:00.000Z",
 ) -> Mandate:
     subject: Any = "station" if keys is not None else "officer"
-    return Mandate(1, office, subject, name, serial, roles, sign, not_before, not_after, keys)
+    holder = sign_holder(office, sign, keys)
+    return Mandate(1, office, subject, name, serial, roles, b64u(sign.public), not_before, not_after, holder, keys)
 
 
 @dataclass

@@ -24,7 +24,7 @@ from protocols.entry import (
     stamp_entry,
 )
 from protocols.keys import SeedSigner
-from protocols.mandate import Mandate, MandateBook, MandateRole, StationKeys, sign_mandate
+from protocols.mandate import Mandate, MandateBook, MandateRole, StationKeys, sign_holder, sign_mandate
 from protocols.translog import KeyKind, VerifierKey
 
 T0 = 1_930_878_720_000  # 2031-03-10T03:12:00Z, ms UTC
@@ -112,7 +112,7 @@ def station_mandate(office: str, name: str = "", **changes: Any) -> Mandate:
         "not_after": rfc3339(T0 + 1000 * HOUR),
         "keys": StationKeys(public(name), public(f"{name} mls"), b64u(seed(f"{name} seal")), witness.vkey),
     }
-    return Mandate(**{**members, **changes})
+    return _held({**members, **changes}, name)
 
 
 def officer_mandate(office: str, name: str, *roles: MandateRole, **changes: Any) -> Mandate:
@@ -128,7 +128,13 @@ def officer_mandate(office: str, name: str, *roles: MandateRole, **changes: Any)
         "not_before": rfc3339(T0 - HOUR),
         "not_after": rfc3339(T0 + 1000 * HOUR),
     }
-    return Mandate(**{**members, **changes})
+    return _held({**members, **changes}, name)
+
+
+def _held(members: dict[str, Any], holder: str) -> Mandate:
+    """The mandate with the proof of the key named ``holder``, unless ``members`` bring another."""
+    proof = sign_holder(members["office"], signer(holder), members.get("keys"))
+    return Mandate(**{"holder": proof, **members})
 
 
 def mandated(mandate: Mandate) -> bytes:

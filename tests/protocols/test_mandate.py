@@ -14,7 +14,17 @@ from protocols.accord import NotInAccord
 from protocols.encoding import Malformed, b64u, rfc3339, to_json
 from protocols.errors import ProtocolError
 from protocols.keys import BadKey, BadSignature
-from protocols.mandate import ROLE, TYP, Mandate, MandateBook, OutOfMandate, sign_mandate, verify_mandate
+from protocols.mandate import (
+    HOLDER_TYP,
+    ROLE,
+    TYP,
+    Mandate,
+    MandateBook,
+    OutOfMandate,
+    sign_holder,
+    sign_mandate,
+    verify_mandate,
+)
 from protocols.translog import KeyKind, VerifierKey
 from tests.protocols.kit import (
     HOUR,
@@ -126,6 +136,33 @@ def vkey(name: str, kind: KeyKind = KeyKind.COSIGNATURE_ED25519) -> str:
 def test_a_mandate_that_contradicts_itself_is_refused_although_signed(mandate: Mandate) -> None:
     with pytest.raises(Malformed):
         verify_mandate(mandated(mandate), ACCORD)
+
+
+def test_no_office_can_claim_a_key_that_another_holds() -> None:
+    """The hostile office saw KV's public keys and mandates them first, under its own name."""
+    theirs = station_mandate("KV")
+    proofs = (
+        theirs.holder,  # says KV
+        sign_holder("AV", signer("AV station"), theirs.keys),  # says AV, by another key
+        sign_holder("AV", signer("KV station"), station_mandate("AV").keys),  # about other keys
+        sign_holder("AV", signer("KV station")),  # about an officer
+        "",
+        "é",
+    )
+    for proof in proofs:
+        with pytest.raises(ProtocolError):
+            verify_mandate(mandated(msgspec.structs.replace(theirs, office="AV", holder=proof)), ACCORD)
+    honest = msgspec.structs.replace(theirs, office="AV", holder=sign_holder("AV", signer("KV station"), theirs.keys))
+    assert verify_mandate(mandated(honest), ACCORD).office == "AV"
+
+
+def test_a_holders_word_made_as_something_else_is_refused() -> None:
+    mandate = officer_mandate("AV", "o", "drafter")
+    payload = jws.parse(mandate.holder.encode(), limit=4096).payload
+    for typ, role in (("hotline-entry+jws", "holder"), (HOLDER_TYP, "officer")):
+        proof = jws.Jws(payload, (jws.sign(payload, signer("o"), typ=typ, role=role),)).to_bytes().decode()
+        with pytest.raises(BadSignature):
+            verify_mandate(mandated(msgspec.structs.replace(mandate, holder=proof)), ACCORD)
 
 
 def test_a_weak_key_is_refused() -> None:

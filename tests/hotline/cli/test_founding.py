@@ -6,22 +6,28 @@ import json
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from hotline import keystore, ladders
 from hotline.cli import main
+from hotline.office import StationCard
 from protocols.accord import open_accord
 from protocols.encoding import b64u, from_rfc3339
 from protocols.keys import SeedSigner
-from protocols.mandate import MandateBook, OutOfMandate, verify_mandate
+from protocols.mandate import MandateBook, OutOfMandate, StationKeys, sign_holder, verify_mandate
 from protocols.translog import KeyKind, VerifierKey, parse_policy
 
 DATES = ["--not-before", "2031-01-01", "--review", "2032-01-01", "--sunset", "2033-01-01"]
 
 
+def signer(number: int) -> SeedSigner:
+    return SeedSigner(bytes([number]) * 32)
+
+
 def key(number: int) -> str:
-    return b64u(SeedSigner(bytes([number]) * 32).public)
+    return b64u(signer(number).public)
 
 
 def vkey(name: str, number: int, kind: KeyKind) -> str:
@@ -58,17 +64,20 @@ class Founding:
         return path
 
     def station_card(self, office: str, first: int) -> Path:
-        keys = {
-            "sign": key(first),
-            "mls": key(first + 1),
-            "seal": b64u(bytes([first]) * 32),
-            "witness": vkey(f"{office.lower()}.example/desk", first + 2, KeyKind.COSIGNATURE_ED25519),
-        }
-        return self.write(f"{office}-station-{first}.json", {"office": office, "name": "desk", "keys": keys})
+        keys = StationKeys(
+            key(first),
+            key(first + 1),
+            b64u(bytes([first]) * 32),
+            vkey(f"{office.lower()}.example/desk", first + 2, KeyKind.COSIGNATURE_ED25519),
+        )
+        card = StationCard(office, "desk", keys, sign_holder(office, signer(first), keys))
+        return self.write(f"{office}-station-{first}.json", msgspec.to_builtins(card))
 
-    def officer_card(self, office: str, number: int, *roles: str) -> Path:
+    def officer_card(self, office: str, number: int, *roles: str, holder: int | None = None) -> Path:
+        """``holder``: another key than the card's own gives the proof."""
         card = {"office": office, "name": "duty officer 1", "sign": key(number), "roles": list(roles)}
-        return self.write(f"{office}-officer-{number}.json", card)
+        proof = sign_holder(office, signer(number if holder is None else holder))
+        return self.write(f"{office}-officer-{number}.json", {**card, "holder": proof})
 
     def hub_card(self) -> Path:
         card = {"name": "line.example", "key": key(90), "log": vkey("line.example/log", 91, KeyKind.ED25519)}
@@ -276,6 +285,15 @@ def test_a_card_of_another_office_and_roles_that_do_not_fit_are_refused(founding
     assert "cannot be mandated" in result.output
     past = founding.run("office", "mandate", folder, own, "--until", "2020-01-01", *founding.secret, fails=True)
     assert "end before it begins" in past.output
+    assert list((folder / "mandates").iterdir()) == []
+
+
+def test_a_card_whose_key_did_not_ask_for_this_office_is_refused(founding: Founding) -> None:
+    folder, late = founding.office("AV"), ("--until", "2099-01-01", *founding.secret)
+    squatted = founding.officer_card("KV", 40, "drafter")
+    squatted.write_text(squatted.read_text().replace('"office": "KV"', '"office": "AV"'))
+    for card in (squatted, founding.officer_card("AV", 41, "drafter", holder=42)):
+        assert "is no card" in founding.run("office", "mandate", folder, card, *late, fails=True).output
     assert list((folder / "mandates").iterdir()) == []
 
 

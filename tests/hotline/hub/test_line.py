@@ -127,7 +127,7 @@ async def test_a_revoked_station_is_cut_off_and_cannot_come_back(tmp_path: Path)
     world = make_world(tmp_path)
     station = world.stations["AV"]
     revoked = sign_mandate(
-        mandate_of("AV", "station 1", b64u(station.sign.public), (), 9, station_keys(station)),
+        mandate_of("AV", "station 1", station.sign, (), 9, station_keys(station)),
         world.roots["AV"],
     )
     async with (
