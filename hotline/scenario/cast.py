@@ -13,6 +13,7 @@ import secrets
 import socket
 import tomllib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -91,12 +92,17 @@ def make_cast(root: Path, script: Script, ladders: Sequence[tuple[str, int]], po
         own, named = (f'\nid = "{ladder}"\n'.encode() for ladder in (script.ladder, name))
         path.write_bytes(load(script.ladder).replace(own, named, 1))
         folders.ladders[name] = path
-    _make_hub(folders)
-    for member in CAST:
-        _make_office(folders, member)
-    _make_accord(folders, script, ladders)
-    for member in CAST:
-        _install(folders, member)
+    # What the commands say to the person who types them would drown the exercise (and shows the operator's second factor).
+    with contextlib.redirect_stdout(io.StringIO()), ThreadPoolExecutor(len(CAST)) as offices:
+        _make_hub(folders)
+        list(offices.map(lambda member: _make_office(folders, member), CAST))
+        _make_accord(folders, script, ladders)
+        list(offices.map(lambda member: _install(folders, member), CAST))
+        _finish_hub(folders)
+    return folders
+
+
+def _finish_hub(folders: Folders) -> None:
     _run("hub", "install", folders.hub, "--accord", folders.accord, *_ladder_options(folders))
     _run(
         "hub",
@@ -108,7 +114,6 @@ def make_cast(root: Path, script: Script, ladders: Sequence[tuple[str, int]], po
         "--passphrase-file",
         folders.secret("hub"),
     )
-    return folders
 
 
 def free_ports(wanted: Sequence[int]) -> tuple[int, ...]:
@@ -310,6 +315,4 @@ def _date(moment: datetime) -> str:
 
 
 def _run(*arguments: str | Path) -> None:
-    # What the commands say to the person who types them would drown the exercise (and shows the operator's second factor).
-    with contextlib.redirect_stdout(io.StringIO()):
-        main.main([str(argument) for argument in arguments], standalone_mode=False)
+    main.main([str(argument) for argument in arguments], standalone_mode=False)
