@@ -23,6 +23,7 @@ from protocols.accord import (
     Status,
     check_accord,
     missing_signatures,
+    open_accord,
     parse_draft,
     sign_accord,
 )
@@ -149,6 +150,14 @@ def show(file: Path) -> None:
         return
     missing = missing_signatures(data)
     click.echo(f"NOT SIGNED BY: {', '.join(missing)}." if missing else "Signed by every office; signatures checked.")
+
+
+@command.command(name="policy")
+@click.argument("file", type=FILE)
+@says_refusals
+def policy_(file: Path) -> None:
+    """Print the witness policy of the signed accord in FILE, as `audit verify` wants it."""
+    click.echo(open_accord(_read(file)).accord.policy, nl=False)
 
 
 def _words(accord: Accord) -> list[str]:

@@ -10,7 +10,7 @@ import click
 from hotline import ladders
 from hotline.cli.saying import printable, says_refusals
 from hotline.errors import LocalFault
-from mediation.ladder import Ladder, parse_ladder
+from mediation.ladder import Ladder, ladder_hash, parse_ladder
 from mediation.rules import ClockRule, StepRule
 from protocols.kinds import KINDS
 
@@ -27,6 +27,11 @@ _EXTEND = {
 class LadderUnread(LocalFault):
     code = "ladder.unread"
     _sentence = "The ladder's file could not be read."
+
+
+class LadderUnwritten(LocalFault):
+    code = "ladder.unwritten"
+    _sentence = "The ladder's file could not be written. Nothing was changed."
 
 
 @click.group(name="ladder")
@@ -55,6 +60,21 @@ def show(file: str) -> None:
         raise LadderUnread(f"{file}: larger than {MAX_LADDER_BYTES} bytes")
     for line in words(parse_ladder(data)):
         click.echo(printable(line))
+
+
+@command.command()
+@click.argument("name", metavar="ID")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@says_refusals
+def save(name: str, file: Path) -> None:
+    """Write the exact bytes of the shipped ladder ID to FILE, as `hub install` and `station install` want it."""
+    data = ladders.load(name)
+    try:
+        with file.open("xb") as opened:
+            opened.write(data)
+    except OSError as error:
+        raise LadderUnwritten(f"{file}: {error.strerror}") from error
+    click.echo(f"{file}: {name}, SHA-256 {ladder_hash(data)}")
 
 
 def words(ladder: Ladder) -> Iterator[str]:

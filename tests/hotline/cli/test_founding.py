@@ -318,3 +318,24 @@ def test_the_shipped_ladders_are_said_in_words(founding: Founding) -> None:
     assert "while standstill runs, forbidden: every step up" in words
     assert "ladder.unknown" in founding.run("ladder", "show", "nothing", fails=True).output
     assert "ladder.unread" in founding.run("ladder", "show", "nothing.toml", fails=True).output
+
+
+def test_a_shipped_ladder_is_saved_as_it_is_and_never_over_another_file(founding: Founding, tmp_path: Path) -> None:
+    file = tmp_path / "ladder.toml"
+    founding.run("ladder", "save", "cpci-default", file)
+    assert file.read_bytes() == ladders.load("cpci-default")
+    assert "ladder.unwritten" in founding.run("ladder", "save", "cpci-default", file, fails=True).output
+    assert "ladder.unknown" in founding.run("ladder", "save", "nothing", tmp_path / "other", fails=True).output
+
+
+def test_the_policy_is_printed_only_of_an_accord_that_every_office_signed(founding: Founding) -> None:
+    founding.begin()
+    for number, office in enumerate(("AV", "KV"), start=1):
+        founding.office(office)
+        founding.add(office, "--witness", founding.station_card(office, number * 10))
+    assert "accord." in founding.run("accord", "policy", founding.accord, fails=True).output
+    for office in ("AV", "KV"):
+        founding.run("accord", "sign", founding.accord, "--office", founding.folder / office, *founding.secret)
+    printed = founding.run("accord", "policy", founding.accord).output
+    assert printed == open_accord(founding.accord.read_bytes()).accord.policy
+    assert parse_policy(printed.encode()).quorum == "offices"
