@@ -39,7 +39,7 @@ class Held:
 
     ``fields`` and ``disclosures`` are None where its body cannot be read here; ``how`` says how it came ("own", "group",
     "box", "handover") and ``complaint`` why a body that did come is not shown. ``notes`` are words; ``reached`` is the
-    furthest each other office has come with it, and since when.
+    furthest each other office has come with it, and since when; ``awaited``: the other offices in the group when it came.
     """
 
     admitted: AdmittedEntry
@@ -50,6 +50,7 @@ class Held:
     notes: list[str] = field(default_factory=list)
     reached: dict[str, tuple[str, int]] = field(default_factory=dict)
     proven: bool = False
+    awaited: tuple[str, ...] = ()
 
     @property
     def payload(self) -> Payload:
@@ -126,6 +127,7 @@ class Thread:
         self.position = position
         self.add(held)
         payload, seq = held.payload, held.seq
+        held.awaited = tuple(office for office in self.offices() if office != payload.office)
         for effect in effects:
             if isinstance(effect, Crossed):
                 self._note(effect.entry_seq, f"crossed with {effect.other_seq}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from hotline.station.core import Core
 from hotline.station.model import Held, Thread
@@ -120,7 +121,7 @@ def entry(core: Core, thread: Thread, held: Held) -> EntryView:
         tlp=payload.tlp,
         act=act,
         act_words=act_words(payload.kind, act, thread.ladder, name),
-        fields=held.fields,
+        fields=_shown(held, name),
         sealed=bool(payload.sd),
         handed_over=held.how == "handover",
         notes=tuple(notes),
@@ -177,17 +178,24 @@ def _unread(core: Core, thread: Thread, held: Held) -> bool:
     return counts and held.seq > thread.read_to and held.payload.office != core.identity.office
 
 
+def _shown(held: Held, name: Callable[[str], str]) -> Mapping[str, Any] | None:
+    """The body as people read it. A handover carries other entries' bodies: those are shown where they belong."""
+    if held.payload.kind != "handover" or held.fields is None:
+        return held.fields
+    return {"history": [name(entry) for entry in held.fields.get("history", {})]}
+
+
 def _marks(core: Core, thread: Thread, held: Held) -> tuple[Mark, ...]:
     if not (held.kind.receipt or held.kind.content) or thread.state is None:
         return ()
     marks = []
-    for office in thread.offices():
-        if office == held.payload.office:
-            continue
+    for office in dict.fromkeys((*held.awaited, *held.reached)):
         reached = held.reached.get(office)
         if reached is not None:
             marks.append(Mark(office, reached[0], reached[1]))
             continue
+        if not held.kind.receipt:
+            continue  # nobody owes a sign for it, so nobody is silent
         line, since = core.office_line(office)
         marks.append(Mark(office, "line down" if line == "down" else "silent", since if line == "down" else None))
     return tuple(marks)
