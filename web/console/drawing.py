@@ -19,6 +19,7 @@ TOP = 30
 LEVEL = 26
 BAR = 24
 TICKS = 6
+SHORT = 60 * 60_000  # ms
 
 Place = Callable[[int | None], float]
 """From a time (ms UTC; None: still so) to an x."""
@@ -75,9 +76,7 @@ def draw(trail: ThreadTrail, now: int) -> Drawing:
     bars = _bars(trail, x, floor, ended)
     height = floor + BAR * len({bar.y for bar in bars}) + 46
     held = [span for span in trail.spans if span.kind == "rung"]
-    ticks = tuple(
-        (x(at), utc(at)[:-4] + "Z") for at in (begin + (finish - begin) * n // TICKS for n in range(TICKS + 1))
-    )
+    ticks = tuple((x(at), _tick(at, finish - begin)) for at in _ticks(begin, finish))
     return Drawing(
         WIDTH,
         height,
@@ -92,6 +91,16 @@ def draw(trail: ThreadTrail, now: int) -> Drawing:
         x(ended),
         _words(trail, held),
     )
+
+
+def _ticks(begin: int, finish: int) -> list[int]:
+    return [begin + (finish - begin) * n // TICKS for n in range(TICKS + 1)]
+
+
+def _tick(at: int, length: int) -> str:
+    """Exercises last minutes, incidents days: a short drawing needs the seconds, and has no room for the date."""
+    words = utc(at)
+    return words.split(" ")[-1] if length < SHORT else words[:-4] + "Z"
 
 
 def _staircase(held: list[Span], rows: dict[str, int], x: Place, ended: int) -> str:
