@@ -1,7 +1,8 @@
-"""One running exercise a test: real hub, real stations, ports of their own."""
+"""One running exercise a module: real hub, real stations, ports of their own."""
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,11 +17,12 @@ SCALE = 3600
 VISIT = "cpci-default-visit"
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def exercise() -> AsyncIterator[Exercise]:
     script = st_brannoc()
     with tempfile.TemporaryDirectory(prefix="hotline-test-") as folder:
-        folders = make_cast(Path(folder), script, ((script.ladder, SCALE), (VISIT, 60)), free_ports((0,) * 5))
+        ladders = ((script.ladder, SCALE), (VISIT, 60))
+        folders = await asyncio.to_thread(make_cast, Path(folder), script, ladders, free_ports((0,) * 5))
         running = Exercise(folders)
         try:
             await running.start()

@@ -9,7 +9,7 @@ from hotline.scenario.script import st_brannoc
 from hotline.scenario.stage import Exercise
 from tests.scenario.conftest import SCALE
 
-pytestmark = [pytest.mark.scenario, pytest.mark.asyncio]
+pytestmark = [pytest.mark.scenario, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def test_every_live_event_of_st_brannoc_shows_what_it_must(exercise: Exercise) -> None:
