@@ -1,0 +1,1 @@
+"""Fuzzing: bytes from anywhere into everything that reads bytes from elsewhere."""
