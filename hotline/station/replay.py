@@ -42,9 +42,8 @@ from protocols.entry import (
 from protocols.errors import ProtocolError
 from protocols.frames import Deliver
 from protocols.kinds import Handover, Open, Rekey, check_fields, kind_of
-from protocols.mls import Group, KeyPackageBundle, StagedCommit
-from protocols.mls.errors import NotForUs as NotOurWelcome
-from protocols.mls.public_state import Member
+from protocols.mls import Group, KeyPackageBundle, Member, StagedCommit
+from protocols.mls import NotForUs as NotOurWelcome
 from protocols.sealing import open_box
 
 MAX_AHEAD = 120_000  # ms: a stamp further ahead of our own clock is a lie, or our clock is badly wrong
