@@ -113,6 +113,12 @@ def required_capabilities(extensions: Sequence[Extension]) -> RequiredCapabiliti
 def check_proposal(queued: QueuedProposal, rules: Rules) -> None:
     """Check one proposal by itself (section 12.1)."""
     proposal, sender, suite = queued.proposal, queued.sender, rules.tree.suite
+    if sender.sender_type == EXTERNAL and isinstance(proposal, Update | ExternalInit):
+        # MLS-12.1-07: an external sender proposes neither updates nor external inits.
+        raise InvalidProposal("not a proposal that an external sender may make")
+    if sender.sender_type == NEW_MEMBER_PROPOSAL and not isinstance(proposal, Add):
+        # MLS-12.1-08: a new member proposes only its own Add.
+        raise InvalidProposal("a new member may only propose to be added")
     match proposal:
         case Add(package):
             # MLS-12.1-01: an added key package is valid, also one by value in a commit.
@@ -142,12 +148,6 @@ def check_proposal(queued: QueuedProposal, rules: Rules) -> None:
         case GroupContextExtensions(extensions):
             required_capabilities(extensions)
             external_senders(extensions)
-    if sender.sender_type == EXTERNAL and isinstance(proposal, Update | ExternalInit):
-        # MLS-12.1-07: an external sender proposes neither updates nor external inits.
-        raise InvalidProposal("not a proposal that an external sender may make")
-    if sender.sender_type == NEW_MEMBER_PROPOSAL and not isinstance(proposal, Add):
-        # MLS-12.1-08: a new member proposes only its own Add.
-        raise InvalidProposal("a new member may only propose to be added")
 
 
 def _check_update(leaf: LeafNode, sender: Sender, rules: Rules) -> None:

@@ -171,13 +171,17 @@ def commit_of(message: bytes) -> Commit:
     return content
 
 
-def refuse(error: type[Exception], call: Callable[[], object], *groups: Group | PublicGroup) -> None:
-    """Assert that a call is refused with exactly this error, and that the groups are as they were."""
+def refuse(error: type[Exception], call: Callable[[], object], *groups: Group | PublicGroup, says: str = "") -> None:
+    """Assert that a call is refused with exactly this error, and that the groups are as they were.
+
+    ``says`` is part of its text: where two checks stand behind one another, it shows which of them refused.
+    """
     before = [group.snapshot() for group in groups]
     try:
         result = call()
     except error as refused:
         assert type(refused) is error, f"{refused!r} where {error.__name__} was expected"
+        assert says in str(refused), f"{refused!r} does not say {says!r}"
     else:
         raise AssertionError(f"accepted: {result!r}")
     assert [group.snapshot() for group in groups] == before

@@ -2,45 +2,51 @@
 
 Works on temporary copies of the packages, one per worker, and never on the tree itself. For each ``# MLS-..`` comment the
 statement that it stands at is disabled: a ``raise`` becomes ``pass``, a checking call goes, a condition becomes false.
-A mutant that no fast test notices is tried again on all tests of the engine; one that they let live is a survivor. Prints
-every mutant with the number of tests that failed, and the survivors; exits 1 if there are any that ``EXPLAINED`` does not name.
+The tests that name the check (``checks.py``) must notice; where they do not, all others are tried, and the mutant is told as
+``other`` or as a survivor. Prints every mutant with the test that failed; exits 1 if one is noticed by no test that names its
+check and ``EXPLAINED`` does not say why.
 
     --only TEXT      mutants whose name or file holds the text
     --sample N       every N-th mutant (the tests of the engine run a small sample)
     --jobs N         workers (2)
     --minutes N      stop after that time; what was not run is said (20)
-    --tests FILE     write which tests failed for which check, as JSON
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import json
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
 
+from tests.protocols.mls import checks
+
 ROOT = Path(__file__).parents[3]
 PACKAGE = Path("protocols/mls")
-NUMBER = re.compile(r"MLS-(\d\d\.\d-\d\d)")
 
-FAST = (
+FILES = (
     "test_attacks_on_commits.py",
     "test_attacks_on_joining.py",
     "test_attacks_on_messages.py",
     "test_succession.py",
-    "test_group.py",
+    "test_second_lines.py",
+    "test_parsing.py",
     "test_hpke.py",
+    "test_group.py",
 )
+
+SLOW = ("test_random_walk.py",)
+"""Tried only for what no other test notices."""
 
 EXPLAINED: dict[str, str] = {}
 """Checks whose removal no test can notice, and why. The generated document quotes this."""
@@ -61,14 +67,6 @@ class Mutant:
     def name(self) -> str:
         """What was disabled."""
         return f"{self.check} {self.path.name}:{self.line} {self.text}"
-
-
-def comments(source: str) -> Iterator[tuple[str, int]]:
-    """The numbered comments (and docstrings) with the number of the line at which they begin."""
-    for number, line in enumerate(source.splitlines(), 1):
-        found = NUMBER.search(line)
-        if found:
-            yield found.group(1), number
 
 
 class Places:
@@ -128,13 +126,8 @@ class Places:
 
 def mutants() -> list[Mutant]:
     """All of them, in the order of the checks."""
-    made: list[Mutant] = []
-    for path in sorted((ROOT / PACKAGE).glob("*.py")):
-        source = path.read_text()
-        places = Places(source)
-        for check, line in comments(source):
-            made += _of(check, line, path.relative_to(ROOT), places)
-    return sorted(made, key=lambda mutant: (mutant.check, mutant.line))
+    places = {path: Places(path.read_text()) for path in sorted((ROOT / PACKAGE).glob("*.py"))}
+    return [m for c in checks.checks() for m in _of(c.number, c.line, c.path.relative_to(ROOT), places[c.path])]
 
 
 def _of(check: str, line: int, path: Path, places: Places) -> list[Mutant]:
@@ -172,16 +165,16 @@ def copy(target: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", target)
 
 
-def failures(folder: Path, names: Sequence[str], stop: bool) -> list[str]:
-    """The tests that fail in a copy."""
-    tests = [f"tests/protocols/mls/{name}" for name in names]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=no", "-rfE"]
+def failures(folder: Path, tests: Sequence[str]) -> list[str]:
+    """The first test that fails in a copy, if one does."""
+    tests = [f"tests/protocols/mls/{name}" for name in tests]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", "--tb=no", "-rfE"]
     done = subprocess.run(
-        [*command, *(["-x"] if stop else []), *tests],
+        [*command, *tests],
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
     )
@@ -191,13 +184,17 @@ def failures(folder: Path, names: Sequence[str], stop: bool) -> list[str]:
     return failed
 
 
-def judge(mutant: Mutant, folder: Path, stop: bool) -> list[str]:
-    """Which tests notice."""
+def judge(mutant: Mutant, folder: Path, named: Sequence[tuple[str, str]]) -> str:
+    """What becomes of a mutant: one sentence that begins with ``named``, ``other`` or ``SURVIVES``."""
     target = folder / mutant.path
     original = target.read_text()
     target.write_text(mutant.changed)
     try:
-        return failures(folder, FAST, stop) or failures(folder, ("test_parsing.py", "test_random_walk.py"), True)
+        failed = failures(folder, [f"{file}::{test}" for file, test in named]) if named else []
+        if failed:
+            return f"named: {failed[0].split('::')[-1][:80]}"
+        failed = failures(folder, FILES) or failures(folder, SLOW)
+        return f"other: {failed[0].split('::', 1)[-1][:80]}" if failed else "SURVIVES"
     finally:
         target.write_text(original)
 
@@ -209,13 +206,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--sample", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--tests", type=Path)
     options = parser.parse_args(arguments)
     chosen = [m for m in mutants() if options.only in m.name][:: options.sample]
     until = time.monotonic() + 60 * options.minutes
-    noticed: dict[str, list[str]] = {}
-    survivors: list[Mutant] = []
-    left_out: list[Mutant] = []
+    named = checks.tests()
+    verdicts: Counter[str] = Counter()
+    wrong: list[str] = []
     with tempfile.TemporaryDirectory() as top:
         folders: Queue[Path] = Queue()
         for number in range(options.jobs):
@@ -223,37 +219,33 @@ def main(arguments: Sequence[str]) -> int:
             folder.mkdir()
             copy(folder)
             folders.put(folder)
-        broken = failures(folder, FAST, True)
+        broken = failures(folder, FILES)
         if broken:
             print(f"the tests fail without any mutant: {broken}", file=sys.stderr)
             return 2
 
-        def work(mutant: Mutant) -> tuple[Mutant, list[str] | None]:
+        def work(mutant: Mutant) -> tuple[Mutant, str]:
             if time.monotonic() > until:
-                return mutant, None
+                return mutant, "not run"
             folder = folders.get()
             try:
-                return mutant, judge(mutant, folder, options.tests is None)
+                return mutant, judge(mutant, folder, named.get(mutant.check, ()))
             finally:
                 folders.put(folder)
 
         with ThreadPoolExecutor(options.jobs) as pool:
-            for mutant, failed in pool.map(work, chosen):
-                if failed is None:
-                    left_out.append(mutant)
-                    continue
-                noticed.setdefault(mutant.check, []).extend(failed)
-                explained = not failed and mutant.check in EXPLAINED
-                verdict = f"noticed by {failed[0].split('::')[-1]}" if failed else "SURVIVES"
-                print(f"{mutant.name:100} {verdict}{' (explained)' if explained else ''}", flush=True)
-                if not failed and not explained:
-                    survivors.append(mutant)
-    if options.tests is not None:
-        options.tests.write_text(json.dumps(noticed, indent=1))
-    print(f"{len(chosen) - len(left_out)} mutants, {len(survivors)} unexplained survivors, {len(left_out)} not run")
-    for mutant in survivors:
-        print(f"SURVIVOR {mutant.name}")
-    return 1 if survivors else 0
+            for mutant, verdict in pool.map(work, chosen):
+                kind = verdict.split(":")[0]
+                if kind in ("other", "SURVIVES") and mutant.check in EXPLAINED:
+                    kind, verdict = "explained", f"{verdict} (explained)"
+                verdicts[kind] += 1
+                print(f"{mutant.name:90} {verdict}", flush=True)
+                if kind in ("other", "SURVIVES"):
+                    wrong.append(f"{mutant.name}: {verdict}")
+    print(", ".join(f"{count} {kind}" for kind, count in sorted(verdicts.items())) + f" of {len(chosen)} mutants")
+    for line in wrong:
+        print(f"WRONG {line}")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -122,21 +122,25 @@ def update_of(group: Group, **changes: object) -> Update:
 
 
 def test_a_commit_as_another_member_is_refused(room: Room) -> None:
+    """Breaks MLS-05.1-05, MLS-06.1-01."""
     everyone_refuses(room, BadSignature, forge_commit(room[1], sender=Sender(MEMBER, 2)))
 
 
 @pytest.mark.parametrize("length", [0, 1, 63, 64, 65])
 def test_a_commit_without_a_real_signature_is_refused(room: Room, length: int) -> None:
+    """Breaks MLS-05.1-02, MLS-06.1-01."""
     everyone_refuses(room, BadSignature, forge_commit(room[1], signature=bytes(length)))
 
 
 def test_a_commit_by_a_blank_leaf_is_refused(room: Room) -> None:
+    """Breaks MLS-06.1-02."""
     room.commit(0, remove=[3])
     everyone_refuses(room, UnknownSender, forge_commit(room[1], sender=Sender(MEMBER, 3)))
     everyone_refuses(room, UnknownSender, forge_commit(room[1], sender=Sender(MEMBER, 1 << 31)))
 
 
 def test_a_commit_by_an_external_sender_is_refused(room: Room) -> None:
+    """Breaks MLS-06.1-03, MLS-06.1-05."""
     everyone_refuses(room, UnknownSender, forge_commit(room[1], sender=Sender(EXTERNAL, 0)))
     everyone_refuses(room, UnknownSender, forge_commit(room[1], sender=Sender(NEW_MEMBER_PROPOSAL)))
 
@@ -170,6 +174,7 @@ def test_a_relay_without_keys_cannot_block_the_real_proposal(room: Room) -> None
 
 @pytest.mark.parametrize("tag", [b"", b"\x00", bytes(31), bytes(32), bytes(33), bytes(64)])
 def test_a_wrong_membership_tag_is_refused(room: Room, tag: bytes) -> None:
+    """Breaks MLS-06.2-01."""
     everyone_refuses(room, BadTag, forge_commit(room[1], membership_tag=tag), hub=False)
 
 
@@ -182,6 +187,7 @@ def test_every_proper_prefix_of_the_right_membership_tag_is_refused(room: Room) 
 
 
 def test_a_missing_membership_tag_is_refused(room: Room) -> None:
+    """Breaks MLS-02.1-02."""
     real = public_of(room[1].commit(now=NOW, rng=room.rng).commit)
     message = write_message(replace(real, membership_tag=None))
     refuse(Malformed, lambda: room[0].stage(message, now=NOW), room[0])
@@ -189,6 +195,7 @@ def test_a_missing_membership_tag_is_refused(room: Room) -> None:
 
 @pytest.mark.parametrize("tag", [b"", b"\x00", bytes(31), bytes(32), bytes(33), bytes(64)])
 def test_a_wrong_confirmation_tag_is_refused_and_the_hub_cannot_know(room: Room, tag: bytes) -> None:
+    """Breaks MLS-06.1-06."""
     message = forge_commit(room[1], tag=tag)
     everyone_refuses(room, BadTag, message, hub=False)
 
@@ -213,12 +220,14 @@ def test_a_missing_confirmation_tag_is_refused(room: Room) -> None:
 
 
 def test_a_commit_for_another_group_or_epoch_is_refused(room: Room) -> None:
+    """Breaks MLS-06.0-02, MLS-06.0-03."""
     everyone_refuses(room, WrongGroup, forge_commit(room[1], group_id=b"other"))
     for epoch in (0, room[1].epoch - 1, room[1].epoch + 1, (1 << 64) - 1):
         everyone_refuses(room, WrongEpoch, forge_commit(room[1], epoch=epoch))
 
 
 def test_two_commits_in_one_epoch_cannot_both_be_entered(room: Room) -> None:
+    """Breaks MLS-06.0-03."""
     first = room[1].commit(now=NOW, rng=room.rng)
     second = room[2].commit(now=NOW, rng=room.rng)
     one, two = room[0].stage(first.commit, now=NOW), room[0].stage(second.commit, now=NOW)
@@ -232,11 +241,13 @@ def test_two_commits_in_one_epoch_cannot_both_be_entered(room: Room) -> None:
 
 
 def test_our_own_commit_is_not_staged_as_a_peers(room: Room) -> None:
+    """Breaks MLS-12.4-24."""
     staged = room[1].commit(now=NOW, rng=room.rng)
     refuse(OwnMessage, lambda: room[1].stage(staged.commit, now=NOW), room[1])
 
 
 def test_a_commit_that_refers_to_a_proposal_nobody_has_is_refused(room: Room) -> None:
+    """Breaks MLS-12.4-07."""
     everyone_refuses(room, UnknownProposal, forge_commit(room[1], bytes(32)))
     everyone_refuses(room, UnknownProposal, forge_commit(room[1], b""))
 
@@ -270,18 +281,22 @@ def test_a_proposal_of_another_epoch_is_refused_and_forgotten(room: Room) -> Non
     ],
 )
 def test_a_forbidden_list_of_proposals_is_refused(room: Room, error: type[MlsError], values: list[Proposal]) -> None:
+    """Breaks MLS-02.1-03, MLS-11.1-01, MLS-12.1-02, MLS-12.1-05, MLS-12.1-06, MLS-12.1-11, MLS-12.2-04."""
     everyone_refuses(room, error, forge_commit(room[1], *values))
 
 
 def test_an_update_by_the_committer_is_refused(room: Room) -> None:
+    """Breaks MLS-12.2-05."""
     everyone_refuses(room, InvalidProposal, forge_commit(room[1], update_of(room[1])))
 
 
 def test_a_committer_cannot_update_another_member_by_value(room: Room) -> None:
+    """Breaks MLS-12.1-13."""
     everyone_refuses(room, InvalidProposal, forge_commit(room[1], update_of(room[2])))
 
 
 def test_an_update_and_a_removal_of_one_leaf_are_refused(room: Room) -> None:
+    """Breaks MLS-12.2-08."""
     message = room[2].propose_update(now=NOW, rng=room.rng)
     known = room[0].process(message, now=NOW)
     assert isinstance(known, Proposed)
@@ -290,6 +305,7 @@ def test_an_update_and_a_removal_of_one_leaf_are_refused(room: Room) -> None:
 
 
 def test_an_update_that_keeps_the_key_or_was_no_update_is_refused(room: Room) -> None:
+    """Breaks MLS-12.1-09, MLS-12.1-10."""
     leaf = own_leaf_of(room[2])
     for update in (
         update_of(room[2], encryption_key=leaf.encryption_key),
@@ -311,6 +327,7 @@ def test_a_proposal_for_a_leaf_that_is_not_its_senders_is_refused(room: Room) ->
 
 
 def test_a_member_cannot_be_added_twice(room: Room) -> None:
+    """Breaks MLS-07.3-07."""
     new = package()
     everyone_refuses(room, InvalidTree, forge_commit(room[1], Add(new), Add(new)))
     newcomer = person("new")
@@ -328,6 +345,7 @@ def test_a_key_of_a_member_cannot_be_added_under_another_name(room: Room) -> Non
 
 
 def test_an_inline_add_of_a_bad_key_package_is_refused(room: Room) -> None:
+    """Breaks MLS-10.1-01, MLS-10.1-03, MLS-10.1-04, MLS-10.1-05, MLS-12.1-01."""
     suite, key, other = room.suite, signing_key(Draw("new")(32)), signing_key(ZERO)
     new = package()
     leaf = new.leaf_node
@@ -373,16 +391,20 @@ def with_node(path: UpdatePath, index: int, **changes: object) -> UpdatePath:
 
 
 def test_a_commit_that_needs_a_path_and_has_none_is_refused(room: Room) -> None:
+    """Breaks MLS-12.4-09, MLS-12.4-31."""
     everyone_refuses(room, InvalidCommit, forge_commit(room[1], path=None))
     everyone_refuses(room, InvalidCommit, forge_commit(room[1], Remove(2), path=None))
 
 
 def test_a_broken_parent_hash_is_refused(room: Room) -> None:
+    """Breaks MLS-07.9-02."""
     everyone_refuses(room, InvalidPath, forge_path(room, lambda p: resign(room, p, parent_hash=ZERO)))
     everyone_refuses(room, InvalidPath, forge_path(room, lambda p: resign(room, p, parent_hash=b"")))
 
 
 def test_a_path_leaf_signed_for_another_place_or_group_is_refused(room: Room) -> None:
+    """Breaks MLS-05.1-05, MLS-07.3-09."""
+
     def elsewhere(path: UpdatePath) -> UpdatePath:
         return replace(path, leaf_node=path.leaf_node.signed(room.suite, room[1]._signing, b"thread", 2))
 
@@ -394,6 +416,7 @@ def test_a_path_leaf_signed_for_another_place_or_group_is_refused(room: Room) ->
 
 
 def test_a_member_cannot_take_another_name(room: Room) -> None:
+    """Breaks MLS-07.3-11."""
     other = own_leaf_of(room[2]).credential
     everyone_refuses(room, InvalidPath, forge_path(room, lambda p: resign(room, p, credential=other)))
     message = forge(room[1], update_of(room[1], credential=other))
@@ -401,10 +424,12 @@ def test_a_member_cannot_take_another_name(room: Room) -> None:
 
 
 def test_a_path_leaf_of_another_source_is_refused(room: Room) -> None:
+    """Breaks MLS-12.4-04."""
     everyone_refuses(room, InvalidPath, forge_path(room, lambda p: resign(room, p, source=UPDATE)))
 
 
 def test_a_path_that_reuses_a_key_of_the_tree_is_refused(room: Room) -> None:
+    """Breaks MLS-12.4-06."""
     tree = room[0]._public.tree
     for node in tree.nodes:
         if node is not None:
@@ -419,6 +444,7 @@ def test_a_path_that_reuses_a_key_of_the_tree_is_refused(room: Room) -> None:
 
 
 def test_a_path_whose_keys_repeat_is_refused(room: Room) -> None:
+    """Breaks MLS-12.4-05."""
     everyone_refuses(
         room,
         InvalidPath,
@@ -428,6 +454,7 @@ def test_a_path_whose_keys_repeat_is_refused(room: Room) -> None:
 
 @pytest.mark.parametrize("key", [b"", bytes(31), ZERO, LOW_ORDER, bytes(33)])
 def test_a_path_key_that_nobody_can_encrypt_to_is_refused(room: Room, key: bytes) -> None:
+    """Breaks MLS-12.4-05."""
     everyone_refuses(room, InvalidPath, forge_path(room, lambda p: with_node(p, 0, encryption_key=key)))
 
 
@@ -442,12 +469,14 @@ def test_a_path_key_of_low_order_with_right_hashes_is_refused_by_the_hub_too(
 
 
 def test_a_path_of_wrong_length_is_refused(room: Room) -> None:
+    """Breaks MLS-07.5-01."""
     everyone_refuses(room, InvalidPath, forge_path(room, lambda p: replace(p, nodes=p.nodes[:-1])))
     everyone_refuses(room, InvalidPath, forge_path(room, lambda p: replace(p, nodes=(*p.nodes, p.nodes[-1]))))
     everyone_refuses(room, InvalidPath, forge_path(room, lambda p: replace(p, nodes=())))
 
 
 def test_a_path_with_too_few_or_too_many_ciphertexts_is_refused(room: Room) -> None:
+    """Breaks MLS-07.5-02."""
     for count in (0, 2):
         everyone_refuses(
             room,
@@ -460,6 +489,8 @@ def test_a_path_with_too_few_or_too_many_ciphertexts_is_refused(room: Room) -> N
 
 
 def test_a_path_secret_that_does_not_decrypt_is_refused(room: Room) -> None:
+    """Breaks MLS-05.1-01, MLS-05.1-07, MLS-07.6-01."""
+
     def damaged(path: UpdatePath) -> UpdatePath:
         sealed = path.nodes[0].encrypted_path_secret[0]
         return with_node(path, 0, encrypted_path_secret=(replace(sealed, ciphertext=bytes(48)),))
@@ -479,6 +510,7 @@ def test_a_path_secret_that_does_not_decrypt_is_refused(room: Room) -> None:
 def test_a_path_secret_that_does_not_match_its_public_key_is_refused(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Breaks MLS-07.5-03."""
     import protocols.mls.committing as committing
 
     honest = committing.encrypt_path
@@ -501,19 +533,23 @@ def psk(name: bytes = b"key", nonce: bytes = ZERO) -> PreSharedKey:
 
 
 def test_a_commit_with_a_pre_shared_key_that_we_do_not_hold_is_refused(room: Room) -> None:
+    """Breaks MLS-08.4-01."""
     everyone_refuses(room, UnknownPsk, forge_commit(room[1], psk()), hub=False)
 
 
 @pytest.mark.parametrize("nonce", [b"", bytes(31), bytes(33)])
 def test_a_pre_shared_key_nonce_of_wrong_length_is_refused(room: Room, nonce: bytes) -> None:
+    """Breaks MLS-12.1-04."""
     everyone_refuses(room, InvalidProposal, forge_commit(room[1], psk(nonce=nonce)))
 
 
 def test_a_pre_shared_key_named_twice_is_refused(room: Room) -> None:
+    """Breaks MLS-12.2-07."""
     everyone_refuses(room, InvalidProposal, forge_commit(room[1], psk(), psk()))
 
 
 def test_a_resumption_key_of_a_wrong_group_epoch_or_use_is_refused(room: Room) -> None:
+    """Breaks MLS-08.4-02."""
     epoch = room[1].epoch
 
     def resumption(usage: int, group_id: bytes, at: int) -> bytes:
@@ -545,6 +581,8 @@ def forge_external(room: Room, change: object) -> bytes:
 
 
 def test_an_external_commit_with_forbidden_contents_is_refused(room: Room) -> None:
+    """Breaks MLS-05.1-08, MLS-06.1-04, MLS-12.2-01, MLS-12.4-08."""
+
     def values(*proposals: Proposal | bytes) -> object:
         return lambda c: replace(c, proposals=(*c.proposals, *(ProposalOrRef(p) for p in proposals)))
 
@@ -572,6 +610,7 @@ def test_an_external_commit_with_forbidden_contents_is_refused(room: Room) -> No
 
 
 def test_an_external_commit_with_the_key_of_a_member_is_refused(room: Room) -> None:
+    """Breaks MLS-07.3-08."""
     info = room[1].group_info(external_commit=True)
     seed = room[2]._signing[:32]
     refuse(InvalidTree, lambda: Group.join_external(info, b"m2", seed, now=NOW, rng=room.rng))
@@ -581,6 +620,7 @@ def test_an_external_commit_with_the_key_of_a_member_is_refused(room: Room) -> N
 
 
 def test_an_external_commit_cannot_evict_another_member(room: Room) -> None:
+    """Breaks MLS-12.2-09."""
     message = forge_external(room, lambda c: replace(c, proposals=(*c.proposals, ProposalOrRef(Remove(2)))))
     refuse(InvalidProposal, lambda: room[0].stage(message, now=NOW), room[0])
 
@@ -589,6 +629,7 @@ def test_an_external_commit_cannot_evict_another_member(room: Room) -> None:
 
 
 def test_a_proposal_with_an_external_or_new_sender_must_be_its_own(room: Room) -> None:
+    """Breaks MLS-06.1-04."""
     new = package()
     for sender, proposal, error in (
         (Sender(EXTERNAL, 0), Add(new), UnknownSender),
@@ -602,6 +643,7 @@ def test_a_proposal_with_an_external_or_new_sender_must_be_its_own(room: Room) -
 
 
 def test_a_listed_external_sender_may_propose_but_not_everything() -> None:
+    """Breaks MLS-12.1-07."""
     key = signing_key(Draw("watch")(32))
     credential = Credential(BASIC, b"watch").encoded
     listed = opaque(opaque(key[32:]) + credential + opaque(b"short") + credential)
@@ -645,6 +687,7 @@ def test_a_newcomer_may_propose_to_be_added() -> None:
 
 
 def test_one_sender_cannot_fill_the_memory_of_the_others(room: Room) -> None:
+    """Breaks MLS-12.1-12."""
     for _ in range(8):
         room[0].process(room[1].propose_psk(b"x", now=NOW, rng=room.rng), now=NOW)
     nonce = Draw("one more")(32)
@@ -653,6 +696,7 @@ def test_one_sender_cannot_fill_the_memory_of_the_others(room: Room) -> None:
 
 
 def test_proposals_that_do_not_fit_together_do_not_block_a_commit(room: Room) -> None:
+    """Breaks MLS-12.2-06."""
     for message in (room[1].propose_remove(2, now=NOW), forge(room[3], Remove(2)), forge(room[3], Remove(0))):
         for leaf in (0, 1, 2, 3):
             room[leaf].process(message, now=NOW)
@@ -663,6 +707,7 @@ def test_proposals_that_do_not_fit_together_do_not_block_a_commit(room: Room) ->
 
 
 def test_an_unknown_suite_or_version_is_refused(room: Room) -> None:
+    """Breaks MLS-06.0-01."""
     message = bytearray(room[1].commit(now=NOW, rng=room.rng).commit)
     message[1] = 2
     refuse(Unsupported, lambda: room[0].stage(bytes(message), now=NOW), room[0])

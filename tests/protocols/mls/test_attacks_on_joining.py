@@ -85,10 +85,12 @@ def test_a_key_package_says_whose_it_is(suite: int) -> None:
 
 @pytest.mark.parametrize("now", [NOW - DAY - 1, NOW + DAY + 1, 0, 1 << 63])
 def test_a_key_package_outside_its_lifetime_is_refused(newcomer: Person, now: int) -> None:
+    """Breaks MLS-07.3-06, MLS-10.1-04."""
     refuse(KeyPackageExpired, lambda: inspect_key_package(newcomer.bundle.key_package, now=now))
 
 
 def test_a_key_package_with_a_lifetime_too_long_or_empty_is_refused() -> None:
+    """Breaks MLS-07.2-01, MLS-07.2-02."""
     key = signing_key(Draw("new")(32))
     honest = package_of(person("new"))
     for lifetime in (Lifetime(0, (1 << 64) - 1), Lifetime(NOW - 93 * DAY, NOW), Lifetime(NOW, NOW), Lifetime(9, 3)):
@@ -99,6 +101,7 @@ def test_a_key_package_with_a_lifetime_too_long_or_empty_is_refused() -> None:
 
 
 def test_a_changed_or_badly_made_key_package_is_refused(newcomer: Person) -> None:
+    """Breaks MLS-07.3-01, MLS-07.3-02, MLS-07.3-03, MLS-07.3-04, MLS-07.3-05, MLS-07.3-10, MLS-10.1-02."""
     honest = package_of(newcomer)
     suite, key = SUITES[honest.cipher_suite], signing_key(newcomer.seed)
     leaf = honest.leaf_node
@@ -162,6 +165,7 @@ def test_a_bundle_does_not_print_its_private_part(newcomer: Person) -> None:
 
 
 def test_a_welcome_for_another_key_package_is_refused(room: Room, newcomer: Person) -> None:
+    """Breaks MLS-12.4-14, MLS-12.4-18."""
     staged = room.commit(0, add=[newcomer.bundle.key_package])
     refuse(NotForUs, lambda: join(staged, person("another")))
     refuse(NotForUs, lambda: join(staged, person("another", 1)))
@@ -184,11 +188,13 @@ def replace_seed(somebody: Person, seed: bytes) -> Person:
 
 
 def test_a_welcome_is_not_taken_after_the_key_package_expired(room: Room, newcomer: Person) -> None:
+    """Breaks MLS-12.4-22."""
     staged = room.commit(0, add=[newcomer.bundle.key_package])
     refuse(KeyPackageExpired, lambda: join(staged, newcomer, now=NOW + 2 * DAY))
 
 
 def test_a_damaged_welcome_is_refused(room: Room, newcomer: Person) -> None:
+    """Breaks MLS-05.1-06, MLS-12.4-28."""
     staged = room.commit(0, add=[newcomer.bundle.key_package])
     body = read_message(staged.welcome or b"")
     assert isinstance(body, Welcome)
@@ -228,6 +234,7 @@ def forged_welcome(
 def test_a_group_info_signed_by_another_than_it_names_is_refused(
     room: Room, newcomer: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Breaks MLS-12.4-10, MLS-12.4-15, MLS-12.4-17, MLS-12.4-32, MLS-12.4-33."""
     key, suite = room[0]._signing, room.suite
     changes: list[tuple[type[MlsError], Callable[[GroupInfo], GroupInfo]]] = [
         (BadSignature, lambda i: replace(i, signer=1)),
@@ -269,6 +276,8 @@ def parents(tree: RatchetTree) -> list[tuple[int, ParentNode]]:
 
 
 def test_a_tree_that_lies_is_refused(room: Room, newcomer: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Breaks MLS-07.9-01, MLS-12.4-02, MLS-12.4-13, MLS-12.4-16, MLS-12.4-23."""
+
     def change_parent(which: int = 0, **changes: Any) -> Callable[[RatchetTree], None]:
         def change(tree: RatchetTree) -> None:
             index, node = parents(tree)[which]
@@ -314,6 +323,7 @@ def test_a_tree_that_lies_is_refused(room: Room, newcomer: Person, monkeypatch: 
 
 
 def test_a_leaf_unmerged_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Breaks MLS-07.1-01."""
     room, newcomer = Room(7), person("new")
 
     def double(tree: RatchetTree) -> None:
@@ -325,6 +335,7 @@ def test_a_leaf_unmerged_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_tree_with_nodes_in_wrong_places_is_refused(room: Room) -> None:
+    """Breaks MLS-07.8-01, MLS-12.4-01."""
     nodes = room[0]._public.tree.nodes
     for wrong in ([nodes[1]], [nodes[0], nodes[0]], [nodes[0], nodes[1], nodes[1]], [nodes[0], None]):
         encoded = vector([Raw(b"\x00" if n is None else mark(n) + n.encoded) for n in wrong])
@@ -358,6 +369,7 @@ def test_a_path_secret_that_does_not_match_the_tree_is_refused(
 def test_pre_shared_keys_of_a_welcome_are_checked(
     room: Room, newcomer: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Breaks MLS-12.4-19, MLS-12.4-20."""
     honest = committing.make_welcome
     external = PreSharedKeyID.external(b"key", bytes(32))
     tie = PreSharedKeyID.resumption(USAGE_REINIT, b"old", 1, bytes(32))
@@ -374,6 +386,7 @@ def test_pre_shared_keys_of_a_welcome_are_checked(
 
 
 def test_a_tree_can_come_beside_the_welcome(room: Room, newcomer: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Breaks MLS-02.1-07, MLS-12.4-12."""
     key = room[0]._signing
 
     def strip(info: GroupInfo) -> GroupInfo:
@@ -391,6 +404,7 @@ def test_a_tree_can_come_beside_the_welcome(room: Room, newcomer: Person, monkey
 
 
 def test_the_hub_refuses_a_group_info_that_lies(room: Room) -> None:
+    """Breaks MLS-12.4-11."""
     info = read_message(room[0].group_info())
     assert isinstance(info, GroupInfo)
     for forged in (

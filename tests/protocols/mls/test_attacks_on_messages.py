@@ -76,6 +76,7 @@ def test_a_member_cannot_write_as_another(room: Room) -> None:
 
 @pytest.mark.parametrize("length", [0, 1, 63, 65])
 def test_a_signature_of_wrong_length_is_refused(room: Room, length: int) -> None:
+    """Breaks MLS-05.1-02."""
     message = sealed_as(room, 1, 1, bytes(length))
     refuse(BadSignature, lambda: room[0].decrypt(message), room[0])
 
@@ -86,6 +87,7 @@ def test_a_zero_signature_is_refused(room: Room) -> None:
 
 
 def test_a_message_as_a_leaf_without_member_is_refused(room: Room) -> None:
+    """Breaks MLS-06.3-01."""
     room.commit(0, remove=[2])
     refuse(UnknownSender, lambda: room[0].decrypt(sealed_as(room, 1, 2)), room[0])
 
@@ -98,12 +100,14 @@ def test_a_message_as_a_leaf_beyond_the_tree_is_refused(room: Room) -> None:
 
 
 def test_a_replayed_message_is_refused(room: Room) -> None:
+    """Breaks MLS-09.2-01."""
     message = room[1].encrypt(b"once", rng=room.rng)
     room[0].decrypt(message)
     refuse(Replayed, lambda: room[0].decrypt(message), room[0])
 
 
 def test_messages_out_of_order_are_read_once_each(room: Room) -> None:
+    """Breaks MLS-09.2-01."""
     messages = [room[1].encrypt(bytes([n]), rng=room.rng) for n in range(5)]
     for number in (3, 0, 4, 1, 2):
         read = room[0].decrypt(messages[number])
@@ -112,6 +116,7 @@ def test_messages_out_of_order_are_read_once_each(room: Room) -> None:
 
 
 def test_a_jump_of_a_thousand_generations_is_followed_and_no_further(room: Room) -> None:
+    """Breaks MLS-09.2-02."""
     messages = [room[1].encrypt(b"", padding=0, rng=room.rng) for _ in range(1002)]
     refuse(GenerationTooFar, lambda: room[0].decrypt(messages[1001]), room[0])
     assert room[0].decrypt(messages[1000]).generation == 1000
@@ -119,6 +124,7 @@ def test_a_jump_of_a_thousand_generations_is_followed_and_no_further(room: Room)
 
 
 def test_a_forged_message_does_not_burn_the_key_of_the_real_one(room: Room) -> None:
+    """Breaks MLS-05.1-03."""
     real = room[1].encrypt(b"real", rng=room.rng)
     body = private(real)
     forged = write_message(replace(body, ciphertext=body.ciphertext[:40] + bytes(len(body.ciphertext) - 40)))
@@ -136,6 +142,7 @@ def test_a_changed_field_is_refused(room: Room, field: str) -> None:
 
 
 def test_a_ciphertext_of_any_short_length_is_refused(room: Room) -> None:
+    """Breaks MLS-05.1-03, MLS-05.1-04."""
     body = private(room[1].encrypt(b"real", rng=room.rng))
     for size in range(40):
         forged = write_message(replace(body, ciphertext=body.ciphertext[:size], encrypted_sender_data=b"x" * size))
@@ -143,6 +150,7 @@ def test_a_ciphertext_of_any_short_length_is_refused(room: Room) -> None:
 
 
 def test_padding_that_is_not_zero_is_refused(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Breaks MLS-06.3-02."""
     monkeypatch.setattr("protocols.mls.protection.bytes", lambda size: b"\x01" * size, raising=False)
     message = room[1].encrypt(b"real", rng=room.rng)
     monkeypatch.undo()
@@ -155,17 +163,20 @@ def test_padding_hides_the_length(room: Room) -> None:
 
 
 def test_our_own_message_is_named_as_such(room: Room) -> None:
+    """Breaks MLS-06.3-06."""
     message = room[1].encrypt(b"mine", rng=room.rng)
     refuse(OwnMessage, lambda: room[1].decrypt(message), room[1])
 
 
 def test_a_message_of_another_group_is_refused(room: Room) -> None:
+    """Breaks MLS-06.3-03."""
     body = private(room[1].encrypt(b"", rng=room.rng))
     other = write_message(replace(body, group_id=b"other"))
     refuse(WrongGroup, lambda: room[0].decrypt(other), room[0])
 
 
 def test_a_message_of_a_coming_epoch_is_refused(room: Room) -> None:
+    """Breaks MLS-06.3-04."""
     body = private(room[1].encrypt(b"", rng=room.rng))
     refuse(WrongEpoch, lambda: room[0].decrypt(write_message(replace(body, epoch=body.epoch + 1))), room[0])
 
@@ -276,6 +287,7 @@ def test_a_handshake_message_is_not_taken_for_data(room: Room) -> None:
 
 
 def test_application_data_in_the_clear_is_refused(room: Room) -> None:
+    """Breaks MLS-06.2-02."""
     message = forge(room[1], b"in the clear")
     refuse(Malformed, lambda: room[0].process(message, now=NOW), room[0])
 

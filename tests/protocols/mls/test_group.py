@@ -238,6 +238,7 @@ def test_an_external_commit_needs_an_invitation_to_one() -> None:
 
 
 def test_the_groups_extensions_can_be_set_and_are_agreed_on() -> None:
+    """Breaks MLS-12.1-11."""
     seed = Draw("x")(32)
     group = Group.create(3, b"g", b"a", seed, now=NOW, rng=Draw(), extensions=[(APPLICATION_ID, b"1")])
     staged = group.commit(now=NOW, rng=Draw("y"), extensions=[(APPLICATION_ID, b"2")])
@@ -286,6 +287,7 @@ def test_a_damaged_snapshot_is_refused_as_such() -> None:
 
 
 def test_wrong_calls_are_our_own_fault() -> None:
+    """Breaks MLS-12.1-02."""
     room = Room(2)
     for length in (-1, 255 * 32 + 1, 1 << 20):
         refuse(Misuse, lambda n=length: room[0].export("label", b"", n), room[0])

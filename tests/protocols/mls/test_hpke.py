@@ -66,6 +66,7 @@ def test_exported_secrets_agree(kem: object) -> None:
 
 
 def test_sealing_binds_info_and_associated_data() -> None:
+    """Breaks MLS-05.1-07."""
     public = DhKemX25519().public_of(PRIVATE)
     sealed = hpke_seal(public, b"info", b"aad", b"text", os.urandom)
     assert hpke_open(PRIVATE, b"info", b"aad", sealed) == b"text"
@@ -78,6 +79,7 @@ def test_sealing_binds_info_and_associated_data() -> None:
 
 @pytest.mark.parametrize("point", sorted(_LOW_ORDER))
 def test_points_of_low_order_are_refused(point: bytes) -> None:
+    """Breaks MLS-05.1-01."""
     for key in (point, point[:31] + bytes([point[31] | 0x80])):
         refuse(Malformed, lambda k=key: hpke_seal(k, b"", b"", b"text", os.urandom))
         refuse(Malformed, lambda k=key: hpke_open(PRIVATE, b"", b"", k + bytes(32)))
@@ -135,6 +137,7 @@ def test_x_wing_follows_its_draft_step_by_step() -> None:
 
 
 def test_an_encapsulation_that_is_no_x_wing_one_is_refused() -> None:
+    """Breaks MLS-05.1-08, MLS-05.1-09."""
     private, public = XWing().derive_key_pair(PRIVATE)
     hpke = Hpke(XWing(), CHACHA20_POLY1305)
     _, enc = XWing().encap(public, os.urandom)

@@ -36,6 +36,7 @@ def test_lengths_are_written_and_read_alike(length: int) -> None:
 
 @pytest.mark.parametrize("data", ["4000", "403f", "80000000", "80003fff", "c0000000", "ff", "40", "8000", ""])
 def test_a_length_that_is_not_minimal_or_not_complete_is_refused(data: str) -> None:
+    """Breaks MLS-02.1-03, MLS-02.1-04."""
     refuse(Malformed, lambda: decode(Reader.varint, bytes.fromhex(data)))
 
 
@@ -44,24 +45,29 @@ def test_a_vector_too_long_to_write_is_refused() -> None:
 
 
 def test_a_vector_that_runs_past_the_end_is_refused() -> None:
+    """Breaks MLS-02.1-02."""
     for data in (b"\x01", b"\x3f" + bytes(62), b"\xbf\xff\xff\xff"):
         refuse(Malformed, lambda d=data: decode(Reader.opaque, d))
         refuse(Malformed, lambda d=data: decode(lambda r: r.vector(Reader.u8), d))
 
 
 def test_trailing_octets_are_refused() -> None:
+    """Breaks MLS-02.1-07."""
     refuse(Malformed, lambda: decode(Reader.u8, b"\x00\x00"))
 
 
 def test_a_presence_octet_other_than_0_and_1_is_refused() -> None:
+    """Breaks MLS-02.1-05."""
     refuse(Malformed, lambda: decode(Reader.presence, b"\x02"))
 
 
 def test_an_extension_type_twice_is_refused() -> None:
+    """Breaks MLS-13.4-01."""
     refuse(Malformed, lambda: decode(read_extensions, vector([Extension(9, b""), Extension(9, b"x")])))
 
 
 def test_an_input_too_large_or_with_too_many_elements_is_refused() -> None:
+    """Breaks MLS-02.1-01, MLS-02.1-06."""
     refuse(Malformed, lambda: Reader(bytes(MAX_INPUT + 1)))
     bomb = opaque(bytes(MAX_ELEMENTS + 1))
     refuse(Malformed, lambda: decode(lambda r: r.vector(Reader.u8), bomb))
@@ -70,6 +76,7 @@ def test_an_input_too_large_or_with_too_many_elements_is_refused() -> None:
 
 @pytest.mark.parametrize("data", ["0000", "0008", "00040300", "000402040000000000000000000000"])
 def test_a_proposal_of_unknown_form_is_refused(data: str) -> None:
+    """Breaks MLS-08.4-03, MLS-08.4-04, MLS-12.1-14."""
     refuse(Malformed, lambda: decode(read_proposal, bytes.fromhex(data)))
 
 

@@ -105,7 +105,7 @@ def test_a_reinitialization_can_be_proposed_and_committed_by_another() -> None:
 
 
 def test_a_closed_group_takes_nothing_more_and_a_member_cannot_reopen_it() -> None:
-    """breaks MLS-11.2-01 MLS-11.2-02"""
+    """Breaks MLS-11.2-01, MLS-11.2-02."""
     room, _ = closed()
     late = forge(room[1], Remove(2))
     refuse(InvalidProposal, lambda: room.hub.propose(late, NOW), room.hub)
@@ -128,7 +128,7 @@ def forge_commit_of_closed(room: Room) -> bytes:
 
 
 def test_a_group_entered_as_a_successor_must_follow_from_the_former_one() -> None:
-    """breaks MLS-11.2-03"""
+    """Breaks MLS-11.2-03."""
     room, people = closed(2)
     plain = Group.create(HYBRID, b"next", b"m0", room[0]._signing[:32], now=NOW, rng=room.rng)
     staged = plain.commit(add=packages(people), now=NOW, rng=room.rng)
@@ -137,6 +137,7 @@ def test_a_group_entered_as_a_successor_must_follow_from_the_former_one() -> Non
 
 
 def test_a_successor_cannot_be_entered_without_the_former_group() -> None:
+    """Breaks MLS-12.4-27."""
     room, people = closed(2)
     _, staged = room[0].reinitialize(packages(people), now=NOW, rng=room.rng)
     refuse(UnknownPsk, lambda: enter(staged, people[0]))
@@ -166,7 +167,7 @@ def begin(room: Room, usage: int, successor: Successor, people: Sequence[Person]
     ],
 )
 def test_a_successor_other_than_the_reinit_said_is_refused(successor: Successor) -> None:
-    """breaks MLS-11.2-05"""
+    """Breaks MLS-11.2-05."""
     room, _ = closed(2)
     people = [again("m1", successor.suite)]
     staged = begin(room, USAGE_REINIT, successor, people)
@@ -174,7 +175,7 @@ def test_a_successor_other_than_the_reinit_said_is_refused(successor: Successor)
 
 
 def test_a_successor_of_a_group_that_was_not_closed_or_of_an_old_epoch_is_refused() -> None:
-    """breaks MLS-11.2-04"""
+    """Breaks MLS-11.2-04."""
     room = Room(2)
     people = [again("m1", HYBRID)]
     staged = begin(room, USAGE_REINIT, NEXT, people)
@@ -185,7 +186,7 @@ def test_a_successor_of_a_group_that_was_not_closed_or_of_an_old_epoch_is_refuse
 
 
 def test_a_successor_with_other_members_is_refused() -> None:
-    """breaks MLS-11.2-06"""
+    """Breaks MLS-11.2-06."""
     room, people = closed(3)
     for members in (people[:1], [*people, again("stranger", HYBRID)], [people[0], again("stranger", HYBRID)]):
         staged = begin(room, USAGE_REINIT, NEXT, members)
@@ -213,7 +214,7 @@ def test_a_branch_tied_to_an_epoch_just_past_is_entered() -> None:
 
 
 def test_a_branch_of_another_suite_or_with_a_stranger_is_refused() -> None:
-    """breaks MLS-11.3-01 MLS-11.3-02"""
+    """Breaks MLS-11.3-01, MLS-11.3-02."""
     room = Room(3)
     other = [again("m1", X25519_AES128)]
     staged = begin(room, USAGE_BRANCH, Successor(b"b", X25519_AES128), other)
@@ -225,7 +226,7 @@ def test_a_branch_of_another_suite_or_with_a_stranger_is_refused() -> None:
 
 
 def test_a_key_that_ties_groups_is_refused_once_a_group_has_begun() -> None:
-    """breaks MLS-12.1-03"""
+    """Breaks MLS-12.1-03."""
     room = Room(2)
     for usage in (USAGE_REINIT, USAGE_BRANCH):
         tie = PreSharedKeyID.resumption(usage, room[0].group_id, room[0].epoch, bytes(32))
@@ -235,6 +236,7 @@ def test_a_key_that_ties_groups_is_refused_once_a_group_has_begun() -> None:
 
 
 def test_wrong_calls_are_our_own_fault() -> None:
+    """Breaks MLS-12.2-03."""
     room = Room(2)
     refuse(Misuse, lambda: room[0].reinitialize([], now=NOW, rng=room.rng), room[0])
     refuse(Misuse, lambda: room[0].commit(reinit=Successor(b"n", 9), now=NOW, rng=room.rng), room[0])
