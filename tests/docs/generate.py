@@ -21,6 +21,9 @@ from hotline.errors import HotlineError
 from protocols import frames
 from protocols.errors import ProtocolError
 from protocols.kinds import KINDS, Act, Author, Empty
+from tests.docs.commands import commands
+from tests.docs.ladders import default_ladder, ladder_language
+from tests.docs.settings import settings
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -56,6 +59,10 @@ def pages() -> dict[Path, str]:
         REFERENCE / "kinds.md": kinds(),
         REFERENCE / "frames.md": frame_tables(),
         REFERENCE / "refusals.md": refusals(),
+        REFERENCE / "cli.md": _joined([MARK, *commands()]),
+        REFERENCE / "settings.md": _joined([MARK, *settings()]),
+        REFERENCE / "ladder.md": _joined([MARK, *ladder_language()]),
+        REFERENCE / "default-ladder.md": _joined([MARK, *default_ladder()]),
     }
 
 

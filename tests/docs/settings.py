@@ -1,0 +1,97 @@
+"""The reference of the two settings files. A field without words here fails the making of the page."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hotline.hub.settings import Limits, Settings
+from hotline.station.folder import DutyTable, LineTable, StationSettings
+
+_HUB = {
+    "name": "The hub's name in the accord. Set by `hub init`; must not change.",
+    "listen": "host:port to listen on. `0.0.0.0:443` for every interface.",
+    "plain": "No TLS, because the line runs inside a tunnel of your own. Must agree with the accord, which then pins none.",
+    "head_interval": "Seconds between signed heads of the log while nothing happens.",
+    "head_delay": "Seconds that new entries wait for company before a head is signed over them.",
+    "console_hosts": "More names (host:port) by which browsers may call the console, beside those of the accord's addresses "
+    "and the loopback. The first is the one login links are made with.",
+    "limits": "See below.",
+}
+_LIMITS = {
+    "login": "Seconds a station may take to log in.",
+    "send": "Seconds a station may take to read one frame before it is cut off; it resumes where it stopped.",
+    "in_flight": "Submissions of one connection that may wait for an answer.",
+    "answers": "Frames that may wait to be read by one connection.",
+    "key_packages": "Key packages held for one station.",
+    "claims_per_hour": "Key packages one station may claim in an hour.",
+    "login_failures": "Failed logins from one address in a minute before it has to wait.",
+    "mandates": "Mandates kept of one office.",
+}
+_STATION = {
+    "office": "The office's id in the accord. Set by `station init`.",
+    "name": "The station's name within its office. Set by `station init`; must not change.",
+    "zone": "IANA time zone of the office.",
+    "accord": "Id of the pinned accord. Set by `station install`; no other is taken afterwards.",
+    "addresses": "Addresses of the hub that are tried before those of the accord, as in `wss://10.0.0.5:443/line`. The hub's "
+    "key and certificate are checked against the accord all the same.",
+    "line": "See below.",
+    "duty": "See below.",
+}
+_LINE = {
+    "base": "After a failure the next try comes after base × 2ⁿ, jittered by half; other addresses are tried first, without "
+    "waiting.",
+    "cap": "The longest wait between tries.",
+    "connect": "How long one try may take.",
+    "ping": "How often the hub is asked for a sign of life.",
+    "silence": "After this long without one the line is given up and tried anew.",
+}
+_DUTY = {
+    "fallback": "How long a station waits for another to do what either may (renew keys, send a receipt).",
+    "tick": "How often it looks for such duties.",
+    "answer": "How long the desk waits for the hub's answer before it says *queued*.",
+}
+_PAGES = (
+    (
+        "hub.toml",
+        Settings,
+        _HUB,
+        "",
+        "In the hub's folder. Restart the hub after a change; what it cannot read, it refuses.",
+    ),
+    ("", Limits, _LIMITS, "limits", "How much one station may ask of the hub."),
+    ("station.toml", StationSettings, _STATION, "", "In the station's folder. Restart the station after a change."),
+    ("", LineTable, _LINE, "line", "Waits of the line to the hub, in seconds."),
+    ("", DutyTable, _DUTY, "duty", "Waits between stations, in seconds."),
+)
+
+
+def settings() -> list[str]:
+    """``settings.md``, without the mark of a generated page."""
+    lines = [
+        "# Settings",
+        "",
+        "Two TOML files; nothing else is configured anywhere, and no environment variable changes what a hub or station",
+        "does. Unknown settings are refused. Passphrases are given to [commands](cli.md); keys are in sealed files.",
+        "",
+    ]
+    for title, struct, words, table, about in _PAGES:
+        lines += [
+            f"## {title}" if title else f"### [{table}]",
+            "",
+            about,
+            "",
+            "| setting | default | |",
+            "|---|---|---|",
+        ]
+        for field in msgspec.structs.fields(struct):
+            inner = isinstance(field.default, msgspec.Struct)
+            default = "required" if field.required else "" if inner else f"`{_toml(field.default)}`"
+            lines.append(f"| `{field.encode_name}` | {default} | {words[field.name]} |")
+        lines.append("")
+    return lines
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "[]" if value == () else '""' if value == "" else str(value)
