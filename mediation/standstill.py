@@ -13,7 +13,7 @@ from mediation.refusals import Refusal
 from mediation.rules import StandstillRule, StepRule
 from mediation.state import Clock, Standstill
 
-_TODO = (
+_ADVICE = (
     "Public-safety notices, acknowledgements, breach reports and mediation stay open; "
     "what is forbidden can be sent after the end of the standstill."
 )
@@ -58,7 +58,7 @@ def forbids_step(draft: Draft, step: StepRule) -> Refusal | None:
     rule, clock = found
     if step.direction in rule.forbids_directions or step.id in rule.forbids_steps:
         return draft.refuse(
-            "standstill", f"A standstill is running; the step {step.title!r} is not open to anyone.", _TODO, clock=clock
+            "standstill", f"A standstill is running; the step {step.title!r} is not open to anyone.", _ADVICE, clock=clock
         )
     if step.standstill is not None:
         return draft.refuse(
@@ -81,7 +81,7 @@ def forbids_kind(draft: Draft, kind: str) -> Refusal | None:
         return draft.refuse(
             "standstill",
             f"A standstill is running; a message of the kind {kind!r} is not open to anyone.",
-            _TODO,
+            _ADVICE,
             clock=clock,
         )
     return None

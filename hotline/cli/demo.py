@@ -13,7 +13,7 @@ import click
 
 from hotline.errors import HotlineError
 from hotline.scenario.cast import CAST, DRAFTER, OPERATOR, RELEASER, free_ports, make_cast
-from hotline.scenario.play import Player, Result
+from hotline.scenario.play import Result, StBrannoc
 from hotline.scenario.script import st_brannoc
 from hotline.scenario.stage import Exercise, login_link
 from hotline.scenario.visit import open_visit
@@ -71,7 +71,7 @@ async def _demo(root: Path, *, stay: bool, play: bool, scale: int) -> int:
 async def _play(exercise: Exercise, scale: int) -> int:
     script = st_brannoc()
     click.echo(f"\n{script.title}: {script.exercise}, an hour in {3600 / scale:g} s. Everybody in it is invented.\n")
-    player = Player(script, exercise.stage(), scale, script.ladder)
+    player = StBrannoc(script, exercise.stage(), scale, script.ladder)
     results = await player.run(_report)
     good = sum(result.ok is True for result in results)
     bad = sum(result.ok is False for result in results)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from hotline.scenario.play import Player
+from hotline.scenario.play import StBrannoc
 from hotline.scenario.script import st_brannoc
 from hotline.scenario.stage import Exercise
 
 
 async def open_visit(exercise: Exercise, ladder: str) -> str:
     """Open 'Visitor' between Arvenia and Kostrava and agree on a cooling-off; the thread's id."""
-    player = Player(st_brannoc(), exercise.stage(), 1, ladder)
+    player = StBrannoc(st_brannoc(), exercise.stage(), 1, ladder)
     desk = exercise.offices["AV"].drafter
     opened = await desk.post("threads", {"counterpart": "KV", "ladder": ladder, "title": "Visitor"})
     player.thread = opened["thread"]

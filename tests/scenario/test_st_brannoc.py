@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hotline.scenario.play import Player, Result
+from hotline.scenario.play import Result, StBrannoc
 from hotline.scenario.script import st_brannoc
 from hotline.scenario.stage import Exercise
 from tests.scenario.conftest import SCALE
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.scenario, pytest.mark.asyncio(loop_scope="module")]
 
 async def test_every_live_event_of_st_brannoc_shows_what_it_must(exercise: Exercise) -> None:
     script = st_brannoc()
-    player = Player(script, exercise.stage(), SCALE, script.ladder)
+    player = StBrannoc(script, exercise.stage(), SCALE, script.ladder)
     seen: list[Result] = []
     results = await player.run(seen.append)
     assert seen == list(results)

@@ -103,4 +103,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """There is nothing before."""
-    raise NotImplementedError("a station's store is never taken back: restore a copy")
+    raise RuntimeError("a station's store is never taken back: restore a copy")
