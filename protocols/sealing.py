@@ -17,8 +17,7 @@ from nacl.exceptions import CryptoError
 
 from protocols.encoding import Malformed, b64u, from_json, to_json, unb64u
 from protocols.errors import RemoteError
-from protocols.mls import hpke_open, hpke_seal
-from protocols.mls.errors import MlsError
+from protocols.mls import MlsError, hpke_open, hpke_seal
 
 _INFO = b"hotline-box/v1"
 _NONCE = bindings.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
