@@ -146,6 +146,7 @@ def test_a_commit_by_an_external_sender_is_refused(room: Room) -> None:
 
 
 def test_a_relay_without_keys_cannot_block_the_real_commit(room: Room) -> None:
+    """Breaks MLS-06.2-01."""
     stranger = signing_key(Draw("stranger")(32))
     forged = forge_commit(room[1], signing=stranger, membership=ZERO)
     real = room[1].commit(now=NOW, rng=room.rng)
@@ -174,7 +175,6 @@ def test_a_relay_without_keys_cannot_block_the_real_proposal(room: Room) -> None
 
 @pytest.mark.parametrize("tag", [b"", b"\x00", bytes(31), bytes(32), bytes(33), bytes(64)])
 def test_a_wrong_membership_tag_is_refused(room: Room, tag: bytes) -> None:
-    """Breaks MLS-06.2-01."""
     everyone_refuses(room, BadTag, forge_commit(room[1], membership_tag=tag), hub=False)
 
 
@@ -327,7 +327,6 @@ def test_a_proposal_for_a_leaf_that_is_not_its_senders_is_refused(room: Room) ->
 
 
 def test_a_member_cannot_be_added_twice(room: Room) -> None:
-    """Breaks MLS-07.3-07."""
     new = package()
     everyone_refuses(room, InvalidTree, forge_commit(room[1], Add(new), Add(new)))
     newcomer = person("new")
@@ -336,6 +335,7 @@ def test_a_member_cannot_be_added_twice(room: Room) -> None:
 
 
 def test_a_key_of_a_member_cannot_be_added_under_another_name(room: Room) -> None:
+    """Breaks MLS-07.3-07."""
     copied = own_leaf_of(room[2])
     new = package()
     key = signing_key(Draw("new")(32))
@@ -425,7 +425,9 @@ def test_a_member_cannot_take_another_name(room: Room) -> None:
 
 def test_a_path_leaf_of_another_source_is_refused(room: Room) -> None:
     """Breaks MLS-12.4-04."""
-    everyone_refuses(room, InvalidPath, forge_path(room, lambda p: resign(room, p, source=UPDATE)))
+    message = forge_path(room, lambda p: resign(room, p, source=UPDATE))
+    refuse(InvalidPath, lambda: room[0].stage(message, now=NOW), room[0], says="not made for a commit")
+    everyone_refuses(room, InvalidPath, message)
 
 
 def test_a_path_that_reuses_a_key_of_the_tree_is_refused(room: Room) -> None:
@@ -461,6 +463,7 @@ def test_a_path_key_that_nobody_can_encrypt_to_is_refused(room: Room, key: bytes
 def test_a_path_key_of_low_order_with_right_hashes_is_refused_by_the_hub_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Breaks MLS-12.4-05."""
     room = Room(2)
     monkeypatch.setattr(treekem, "node_key_pair", lambda suite, secret: (ZERO, LOW_ORDER))
     message = room[1].commit(now=NOW, rng=room.rng).commit

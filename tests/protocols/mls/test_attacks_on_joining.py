@@ -194,7 +194,7 @@ def test_a_welcome_is_not_taken_after_the_key_package_expired(room: Room, newcom
 
 
 def test_a_damaged_welcome_is_refused(room: Room, newcomer: Person) -> None:
-    """Breaks MLS-05.1-06, MLS-12.4-28."""
+    """Breaks MLS-05.1-06, MLS-12.4-28, MLS-12.4-14."""
     staged = room.commit(0, add=[newcomer.bundle.key_package])
     body = read_message(staged.welcome or b"")
     assert isinstance(body, Welcome)

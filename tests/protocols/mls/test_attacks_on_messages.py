@@ -289,7 +289,7 @@ def test_a_handshake_message_is_not_taken_for_data(room: Room) -> None:
 def test_application_data_in_the_clear_is_refused(room: Room) -> None:
     """Breaks MLS-06.2-02."""
     message = forge(room[1], b"in the clear")
-    refuse(Malformed, lambda: room[0].process(message, now=NOW), room[0])
+    refuse(Malformed, lambda: room[0].process(message, now=NOW), room[0], says="PublicMessage")
 
 
 def test_a_broken_random_source_is_noticed(room: Room) -> None:

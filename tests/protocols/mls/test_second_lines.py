@@ -10,13 +10,17 @@ import protocols.mls.committing as committing
 import protocols.mls.proposal_rules as rules
 import protocols.mls.treekem as treekem
 from protocols.mls import (
+    BadSignature,
+    DecryptionFailed,
     Group,
+    InvalidLeaf,
     InvalidPath,
     InvalidProposal,
     InvalidTree,
     InvalidWelcome,
     Malformed,
     Proposed,
+    PublicGroup,
 )
 from protocols.mls.codec import decode, opaque, u8, u32, u64
 from protocols.mls.framing import (
@@ -30,9 +34,10 @@ from protocols.mls.framing import (
     read_message,
     write_message,
 )
+from protocols.mls.group_info import GroupInfo
 from protocols.mls.key_package import read_key_package_message
 from protocols.mls.key_schedule import welcome_secret
-from protocols.mls.leaf_node import Credential, LeafNode
+from protocols.mls.leaf_node import RATCHET_TREE, Credential, Extension, LeafNode
 from protocols.mls.proposal_rules import QueuedProposal
 from protocols.mls.proposals import (
     USAGE_REINIT,
@@ -208,3 +213,64 @@ def test_a_commit_with_an_update_of_ours_that_we_forgot_is_refused(room: Room) -
     staged = room[0].commit(now=NOW, rng=Draw("commit"))
     refuse(InvalidPath, lambda: forgetful.stage(staged.commit, now=NOW), forgetful, says="key we do not hold")
     room[2].merge(room[2].stage(staged.commit, now=NOW))
+
+
+def test_unmerged_leaves_out_of_order_are_refused_as_such(room: Room) -> None:
+    """Breaks MLS-07.1-01."""
+    tree = room.hub._state.tree.copy()
+    top = tree.nodes[3]
+    assert isinstance(top, ParentNode)
+    for unmerged in ((1, 0), (2, 2)):
+        tree.nodes[3] = replace(top, unmerged_leaves=unmerged)
+        refuse(InvalidTree, lambda: read_tree(room.suite, tree.encoded).check_structure(), says="not in order")
+
+
+def test_lengths_are_compared_before_anything_is_computed(room: Room) -> None:
+    """The libraries behind would refuse these too, one of them after reading past the end. Breaks MLS-05.1-02, MLS-05.1-04."""
+    suite = room.suite
+    key = signing_key(bytes(32))
+    signature = suite.sign(key, b"label", b"content")
+    suite.verify(key[32:], b"label", b"content", signature)
+    for public, given in (
+        (key[32:-1], signature),
+        (key[32:] + b"\x00", signature),
+        (b"", signature),
+        (key[32:], b""),
+        (key[32:], signature[:-1]),
+        (key[32:], signature + b"\x00"),
+    ):
+        refuse(BadSignature, lambda p=public, g=given: suite.verify(p, b"label", b"content", g), says="wrong length")
+    for size in range(16):
+        refuse(
+            DecryptionFailed, lambda n=size: suite.aead.open(bytes(32), bytes(12), b"", bytes(n)), says="shorter than"
+        )
+
+
+def test_a_parent_key_that_nobody_can_encrypt_to_is_refused_as_such(room: Room) -> None:
+    """Breaks MLS-12.4-23."""
+    tree = room.hub._state.tree.copy()
+    top = tree.nodes[3]
+    assert isinstance(top, ParentNode)
+    for key in (b"", bytes(32), bytes(31)):
+        tree.nodes[3] = replace(top, encryption_key=key)
+        refuse(InvalidTree, lambda: read_tree(room.suite, tree.encoded).check_structure(), says="encryption key is not")
+
+
+def test_a_group_info_with_an_invalid_leaf_is_refused_though_all_its_signatures_fit() -> None:
+    """Breaks MLS-12.4-13."""
+    group = Room(1)[0]
+    info = read_message(group.group_info())
+    assert isinstance(info, GroupInfo)
+    suite, key = group._public.suite, group._signing
+    leaf = group._public.tree.leaf(0)
+    assert leaf is not None
+    for bad in (
+        replace(leaf, capabilities=replace(leaf.capabilities, credentials=())),
+        replace(leaf, capabilities=replace(leaf.capabilities, versions=())),
+        replace(leaf, encryption_key=bytes(32)),
+    ):
+        tree = group._public.tree.copy()
+        tree.set_leaf(0, bad.signed(suite, key, group.group_id, 0))
+        context = replace(info.context, tree_hash=tree.root_hash)
+        forged = replace(info, context=context, extensions=(Extension(RATCHET_TREE, tree.encoded),)).signed(suite, key)
+        refuse(InvalidLeaf, lambda f=forged: PublicGroup.from_group_info(write_message(f), NOW))
