@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+from aiohttp import web
 
+from hotline.cli import main
 from protocols.entry import Payload, Stamp
 from tests.docs.generate import REFERENCE, ROOT, pages
+from web.desk import api
 
 PAGES = sorted(path for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")))
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -50,6 +56,44 @@ def test_the_wire_reference_names_every_member_of_what_is_signed(struct: type) -
     text = (REFERENCE / "wire.md").read_text("utf-8")
     for field in struct.__struct_encode_fields__:  # type: ignore[attr-defined]  # msgspec's
         assert f"| `{field}` |" in text, field
+
+
+def test_the_reference_of_the_desk_names_every_route() -> None:
+    text = (REFERENCE / "desk-api.md").read_text("utf-8")
+    app = web.Application()
+    api.add_routes(app)
+    routes = {f"{route.method} {route.resource.canonical}" for route in app.router.routes() if route.resource}
+    assert {f"{method} {path}" for method, path in re.findall(r"^\| `(GET|POST) (\S+)` \|", text, re.MULTILINE)} == {
+        route for route in routes if not route.startswith("HEAD")
+    }
+
+
+def commands_of(page: Path) -> Iterator[list[str]]:
+    """Every ``hotline`` command in a page's code, as words."""
+    text = page.read_text("utf-8")
+    code = [*re.findall(r"^```(?:sh|ini)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL), *re.findall(r"`(hotline [^`]+)`", text)]
+    for block in code:
+        for line in block.replace("\\\n", " ").splitlines():
+            if match := re.search(r"(?:^|[\s=/])hotline ([a-z].*)", line):
+                yield shlex.split(match[1].split(" < ")[0].split(" | ")[0])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_commands_in_the_documentation_exist_with_their_options(page: Path) -> None:
+    for words in commands_of(page):
+        command: click.Command = main
+        context = click.Context(main)
+        rest = list(words)
+        while isinstance(command, click.Group) and rest:
+            found = command.get_command(context, rest[0])
+            if found is None:
+                break
+            command, rest = found, rest[1:]
+        if command is main:
+            continue  # prose, such as "hotline COMMAND"
+        assert not (isinstance(command, click.Group) and rest and not rest[0].startswith("-")), words
+        known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)} | {"--help"}
+        assert {word for word in rest if word.startswith("--")} <= known, words
 
 
 def test_the_documentation_speaks_of_the_product_only() -> None:
