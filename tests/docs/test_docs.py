@@ -71,7 +71,10 @@ def test_the_reference_of_the_desk_names_every_route() -> None:
 def commands_of(page: Path) -> Iterator[list[str]]:
     """Every ``hotline`` command in a page's code, as words."""
     text = page.read_text("utf-8")
-    code = [*re.findall(r"^```(?:sh|ini)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL), *re.findall(r"`(hotline [^`]+)`", text)]
+    code = [
+        *re.findall(r"^```(?:sh|ini)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL),
+        *re.findall(r"`(hotline [^`]+)`", text),
+    ]
     for block in code:
         for line in block.replace("\\\n", " ").splitlines():
             if match := re.search(r"(?:^|[\s=/])hotline ([a-z].*)", line):
