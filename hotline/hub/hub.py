@@ -74,6 +74,7 @@ class Hub:
         self.ladders, self.ladder_files = _ladders(accord, ladders), dict(ladders)
         self.clock = SystemClock()
         self.started = self.clock.now()
+        self.closing = False
         self.metrics = Metrics()
         self.watchers = Watchers()
         self.lines = Lines(self.metrics)
@@ -158,6 +159,7 @@ class Hub:
 
     async def stop(self) -> None:
         """End every line, finish what is being written, close the store."""
+        self.closing = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

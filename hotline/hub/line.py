@@ -290,6 +290,10 @@ async def serve(hub: Hub, ws: web.WebSocketResponse, address: str) -> None:
     async def receive_frame() -> Frame:
         return await receive(ws)
 
+    if hub.closing:
+        # A station that comes back at once must not open the store again behind the hub's back.
+        await end(ws, Closing())
+        return
     try:
         async with asyncio.timeout(hub.settings.limits.login):
             mandate = await hub.door.login(receive_frame, send)

@@ -154,9 +154,9 @@ class Core:
         """Raise an alarm that stays; the same one is raised once."""
         if self.alarms.get(name) == sentence:
             return
-        self.alarms[name] = sentence
         log.error("alarm", alarm=name)
         await self.record("alarm", sentence, alarm=True)
+        self.alarms[name] = sentence
         self.tell(None, "connection", alarm=True)
 
     # -- outbox rows --------------------------------------------------------------------------------------------------

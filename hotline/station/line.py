@@ -12,6 +12,7 @@ import hashlib
 import random
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,7 +20,6 @@ import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidURI, WebSocketException
 
-from hotline.clock import Clock
 from hotline.station.errors import HubImposter, LineBroken, LoginRefused
 from protocols import frames
 from protocols.accord import SignedAccord
@@ -40,6 +40,10 @@ class LineSettings:
     connect: float = 10.0
     ping: float = 20.0
     silence: float = 45.0
+
+
+PASSING = ("line.closing", "line.too-slow", "login.throttled", "login.too-slow")
+"""Codes with which an honest hub ends a connection that may be opened again: no alarm."""
 
 
 class Receiver(Protocol):
@@ -70,30 +74,29 @@ class Line:
         accord: SignedAccord,
         addresses: tuple[str, ...],
         receiver: Receiver,
-        clock: Clock,
         rng: Callable[[int], bytes],
         settings: LineSettings | None = None,
     ) -> None:
         self._accord = accord
         self._addresses = addresses
         self._receiver = receiver
-        self._clock = clock
         self._rng = rng
         self._settings = settings or LineSettings()
         self._socket: ClientConnection | None = None
-        self._heard = 0
+        self._stopped = asyncio.Event()
 
-    @property
-    def heard(self) -> int:
-        """When the hub was last heard: this station's clock, ms; 0: never."""
-        return self._heard
+    async def stop(self) -> None:
+        """Let `run` end between two frames."""
+        self._stopped.set()
+        if self._socket is not None:
+            await self._socket.close()
 
     async def run(self) -> None:
-        """Connect, serve, connect again. Returns only by cancellation."""
+        """Connect, serve, connect again, until `stop`."""
         if not self._addresses:
             raise ValueError("no address of the hub")
         failures = 0
-        while True:
+        while not self._stopped.is_set():
             for address in self._addresses:
                 try:
                     if await self._once(address):
@@ -102,7 +105,9 @@ class Line:
                 except (HubImposter, LoginRefused, LineBroken) as error:
                     log.warning("line down", code=error.code, detail=error.detail, address=address)
                     await self._receiver.down(error)
-            await asyncio.sleep(self._pause(failures))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pause(failures)):
+                    await self._stopped.wait()
             failures += 1
 
     async def send(self, frame: frames.Frame) -> None:
@@ -128,7 +133,8 @@ class Line:
             async with asyncio.timeout(self._settings.connect):
                 ready = await self._login(socket)
             self._socket = socket
-            self._heard = self._clock.now()
+            if self._stopped.is_set():
+                return True
             await self._receiver.up(ready, address)
             await self._serve(socket)
         except TimeoutError:
@@ -181,7 +187,7 @@ class Line:
         await socket.send(frames.encode_frame(hello))
         challenge = await self._take(socket)
         if isinstance(challenge, frames.Failed):
-            raise LoginRefused(challenge.code, challenge.sentence)
+            raise _ended(challenge)
         if not isinstance(challenge, frames.Challenge):
             raise LineBroken("no challenge")
         hub = self._accord.accord.hub
@@ -197,7 +203,7 @@ class Line:
         await socket.send(frames.encode_frame(frames.Proof(ours)))
         ready = await self._take(socket)
         if isinstance(ready, frames.Failed):
-            raise LoginRefused(ready.code, ready.sentence)
+            raise _ended(ready)
         if not isinstance(ready, frames.Ready):
             raise LineBroken("no answer to the login")
         return ready
@@ -206,9 +212,8 @@ class Line:
         while True:
             async with asyncio.timeout(self._settings.silence):
                 frame = await self._take(socket)
-            self._heard = self._clock.now()
             if isinstance(frame, frames.Failed):
-                raise LoginRefused(frame.code, frame.sentence)
+                raise _ended(frame)
             await self._receiver.receive(frame)
 
     async def _take(self, socket: ClientConnection) -> frames.FromHub:
@@ -216,6 +221,12 @@ class Line:
         if isinstance(data, str):
             raise LineBroken("text where bytes are due")
         return frames.decode_from_hub(data)
+
+
+def _ended(frame: frames.Failed) -> LoginRefused | LineBroken:
+    if frame.code in PASSING:
+        return LineBroken(frame.code)
+    return LoginRefused(frame.code, frame.sentence)
 
 
 def _context() -> ssl.SSLContext:

@@ -46,6 +46,7 @@ class Sender:
         self._send = send
         self._event = asyncio.Event()
         self._next_ref = 0
+        self._stopping = False
         self._refs: dict[int, Item] = {}
         self._claims: dict[int, asyncio.Future[dict[str, bytes]]] = {}
         self._packages: dict[str, bytes] = {}
@@ -59,20 +60,26 @@ class Sender:
         """Look at the outbox now."""
         self._event.set()
 
+    def stop(self) -> None:
+        """Let `run` end between two entries."""
+        self._stopping = True
+        self.lost()
+        self.wake()
+
     def ref(self) -> int:
         """A fresh number for a question to the hub."""
         self._next_ref += 1
         return self._next_ref
 
     async def run(self) -> None:
-        """Pump whenever woken, and every tick."""
+        """Pump whenever woken, and every tick, until `stop`."""
         tick = self._core.identity.settings.duty.tick
-        while True:
+        while not self._stopping:
             with suppress(TimeoutError):  # time itself can make something due
                 async with asyncio.timeout(tick):
                     await self._event.wait()
             self._event.clear()
-            if not self._core.line.caught:
+            if not self._core.line.caught or self._stopping:
                 continue
             try:
                 await self._round()

@@ -38,6 +38,7 @@ from protocols.errors import ProtocolError
 from protocols.keys import Signer
 
 ANNOUNCED_AT_ONCE = 100
+STOP_WAIT = 3.0  # seconds
 
 
 class Station(StationDesk):
@@ -58,7 +59,6 @@ class Station(StationDesk):
             identity.accord,
             tuple(dict.fromkeys(addresses)),
             self,
-            core.clock,
             core.rng,
             identity.settings.line_settings(),
         )
@@ -90,9 +90,16 @@ class Station(StationDesk):
 
     async def stop(self) -> None:
         """End the line, keep everything. The store is closed; make a new `Station` to go on."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.sender.stop()
+        if self._tasks:
+            await self.line.stop()
+            # Between two frames and two entries, so that no transaction is cut; what hangs on the network is cancelled.
+            *working, ping = self._tasks
+            ping.cancel()
+            await asyncio.wait(working, timeout=STOP_WAIT)
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         await self.core.store.close()
 

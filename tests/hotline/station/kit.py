@@ -19,7 +19,7 @@ from tests.hotline.harness import LADDER, World
 from tests.hotline.harness import Station as Cast
 
 LINE = LineTable(base=0.02, cap=0.1, connect=3.0, ping=5.0, silence=20.0)
-DUTY = DutyTable(fallback=1.0, tick=0.1, answer=5.0)
+DUTY = DutyTable(fallback=1.0, tick=0.1, answer=20.0)
 
 
 def identity_of(world: World, cast: Cast, url: str, *, duty: DutyTable = DUTY) -> Identity:
@@ -58,7 +58,7 @@ async def running(world: World, office: str | Cast, url: str, *, duty: DutyTable
         await station.stop()
 
 
-async def until(what: Callable[[], object], seconds: float = 8.0) -> None:
+async def until(what: Callable[[], object], seconds: float = 25.0) -> None:
     """Wait until ``what`` is true."""
     end = time.monotonic() + seconds
     while not what():
@@ -70,15 +70,15 @@ async def until(what: Callable[[], object], seconds: float = 8.0) -> None:
 async def opened(av: Station, kv: Station) -> str:
     """A thread between two stations, followed by both."""
     outcome = await av.open_thread(officer(av), kv.office.id, LADDER, "Test thread")
-    assert outcome.ok and outcome.state == "accepted", outcome
+    assert outcome.ok, outcome
     thread = str(outcome.thread)
-    await until(lambda: thread in kv.core.threads)
+    await until(lambda: thread in av.core.threads and thread in kv.core.threads)
     return thread
 
 
 def officer(station: Station, number: int = 0) -> str:
     """The kid of one of the station's officers, in the harness's order."""
-    names = {view.name: view.kid for view in station.officers()}
+    names = {view.name: view.kid for view in station.officers() if view.unlocked}
     return names[f"officer {number + 1}"]
 
 

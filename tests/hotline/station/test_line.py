@@ -65,6 +65,7 @@ async def test_a_station_comes_back_by_itself_after_the_hub_restarts(tmp_path: P
         await until(lambda: station.core.line.caught)
     try:
         await until(lambda: station.connection().state == "reconnecting")
+        assert not station.connection().alarms
         async with running_hub(world) as hub:
             station.line._addresses = (hub.url,)
             await until(lambda: station.connection().state == "live")
