@@ -42,7 +42,7 @@ class LineSettings:
     silence: float = 45.0
 
 
-PASSING = ("line.closing", "line.too-slow", "login.throttled", "login.too-slow")
+PASSING = ("hub.not-stored", "line.closing", "line.too-slow", "login.throttled", "login.too-slow")
 """Codes with which an honest hub ends a connection that may be opened again: no alarm."""
 
 

@@ -300,6 +300,8 @@ def _outside_offers(thread: Thread) -> tuple[OfferView, ...]:
     """What the hub's invitation asks for. Its word only: the hub judges, and we replay it all once admitted."""
     wanted: list[tuple[str, dict[str, object]]] = []
     for invitation in thread.invitations.values():
+        if invitation.status == "over":
+            continue
         if invitation.role == "verifier" and invitation.about is not None:
             wanted.append(("finding", {"entry": invitation.about, "finding": "undetermined"}))
         elif invitation.status == "acceptance":
@@ -356,6 +358,8 @@ def _mediation(thread: Thread, state: ThreadState | None) -> str:
     if state is None:
         if thread.invitation is None:
             return ""
+        if all(each.status == "over" for each in thread.invitations.values()):
+            return "Your office's part in this thread is over."
         return f"Your office is asked to act as {thread.invitation.role}; awaited from you: {thread.invitation.status}."
     mediation = state.mediation
     if state.settlement is not None:
