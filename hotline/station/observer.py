@@ -23,7 +23,7 @@ from protocols.translog import (
     parse_proof,
     verify_proof,
 )
-from protocols.translog.witness import consider_body
+from protocols.translog.witness import consider_body, parse_add_checkpoint
 
 PROOFS_AT_ONCE = 8
 
@@ -37,6 +37,7 @@ class Observer:
         self._ref = ref
         self._state: WitnessState | None = None
         self._asked: dict[int, Held] = {}
+        self._short = 0
 
     def load(self, size: int, root: bytes, time: int) -> None:
         """What this witness cosigned last, from the store."""
@@ -68,6 +69,7 @@ class Observer:
             await core.alarm("witness", "Another program uses this station's witness key or store. Stop one of them.")
             return
         self._state, core.cosigned = after, after.size
+        self._short = 0
         line = cosign(verdict.checkpoint, core.identity.keys.witness, verdict.time)
         await self._send(frames.Cosign(after.size, line.line))
         core.tell(None, "connection")
@@ -148,10 +150,23 @@ class Observer:
         if verdict.equivocation:
             await self._equivocation(request)
         elif verdict.status == 409 and self._state is not None:
+            await self._shorter(verdict, parse_add_checkpoint(request.encode()).checkpoint.size, self._state.size)
             await self._send(frames.Cosign(self._state.size, ""))
         elif verdict.status == 422:
             await core.alarm(
                 "log", "The hub's log no longer contains what this station has seen of it. Tell your engineers at once."
+            )
+
+    async def _shorter(self, verdict: Rejected, size: int, cosigned: int) -> None:
+        """A hub offers its newest head, and keeps it before it offers it: one that is shorter than what we cosigned says
+        that entries are missing. Two offers on their way may overtake each other once, so a second one is awaited."""
+        self._short = self._short + 1 if verdict.log_signed and size < cosigned else 0
+        if self._short > 1:
+            await self._core.alarm(
+                "log",
+                "The hub's log is shorter than what this station has seen of it: entries are missing there, as after a "
+                "deletion or a restored old copy. What you hold stays here. Tell your engineers at once, and compare "
+                "with the other offices by another path.",
             )
 
     async def _equivocation(self, evidence: str) -> None:
