@@ -78,7 +78,7 @@ from .protection import (
     sign_content,
     unprotect_private,
 )
-from .public_state import advance, check_address, queue_proposal, roster, verify_public
+from .public_state import advance, check_address, members_at, queue_proposal, verify_public
 from .results import Decrypted, Proposed
 from .secret_tree import HANDSHAKE, Taking
 from .snapshot import (
@@ -296,12 +296,11 @@ class Group(GroupProposing):
         )
         if made.taking is not None:
             member.messages.secrets.consume(made.taking)
-        before, after = {m.leaf: m for m in self.members()}, {m.leaf: m for m in made.public.members()}
         return StagedCommit(
             self._base,
             member.own_leaf,
-            tuple(after[leaf] for leaf in made.added),
-            tuple(before[leaf] for leaf in made.removed),
+            members_at(made.public.tree, made.added),
+            members_at(self._public.tree, made.removed),
             aad,
             made.public,
             made.commit,
@@ -336,16 +335,14 @@ class Group(GroupProposing):
         if member.own_leaf not in transition.applied.removed:
             lookup = self._psk_lookup(psks)
             follower = follow_commit(self._public, member, transition, content, lookup, self._update_privates)
-        before = {m.leaf: m for m in self.members()}
-        after = {m.leaf: m for m in roster(transition.state.tree)}
         joined = transition.applied.added
         if sender.sender_type != MEMBER:
             joined = (*joined, transition.committer)
         return StagedPeerCommit(
             self._base,
             sender.index if sender.sender_type == MEMBER else None,
-            tuple(after[leaf] for leaf in joined),
-            tuple(before[leaf] for leaf in transition.applied.removed),
+            members_at(transition.state.tree, joined),
+            members_at(self._public.tree, transition.applied.removed),
             content.content.authenticated_data,
             transition.state,
             follower,

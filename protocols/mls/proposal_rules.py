@@ -268,6 +268,8 @@ def check_membership(tree: RatchetTree, extensions: Sequence[Extension]) -> None
     tree.check_unique_keys()
     required = required_capabilities(extensions)
     types = [extension.extension_type for extension in extensions]
+    if required is None and not types:
+        return
     for _, leaf in tree.leaves():
         if required is not None and not required.met_by(leaf.capabilities):
             # MLS-11.1-01: every member meets the group's required capabilities.

@@ -19,6 +19,7 @@ from .public_state import (
     PublicState,
     advance,
     check_group_info,
+    members_at,
     queue_proposal,
     verify_public,
 )
@@ -95,16 +96,14 @@ class PublicGroup:
             raise Malformed("not a commit")
         transition = advance(self._state, content, now, self._max_lifetime)
         sender = content.content.sender
-        before = {m.leaf: m for m in self.members()}
-        after = {m.leaf: m for m in transition.state.members()}
         joined = transition.applied.added
         if sender.sender_type != MEMBER:
             joined = (*joined, transition.committer)
         return StagedPublicCommit(
             self._base,
             sender.index if sender.sender_type == MEMBER else None,
-            tuple(after[leaf] for leaf in joined),
-            tuple(before[leaf] for leaf in transition.applied.removed),
+            members_at(transition.state.tree, joined),
+            members_at(self._state.tree, transition.applied.removed),
             content.content.authenticated_data,
             transition.state,
         )

@@ -6,7 +6,7 @@ only members can check.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from .codec import Reader
@@ -95,6 +95,12 @@ class PublicState:
 def roster(tree: RatchetTree) -> tuple[Member, ...]:
     """The members of a tree, from the left."""
     return tuple(Member(index, leaf.credential.identity, leaf.signature_key) for index, leaf in tree.leaves())
+
+
+def members_at(tree: RatchetTree, leaves: Iterable[int]) -> tuple[Member, ...]:
+    """Some members of a tree; a blank leaf has none."""
+    found = ((index, tree.leaf(index)) for index in leaves)
+    return tuple(Member(i, leaf.credential.identity, leaf.signature_key) for i, leaf in found if leaf is not None)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """The ratchet tree: resolutions, tree hashes, parent hashes, edits and validation (RFC 9420 sections 4, 7.4-7.9).
 
 Nodes are immutable; a tree is a list of them, copied when a commit is staged. Tree hashes are cached per node and
-dropped along the path of every edit, so an untouched subtree is hashed once in its life.
+dropped along the path of every edit, so an untouched subtree is hashed once in its life. Likewise the keys in the tree are
+counted once and then kept count of, so that a commit costs what it changes and not what the group holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -53,19 +54,79 @@ def _read_node(reader: Reader) -> Node:
     raise Malformed("unknown node type")
 
 
+class KeyCount:
+    """How often each key stands in a tree, and how many stand there more than once."""
+
+    __slots__ = ("_encryption", "_signature", "repeated_encryption", "repeated_signature")
+
+    def __init__(self, nodes: Iterable[Node | None] = ()) -> None:
+        self._encryption: dict[bytes, int] = {}
+        self._signature: dict[bytes, int] = {}
+        self.repeated_encryption = self.repeated_signature = 0
+        for node in nodes:
+            self.add(node)
+
+    def copy(self) -> KeyCount:
+        """A count to go on from."""
+        copied = KeyCount()
+        copied._encryption, copied._signature = self._encryption.copy(), self._signature.copy()
+        copied.repeated_encryption, copied.repeated_signature = self.repeated_encryption, self.repeated_signature
+        return copied
+
+    def has(self, encryption_key: bytes) -> bool:
+        """Whether a node has that encryption key."""
+        return encryption_key in self._encryption
+
+    def add(self, node: Node | None) -> None:
+        """A node was put into the tree."""
+        if node is None:
+            return
+        self.repeated_encryption += _more(self._encryption, node.encryption_key)
+        if isinstance(node, LeafNode):
+            self.repeated_signature += _more(self._signature, node.signature_key)
+
+    def drop(self, node: Node | None) -> None:
+        """A node was taken out of the tree."""
+        if node is None:
+            return
+        self.repeated_encryption -= _fewer(self._encryption, node.encryption_key)
+        if isinstance(node, LeafNode):
+            self.repeated_signature -= _fewer(self._signature, node.signature_key)
+
+
+def _more(counts: dict[bytes, int], key: bytes) -> bool:
+    """Count a key; whether it was there already."""
+    before = counts.get(key, 0)
+    counts[key] = before + 1
+    return before > 0
+
+
+def _fewer(counts: dict[bytes, int], key: bytes) -> bool:
+    """Discount a key; whether it is still there."""
+    left = counts[key] - 1
+    if left:
+        counts[key] = left
+    else:
+        del counts[key]
+    return left > 0
+
+
 class RatchetTree:
     """A full binary tree of optional nodes."""
 
-    __slots__ = ("_hashes", "nodes", "suite")
+    __slots__ = ("_hashes", "_keys", "nodes", "suite")
 
     def __init__(self, suite: Suite, nodes: list[Node | None], hashes: dict[int, bytes] | None = None) -> None:
         self.suite = suite
         self.nodes = nodes
         self._hashes: dict[int, bytes] = {} if hashes is None else hashes
+        self._keys: KeyCount | None = None
 
     def copy(self) -> RatchetTree:
         """A tree to edit; the nodes themselves are shared."""
-        return RatchetTree(self.suite, self.nodes.copy(), self._hashes.copy())
+        copied = RatchetTree(self.suite, self.nodes.copy(), self._hashes.copy())
+        copied._keys = self._counted.copy()
+        return copied
 
     # Encoding (sections 7.8, 12.4.3.3)
 
@@ -178,8 +239,14 @@ class RatchetTree:
 
     # Edits (sections 7.7, 12.1)
 
-    def _set(self, node: int, content: Node | None) -> None:
+    def _put(self, node: int, content: Node | None) -> None:
+        if self._keys is not None:
+            self._keys.drop(self.nodes[node])
+            self._keys.add(content)
         self.nodes[node] = content
+
+    def _set(self, node: int, content: Node | None) -> None:
+        self._put(node, content)
         hashes = self._hashes
         hashes.pop(node, None)
         for above in direct_path(node, self.leaf_count):
@@ -197,7 +264,7 @@ class RatchetTree:
             content = self.nodes[node]
             if isinstance(content, ParentNode):
                 unmerged = tuple(sorted((*content.unmerged_leaves, place)))
-                self.nodes[node] = replace(content, unmerged_leaves=unmerged)
+                self._put(node, replace(content, unmerged_leaves=unmerged))
         self._set(2 * place, leaf)
         return place
 
@@ -214,13 +281,16 @@ class RatchetTree:
     def truncate(self) -> None:
         """Drop the right half while it holds no member (section 7.7)."""
         while self.leaf_count > 1 and not any(self.nodes[self.leaf_count :: 2]):
+            if self._keys is not None:
+                for node in self.nodes[self.leaf_count - 1 :]:
+                    self._keys.drop(node)
             del self.nodes[self.leaf_count - 1 :]
             width = len(self.nodes)
-            self._hashes = {node: value for node, value in self._hashes.items() if node < width}
+            self._hashes = {place: value for place, value in self._hashes.items() if place < width}
 
     def _blank_path(self, index: int) -> None:
         for node in direct_path(2 * index, self.leaf_count):
-            self.nodes[node] = None
+            self._put(node, None)
 
     def merge_path(self, index: int, path: list[tuple[int, int]], keys: list[bytes]) -> bytes:
         """Put new keys on the filtered direct path of a leaf (section 7.5) and return the leaf's parent hash."""
@@ -230,7 +300,7 @@ class RatchetTree:
         # Parent hashes chain from the root down: each covers the key and parent hash above it.
         for (node, copath_child), key in zip(reversed(path), reversed(keys), strict=True):
             content = ParentNode(key, value, ())
-            self.nodes[node] = content
+            self._put(node, content)
             value = self.parent_hash(content, copath_child)
         return value
 
@@ -252,14 +322,22 @@ class RatchetTree:
 
     def check_unique_keys(self) -> None:
         """No encryption key and no signature key occurs twice."""
-        keys = [node.encryption_key for node in self.nodes if node is not None]
-        if len(set(keys)) != len(keys):
+        if self._counted.repeated_encryption:
             # MLS-07.3-07: encryption keys are unique among leaves and parents.
             raise InvalidTree("an encryption key occurs twice")
-        signers = [leaf.signature_key for _, leaf in self.leaves()]
-        if len(set(signers)) != len(signers):
+        if self._counted.repeated_signature:
             # MLS-07.3-08: signature keys are unique among members.
             raise InvalidTree("a signature key occurs twice")
+
+    @property
+    def _counted(self) -> KeyCount:
+        if self._keys is None:
+            self._keys = KeyCount(self.nodes)
+        return self._keys
+
+    def has_encryption_key(self, key: bytes) -> bool:
+        """Whether any node has that encryption key."""
+        return self._counted.has(key)
 
     def _check_unmerged(self, index: int, content: ParentNode) -> None:
         unmerged = content.unmerged_leaves

@@ -108,7 +108,7 @@ def merge_received_path(
     if len(fresh) != len(keys) + 1 or not all(map(suite.hpke.kem.valid_public, keys)):
         # MLS-12.4-05: the keys of a path differ from each other, and one can encrypt to each.
         raise InvalidPath("a key of the path occurs twice or is not valid")
-    if any(node is not None and node.encryption_key in fresh for node in tree.nodes):
+    if any(map(tree.has_encryption_key, fresh)):
         # MLS-12.4-06: no key of a path was in the tree before, the sender's own leaf included.
         raise InvalidPath("a key of the path is in the tree already")
     for (_, across), node in zip(filtered, path.nodes, strict=True):
