@@ -88,6 +88,9 @@ class Primitives:
     sha: float
     aead_1k: float
     sha_octet: float
+    sign_octet: float
+    verify_octet: float
+    aead_octet: float
 
     @classmethod
     def measure(cls, suite: Suite) -> Primitives:
@@ -98,7 +101,8 @@ class Primitives:
         private, public = suite.derive_key_pair(secret)
         enc, ciphertext = suite.encrypt_with_label(public, b"x", text, secret, os.urandom)
         aead_key, nonce = bytes(suite.aead.key_size), bytes(12)
-        big = os.urandom(1 << 16)
+        big = os.urandom(1 << 18)
+        long = suite.sign(key, b"x", big)
         return cls(
             median(lambda: suite.sign(key, b"x", text), 300),
             median(lambda: suite.verify(key[32:], b"x", text, signature), 300),
@@ -108,7 +112,10 @@ class Primitives:
             median(lambda: suite.derive_secret(secret, b"x"), 500),
             median(lambda: hashlib.sha256(text[:200]).digest(), 500),
             median(lambda: suite.aead.seal(aead_key, nonce, b"", text), 500),
-            median(lambda: hashlib.sha256(big).digest(), 100) / len(big),
+            median(lambda: hashlib.sha256(big).digest(), 40) / len(big),
+            median(lambda: suite.sign(key, b"x", big), 20) / len(big),
+            median(lambda: suite.verify(key[32:], b"x", big, long), 20) / len(big),
+            median(lambda: suite.aead.seal(aead_key, nonce, b"", big), 40) / len(big),
         )
 
 
@@ -126,8 +133,11 @@ def floors(p: Primitives, suite: Suite, size: int) -> dict[str, float]:
     node = suite.hpke.kem.public_size + 220
     public_part = 2 * p.verify + depth * 2 * p.sha
     # A newcomer checks the signature of every leaf, and hashes every node for the tree and for the parent hashes.
-    tree = size * (p.verify + 4 * p.sha + 3 * node * p.sha_octet)
-    welcome = p.seal + p.sign + 3 * p.kdf + size * node * p.sha_octet
+    octets = size * node * 1.3
+    per_octet = p.sha_octet + p.aead_octet
+    tree = size * (p.verify + 4 * p.sha + 3 * node * p.sha_octet) + octets * (per_octet + p.verify_octet)
+    # The whole tree is signed, encrypted, and hashed into the HPKE info of each newcomer.
+    welcome = p.seal + p.sign + 3 * p.kdf + octets * (per_octet + p.sign_octet)
     return {
         "encrypt 1 KiB": p.sign + 5 * p.kdf + 2 * p.aead_1k,
         "decrypt 1 KiB": p.verify + 5 * p.kdf + 2 * p.aead_1k,
