@@ -14,7 +14,19 @@ from collections.abc import Callable
 import msgspec
 from msgspec.structs import replace
 
-from mediation import clocks, closing, mediators, nominations, proposals, questions, roster, standing, standstill, steps
+from mediation import (
+    clocks,
+    closing,
+    mediators,
+    nominations,
+    proposals,
+    questions,
+    release,
+    roster,
+    standing,
+    standstill,
+    steps,
+)
 from mediation.context import ThreadContext
 from mediation.crossing import note_crossing
 from mediation.draft import Draft
@@ -159,6 +171,7 @@ def step(ladder: Ladder, state: ThreadState, move: Move, at: int) -> Outcome | R
     refusal = roster.seated(draft, move)
     if refusal is not None:
         return refusal
+    release.book(draft, move)
     last = note_crossing(draft, move) if kind.content else draft.state.last_content
     return Outcome(replace(draft.state, seq=move.seq, at=at, last_content=last), tuple(draft.effects))
 

@@ -6,7 +6,7 @@ whether this office may speak at all, then what the ladder says here and now, la
 
 from __future__ import annotations
 
-from mediation import standstill
+from mediation import release, standstill
 from mediation.draft import Draft
 from mediation.move import HUB, Move
 from mediation.refusals import Refusal
@@ -154,12 +154,4 @@ def _here(draft: Draft, move: Move, kind: Kind) -> Refusal | None:
 def _people(draft: Draft, move: Move, kind: Kind) -> Refusal | None:
     if kind.author is Author.OFFICER and not move.officers:
         return draft.refuse("no-officer", "No officer has signed the message.", "Have an officer sign it.")
-    rule = draft.ladder.kinds.get(move.kind)
-    if rule is not None and rule.two_person and not move.two_person:
-        return draft.refuse(
-            "two-person",
-            f"A message of the kind {kind.title!r} needs two people.",
-            "Have a second officer release the draft.",
-            rule=f"kinds/{move.kind}",
-        )
-    return None
+    return release.check(draft, move)

@@ -184,8 +184,9 @@ class ThreadState(msgspec.Struct, frozen=True, omit_defaults=True):
     """The state after the entry ``seq`` (or after the passage of time up to ``at``).
 
     ``entered``: at which entry each rung was last entered (for an admission's scope). ``seats``: every station that
-    wrote or is a member, by key id. ``last_content``: newest content entry of each office. ``due_adds`` and
-    ``due_removes``: offices whose stations the next keys must include or leave out.
+    wrote or is a member, by key id. ``last_content``: newest content entry of each office. ``released``: where each
+    office last released a draft, by matter (`mediation.release`). ``due_adds`` and ``due_removes``: offices whose stations
+    the next keys must include or leave out.
     """
 
     thread: str
@@ -204,6 +205,7 @@ class ThreadState(msgspec.Struct, frozen=True, omit_defaults=True):
     seats: dict[str, Seat]
     entered: dict[str, int] = {}
     last_content: dict[str, int] = {}
+    released: dict[str, int] = {}
     clocks: tuple[Clock, ...] = ()
     expired: tuple[Clock, ...] = ()
     options: tuple[Option, ...] = ()

@@ -178,13 +178,15 @@ class OpenedEntry:
 
 
 def draft_content(payload: Payload) -> dict[str, Any]:
-    """What a drafter's signature fixes: the words and the act, not the moment of sending nor its precedence."""
+    """What a drafter's signature fixes: the words and the act, and what stood before them (``prev_seq``), by which the
+    ladder knows a draft that was released already; not the moment of sending nor its precedence."""
     return {
         "accord": payload.accord,
         "thread": payload.thread,
         "kind": payload.kind,
         "office": payload.office,
         "tlp": payload.tlp,
+        "prev_seq": payload.prev_seq,
         "act": payload.act,
         "_sd": list(payload.sd),
     }

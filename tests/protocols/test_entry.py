@@ -311,9 +311,15 @@ def test_precedence_serial_and_epoch_may_change_between_draft_and_release() -> N
 
 
 @pytest.mark.parametrize(
-    "changes", [{"tlp": "CLEAR"}, {"thread": b64u(bytes(16))}, {"act": {"supersedes": ID}, "kind": "update"}]
+    "changes",
+    [
+        {"tlp": "CLEAR"},
+        {"thread": b64u(bytes(16))},
+        {"act": {"supersedes": ID}, "kind": "update"},
+        {"prev": ID, "prev_seq": 7},
+    ],
 )
-def test_words_act_and_marking_may_not(changes: dict[str, Any]) -> None:
+def test_words_act_marking_and_what_stood_before_them_may_not(changes: dict[str, Any]) -> None:
     payload = LINE.statement()
     draft = sign_draft(draft_content(payload), signer("AV drafter"))
     with pytest.raises(BadSignature):
