@@ -16,6 +16,7 @@ from hotline.clock import Clock
 from hotline.hub.errors import (
     BadKeyPackage,
     ClaimRefused,
+    MandateTooLate,
     NoKeyPackage,
     TooManyKeyPackages,
     TooManyMandates,
@@ -67,6 +68,22 @@ class Directory:
         book = MandateBook(self._accord.accord, known)
         book.add(found)
         return book
+
+    def check_start(self, found: VerifiedMandate, threads: tuple[Thread, ...]) -> None:
+        """Refuses (`MandateTooLate`) to unmake what stands.
+
+        Whoever replays a thread asks for the mandate in force at each entry's stamp. A mandate that begins in the past
+        and takes something away would make entries false that everybody accepted: an office could deny what it signed,
+        and no station that starts anew could follow. It may begin in the past as long as nothing it could touch was
+        accepted since.
+        """
+        now = self._clock.now()
+        if found.not_before > now or not any(_takes_back(found, old, now) for old in self.book.all()):
+            return
+        for thread in threads:
+            seated = any(seat.office == found.office for seat in thread.state.seats.values())
+            if seated and thread.at >= found.not_before:
+                raise MandateTooLate(f"it begins before entry {thread.seq} of thread {thread.thread}")
 
     async def add(self, found: VerifiedMandate) -> bool:
         """Take a mandate, durably; False where it is known. Raises `OutOfMandate` or `TooManyMandates`."""
@@ -180,6 +197,17 @@ class Directory:
         if len(recent) + count > self._limits.claims_per_hour:
             raise ClaimRefused("too many in an hour")
         recent.extend([now] * count)
+
+
+def _takes_back(new: VerifiedMandate, old: VerifiedMandate, now: int) -> bool:
+    """Whether ``new`` would count instead of ``old`` and allow less than it did, at some time before ``now``."""
+    if new.kid != old.kid or new.mandate.serial <= old.mandate.serial:
+        return False
+    return (
+        not set(old.mandate.roles) <= set(new.mandate.roles)
+        or new.mandate.keys != old.mandate.keys
+        or new.not_after < min(old.not_after, now)
+    )
 
 
 def current_station(book: MandateBook, kid: str, office: str, at: int) -> VerifiedMandate:

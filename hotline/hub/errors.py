@@ -5,7 +5,7 @@ Tree::
     RemoteError (protocols)
     ├── NotYours, NoSuchThread, ThreadExists, WrongEpoch, UnknownPrevious, NotAMember    an entry
     ├── BadCommit, RosterDiffers, NotMandatedMember                                     a change of keys
-    ├── BadKeyPackage, ClaimRefused, TooManyMandates                                    services
+    ├── BadKeyPackage, ClaimRefused, TooManyMandates, MandateTooLate                    services
     ├── LoginRefused, LoginThrottled, NotLoggedIn, Replaced, TooSlow, OtherVersion      the line
     └── NotProvenYet, BadCosignature                                                    the log
     LocalFault (hotline)
@@ -114,6 +114,16 @@ class NoKeyPackage(RemoteError):
 class TooManyMandates(RemoteError):
     code = "mandate.too-many"
     _sentence = "The hub's directory holds too many mandates of this office. The new one was not taken."
+
+
+class MandateTooLate(RemoteError):
+    """It takes back, for a time that is over, what an earlier mandate gave."""
+
+    code = "mandate.too-late"
+    _sentence = (
+        "The mandate would take back what its holder was allowed when entries were already accepted. It was not taken and "
+        "the earlier one still stands: have the office sign one that begins later than now, and hand it in again."
+    )
 
 
 class LoginRefused(RemoteError):

@@ -199,14 +199,18 @@ class Hub:
 
     async def take_mandates(self, mandates: tuple[bytes, ...]) -> None:
         """Verify and keep mandates, and tell every station of the new ones. Raises what verification raises."""
-        new = []
-        for data in mandates:
-            found = self.directory.verify(data)
-            if await self.directory.add(found):
-                new.append(data)
-        if new:
-            self.lines.tell(frames.Directory(tuple(new)))
-            self.lines.check_mandates(self.directory.book, self.clock.now())
+        new: list[bytes] = []
+        try:
+            for data in mandates:
+                found = self.directory.verify(data)
+                self.directory.check_start(found, self.threads())
+                if await self.directory.add(found):
+                    new.append(data)
+        finally:
+            # Those before one that is refused stand: everybody hears of them, a revocation at once.
+            if new:
+                self.lines.tell(frames.Directory(tuple(new)))
+                self.lines.check_mandates(self.directory.book, self.clock.now())
 
     # -- what the writer and the log tell -------------------------------------------------------------------------
 
