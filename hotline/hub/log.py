@@ -170,6 +170,9 @@ class HeadKeeper:
                     row = {"size": checkpoint.size, "root": checkpoint.root, "at": now}
                     await connection.execute(t.heads.insert().values(**row))
                 self.head_at = now
+            elif self.head.root != checkpoint.root:
+                # The store's leaves are not those the head was signed over: never a second root for one size.
+                raise HubNotReady(f"the stored log of size {checkpoint.size} has another root than its signed head")
             round_ = self._begin(checkpoint)
             self._metrics.head_size.set(checkpoint.size)
         await self._offer()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,21 @@ async def test_a_store_belongs_to_one_accord(tmp_path: Path) -> None:
     with pytest.raises(HubNotReady):
         async with running_hub(make_world(tmp_path)):
             pass
+
+
+async def test_a_second_root_for_one_size_is_never_signed(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    async with (
+        running_hub(world) as hub,
+        connect(hub.url, world, "AV") as av,
+        connect(hub.url, world, "KV") as kv,
+    ):
+        await open_thread(av, kv)
+        await av.expect(Head)
+        heads = hub.hub.heads
+        assert heads.head is not None
+        signed = heads.head
+        heads.head = replace(signed, root=bytes(32))  # as if the stored leaves were not those that were signed
+        with pytest.raises(HubNotReady):
+            await heads.new_head()
+        assert heads.head.root == bytes(32)
