@@ -221,6 +221,14 @@ class MandateBook:
         self.add(found)
         return found
 
+    def takes_back(self, found: VerifiedMandate, now: int) -> bool:
+        """Whether ``found`` would forbid what a known mandate of the key allowed at some time before ``now`` (ms UTC).
+
+        Whoever replays a thread asks for the mandate in force at each entry's stamp, so one that does must not be taken
+        once an entry it could touch stands: an office could deny what it signed, and no replay would follow any more.
+        """
+        return found.not_before <= now and any(_narrower(found, old, now) for old in self._by_kid.get(found.kid, ()))
+
     def find(self, kid: str, at: int) -> VerifiedMandate:
         """The mandate of a key that counts at ``at`` (ms UTC); raises `OutOfMandate` where there is none."""
         begun = [m for m in self._by_kid.get(kid, ()) if m.not_before <= at]
@@ -256,3 +264,12 @@ class MandateBook:
             begun = [m for m in self._by_kid[kid] if m.not_before <= at]
             if begun:
                 yield begun[-1]
+
+
+def _narrower(new: VerifiedMandate, old: VerifiedMandate, now: int) -> bool:
+    """Whether ``new`` would count instead of ``old`` and allow less than it did, at some time before ``now``."""
+    return new.mandate.serial > old.mandate.serial and (
+        not set(old.mandate.roles) <= set(new.mandate.roles)
+        or new.mandate.keys != old.mandate.keys
+        or new.not_after < min(old.not_after, now)
+    )

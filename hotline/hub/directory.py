@@ -70,15 +70,8 @@ class Directory:
         return book
 
     def check_start(self, found: VerifiedMandate, threads: tuple[Thread, ...]) -> None:
-        """Refuses (`MandateTooLate`) to unmake what stands.
-
-        Whoever replays a thread asks for the mandate in force at each entry's stamp. A mandate that begins in the past
-        and takes something away would make entries false that everybody accepted: an office could deny what it signed,
-        and no station that starts anew could follow. It may begin in the past as long as nothing it could touch was
-        accepted since.
-        """
-        now = self._clock.now()
-        if found.not_before > now or not any(_takes_back(found, old, now) for old in self.book.all()):
+        """Refuses (`MandateTooLate`) one that would unmake what stands in ``threads``: see `MandateBook.takes_back`."""
+        if not self.book.takes_back(found, self._clock.now()):
             return
         for thread in threads:
             seated = any(seat.office == found.office for seat in thread.state.seats.values())
@@ -197,17 +190,6 @@ class Directory:
         if len(recent) + count > self._limits.claims_per_hour:
             raise ClaimRefused("too many in an hour")
         recent.extend([now] * count)
-
-
-def _takes_back(new: VerifiedMandate, old: VerifiedMandate, now: int) -> bool:
-    """Whether ``new`` would count instead of ``old`` and allow less than it did, at some time before ``now``."""
-    if new.kid != old.kid or new.mandate.serial <= old.mandate.serial:
-        return False
-    return (
-        not set(old.mandate.roles) <= set(new.mandate.roles)
-        or new.mandate.keys != old.mandate.keys
-        or new.not_after < min(old.not_after, now)
-    )
 
 
 def current_station(book: MandateBook, kid: str, office: str, at: int) -> VerifiedMandate:

@@ -36,6 +36,7 @@ from protocols import frames
 from protocols.encoding import digest
 from protocols.errors import ProtocolError
 from protocols.keys import Signer
+from protocols.mandate import OutOfMandate, VerifiedMandate, verify_mandate
 
 ANNOUNCED_AT_ONCE = 100
 STOP_WAIT = 3.0  # seconds
@@ -228,14 +229,27 @@ class Station(StationDesk):
             if name in known:
                 continue
             try:
-                core.identity.mandates.add_bytes(data)
+                mandate = verify_mandate(data, core.identity.accord.accord)
+                self._check_start(mandate)
+                core.identity.mandates.add(mandate)
             except ProtocolError as error:
                 await core.record(
-                    "mandate", f"The hub passed on a mandate that does not hold: {error.sentence}", alarm=True
+                    "mandate", f"The hub passed on a mandate that was not taken: {error.sentence} [{error}]", alarm=True
                 )
                 continue
             async with core.lock, core.store.change() as change:
                 await change.add_mandate(name, data)
+
+    def _check_start(self, found: VerifiedMandate) -> None:
+        """Refuses (`OutOfMandate`) a mandate that would unmake entries this station has replayed already: with it in the
+        store, no thread of that office would replay at the next start. An honest hub passes none on."""
+        core = self.core
+        if not core.identity.mandates.takes_back(found, core.clock.now()):
+            return
+        for thread in core.threads.values():
+            seats = () if thread.state is None else thread.state.seats.values()
+            if thread.position.at >= found.not_before and any(seat.office == found.office for seat in seats):
+                raise OutOfMandate(f"{found.office} takes back what stands in thread {thread.id}")
 
     async def _ping(self) -> None:
         while True:

@@ -217,6 +217,24 @@ class TestABook:
         with pytest.raises(OutOfMandate):
             book.require(signer("o").kid, role="drafter", office="AV", at=at(3))
 
+    @pytest.mark.parametrize(
+        ("serial", "roles", "hours", "back"),
+        [
+            (2, (), (1, 9000), True),
+            (2, ("releaser",), (1, 9000), True),
+            (2, ("drafter",), (1, 3), True),
+            (2, ("drafter", "releaser"), (1, 9000), False),
+            (2, ("drafter",), (1, 9000), False),
+            (2, (), (6, 9000), False),
+        ],
+    )
+    def test_what_a_mandate_takes_back_for_a_time_that_is_over(
+        self, serial: int, roles: tuple[str, ...], hours: tuple[int, int], back: bool
+    ) -> None:
+        book = self.book(officer_mandate("AV", "o", "drafter", **window(0, 100)))
+        later = verify_mandate(mandated(officer_mandate("AV", "o", *roles, serial=serial, **window(*hours))), ACCORD)
+        assert book.takes_back(later, at(5)) is back
+
     def test_two_mandates_of_one_serial_are_refused(self) -> None:
         book = self.book(officer_mandate("AV", "o", "drafter"))
         with pytest.raises(OutOfMandate, match="one serial"):
