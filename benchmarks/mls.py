@@ -125,13 +125,14 @@ def floors(p: Primitives, suite: Suite, size: int) -> dict[str, float]:
     # 5 steps of the key schedule to the epoch, 9 secrets from it, 2 tags, 2 transcript hashes, 2 halves of the secret tree.
     schedule = 18 * p.kdf
     # Per level: a path secret, a node secret, a key pair, a parent hash and a tree hash.
-    level = 2 * p.kdf + p.key_pair + 2 * p.sha
+    node = suite.hpke.kem.public_size + 220
+    hashes = 2 * (p.sha + suite.hpke.kem.public_size * p.sha_octet)
+    level = 2 * p.kdf + p.key_pair + hashes
     # A key package: two signatures are checked, and its two keys.
     package = 2 * p.verify
     ours = depth * level + p.key_pair + depth * p.seal + 2 * p.sign + schedule
     theirs = p.verify * 2 + p.open + depth * level + schedule
-    node = suite.hpke.kem.public_size + 220
-    public_part = 2 * p.verify + depth * 2 * p.sha
+    public_part = 2 * p.verify + depth * hashes
     # A newcomer checks the signature of every leaf, and hashes every node for the tree and for the parent hashes.
     octets = size * node * 1.3
     per_octet = p.sha_octet + p.aead_octet
