@@ -84,6 +84,7 @@ class Primitives:
     seal: float
     open: float
     key_pair: float
+    valid: float
     kdf: float
     sha: float
     aead_1k: float
@@ -109,6 +110,7 @@ class Primitives:
             median(lambda: suite.encrypt_with_label(public, b"x", text, secret, os.urandom), 200),
             median(lambda: suite.decrypt_with_label(private, public, b"x", text, enc, ciphertext), 200),
             median(lambda: suite.derive_key_pair(secret), 200),
+            median(lambda: suite.hpke.kem.valid_public(public), 300),
             median(lambda: suite.derive_secret(secret, b"x"), 500),
             median(lambda: hashlib.sha256(text[:200]).digest(), 500),
             median(lambda: suite.aead.seal(aead_key, nonce, b"", text), 500),
@@ -129,14 +131,14 @@ def floors(p: Primitives, suite: Suite, size: int) -> dict[str, float]:
     hashes = 2 * (p.sha + suite.hpke.kem.public_size * p.sha_octet)
     level = 2 * p.kdf + p.key_pair + hashes
     # A key package: two signatures are checked, and its two keys.
-    package = 2 * p.verify
+    package = 2 * (p.verify + p.valid)
     ours = depth * level + p.key_pair + depth * p.seal + 2 * p.sign + schedule
-    theirs = p.verify * 2 + p.open + depth * level + schedule
-    public_part = 2 * p.verify + depth * hashes
+    theirs = p.verify * 2 + p.open + depth * level + schedule + (depth + 1) * p.valid
+    public_part = 2 * p.verify + depth * hashes + (depth + 1) * p.valid
     # A newcomer checks the signature of every leaf, and hashes every node for the tree and for the parent hashes.
     octets = size * node * 1.3
     per_octet = p.sha_octet + p.aead_octet
-    tree = size * (p.verify + 4 * p.sha + 3 * node * p.sha_octet) + octets * (per_octet + p.verify_octet)
+    tree = size * (p.verify + 2 * p.valid + 4 * p.sha + 3 * node * p.sha_octet) + octets * (per_octet + p.verify_octet)
     # The whole tree is signed, encrypted, and hashed into the HPKE info of each newcomer.
     welcome = p.seal + p.sign + 3 * p.kdf + octets * (per_octet + p.sign_octet)
     return {
