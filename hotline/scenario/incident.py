@@ -22,7 +22,7 @@ class Incident(Player):
         self.thread = opened["thread"]
         await self.both("in the thread", lambda view: view["epoch"])
         outcome = await av.drafter.send(
-            self.thread, "incident-notice", {}, {"text": event.text, "severity": "critical"}, precedence="FLASH"
+            self.thread, "incident-notice", {}, {"text": event.text, "severity": "severe"}, precedence="FLASH"
         )
         want(outcome["state"] == "draft", f"the notice is {outcome['state']}, not a draft")
         self.draft = outcome["id"]
@@ -91,7 +91,7 @@ class Incident(Player):
             "AV",
             "update",
             {"supersedes": self.ids["E03"]},
-            {"text": event.text, "severity": "critical"},
+            {"text": event.text, "severity": "severe"},
             to=("KV",),
         )
         old = self.find(await self.at("KV").thread(self.thread), self.ids["E03"]) or {"fields": None, "notes": []}

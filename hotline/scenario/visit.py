@@ -14,7 +14,7 @@ async def open_visit(exercise: Exercise, ladder: str) -> str:
     opened = await desk.post("threads", {"counterpart": "KV", "ladder": ladder, "title": "Visitor"})
     player.thread = opened["thread"]
     await player.both("in the thread", lambda view: view["epoch"])
-    notice = {"text": "Traffic control of the port of Lydd answers late. We ask for your help.", "severity": "moderate"}
+    notice = {"text": "Traffic control of the port of Lydd answers late. We ask for your help.", "severity": "medium"}
     entry = await player.say("notice", "AV", "incident-notice", {}, notice, to=("KV",), precedence="IMMEDIATE")
     await player.say("ack", "KV", "acknowledgement", {"entry": entry["id"]}, to=("AV",))
     await player.say("ask", "AV", "step-request", {"step": "L4-cooling-off"}, {}, to=("KV",))

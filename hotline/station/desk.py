@@ -198,7 +198,8 @@ class StationDesk:
             known = kind_of(kind)
             if known.author is not Author.OFFICER:
                 return _no("entry.out-of-mandate", f"Stations write this by themselves. {_AT_ONCE}", thread=thread)
-            intent = self._intent(found, known, act, fields, precedence, tlp, read_to, False)
+            named = self._named(found, known, fields)
+            intent = self._intent(found, known, act, named, precedence, tlp, read_to, False)
             step_name = intent.act.get("step") if kind == "step-request" else None
             two = screens.needs_two(found.ladder, kind, step_name)
             if two:
@@ -380,6 +381,20 @@ class StationDesk:
     def _require(self, officer: str, role: str) -> None:
         core = self._core
         core.identity.mandates.require(officer, role=role, office=core.identity.office, at=core.now())
+
+    def _named(self, thread: Thread, kind: Kind, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """``fields`` with the name we opened the thread under as subject, until the others have a subject from us.
+
+        An opening has no body: without this the name would never leave our station.
+        """
+        if not thread.title or not fields or "subject" not in kind.fields or fields.get("subject"):
+            return fields
+        core = self._core
+        said = [held.fields for held in thread.held if held.payload.office == core.identity.office]
+        waiting = [core.fields(item.intent) for item in core.pending(thread.id)]
+        if any(each is not None and each.get("subject") for each in (*said, *waiting)):
+            return fields
+        return {**fields, "subject": thread.title}
 
     def _intent(
         self,

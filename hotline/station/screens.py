@@ -19,7 +19,7 @@ from hotline.station.views import (
     ThreadSummary,
     ThreadView,
 )
-from hotline.station.words import act_words, clock_title, step_title
+from hotline.station.words import act_words, clock_title, late_words, step_title
 from mediation.fold import advance
 from mediation.ladder import Ladder
 from mediation.offers import allowed
@@ -35,6 +35,7 @@ def summary(core: Core, thread: Thread) -> ThreadSummary:
     found = None if ladder is None or state is None else ladder.rungs.get(rung)
     closed = state is not None and ladder is not None and state.rung == ladder.closed
     clocks = () if state is None else state.clocks
+    coming = min((clock for clock in clocks if clock.end >= now), key=lambda clock: clock.end, default=None)
     return ThreadSummary(
         id=thread.id,
         title=title(thread),
@@ -43,7 +44,8 @@ def summary(core: Core, thread: Thread) -> ThreadSummary:
         rung=rung,
         rung_title=("outside" if found is None else found.title),
         standstill_until=None if state is None or state.standstill is None else state.standstill.end,
-        next_clock=min((clock.end for clock in clocks if clock.end >= now), default=None),
+        next_clock=None if coming is None else coming.end,
+        next_title="" if coming is None else clock_title(ladder, coming),
         unread=sum(_unread(core, thread, held) for held in thread.held),
         last_at=thread.held[-1].stamp.at if thread.held else thread.position.at,
         closed=closed,
@@ -104,9 +106,8 @@ def entry(core: Core, thread: Thread, held: Held) -> EntryView:
     notes = [*held.notes]
     if held.complaint is not None:
         notes.append(f"not readable, complaint ({held.complaint})")
-    late = act.get("late", 0) if payload.kind == "clock-expired" else 0
-    if late:
-        notes.append(f"noted {late} ms late")
+    if payload.kind == "clock-expired" and (late := late_words(act.get("late", 0))):
+        notes.append(late)
     return EntryView(
         id=held.id,
         seq=held.seq,

@@ -77,6 +77,7 @@ class ThreadSummary:
     rung_title: str
     standstill_until: int | None
     next_clock: int | None
+    next_title: str
     unread: int
     last_at: int
     closed: bool
@@ -97,7 +98,7 @@ class Mark:
 @dataclass(frozen=True, slots=True)
 class EntryView:
     """One entry of the thread. ``fields`` is None where this station may not read the body; ``notes`` are words such as
-    "crossed with 7" or "superseded by 12"; ``late`` ms for the hub's clock notes."""
+    "crossed with 7", "superseded by 12" or "the hub noted it 3 s after its time"."""
 
     id: str
     seq: int

@@ -32,6 +32,16 @@ def clock_title(ladder: Ladder | None, clock: Clock) -> str:
     return clock.rule if found is None else found.title
 
 
+def late_words(late: int) -> str:
+    """How long after its time (ms) a clock that ran out was noted; "" below a second, which is how notes always come."""
+    if late < 1_000:
+        return ""
+    seconds = late // 1_000
+    days, hours, minutes = seconds // 86_400, seconds // 3_600 % 24, seconds // 60 % 60
+    parts = [f"{n} {unit}" for n, unit in ((days, "d"), (hours, "h"), (minutes, "min"), (seconds % 60, "s")) if n]
+    return f"the hub noted it {' '.join(parts[:2])} after its time"
+
+
 def _rung(ladder: Ladder | None, rung: str) -> str:
     found = None if ladder is None else ladder.rungs.get(rung)
     return rung if found is None else found.title

@@ -362,14 +362,23 @@ class FakeDesk:
         return (
             self.summary(),
             replace(self.summary(), id="B" * 22, title=HOSTILE, unread=0, standstill_until=None, next_clock=None),
-            replace(self.summary(), id="C" * 22, title="حادثة المحطة", unread=0, standstill_until=None, closed=True),
+            replace(
+                self.summary(),
+                id="C" * 22,
+                title="حادثة المحطة",
+                unread=0,
+                standstill_until=None,
+                next_title="Joint lessons learned",
+                closed=True,
+            ),
             replace(self.summary(), id="D" * 22, title="Norrhavn", unread=0, frozen="State hashes differ at 12."),
         )
 
     def summary(self) -> ThreadSummary:
         return ThreadSummary(
             THREAD, "St Brannoc hospitals", ("AV", "KV"), ("AV", "KV", "MD"), "L4-cooling-off", "Cooling-off",
-            UNTIL, T0 + 42 * MINUTE, sum(e.unread for e in self.entries), T0 - HOUR, False, self.frozen,
+            UNTIL, T0 + 42 * MINUTE, "Answers to all questions", sum(e.unread for e in self.entries), T0 - HOUR, False,
+            self.frozen,
         )  # fmt: skip
 
     def thread(self, thread: str, *, since: int = 0) -> ThreadView:

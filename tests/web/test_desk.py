@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hotline.station.views import Change, Outcome
 from tests.web.conftest import Browser
-from tests.web.fakes import HOSTILE, PASSPHRASE, STANDSTILL, T0, THREAD, UNTIL, FakeDesk, eid
+from tests.web.fakes import HOSTILE, PASSPHRASE, STANDSTILL, T0, THREAD, UNTIL, FakeDesk, eid, entry
 from web.desk.shortcuts import SHORTCUTS
 
 PAGE = f"/threads/{THREAD}"
@@ -214,3 +214,28 @@ async def test_the_passphrase_is_never_shown_again(stranger: Browser, desk: Fake
     await stranger.login()
     _, text = await stranger.post("/unlock", {"passphrase": PASSPHRASE.decode() + "x"})
     assert PASSPHRASE.decode() not in text
+
+
+async def test_a_form_whose_offer_is_gone_leads_to_the_incident_and_says_so(officer: Browser, desk: FakeDesk) -> None:
+    address = f"{PAGE}?write=step-accept&step=return-L3&entry={eid(14)}"
+    assert "Accept the step" in (await officer.get(address))[1]
+    desk.offers = tuple(offer for offer in desk.offers if offer.kind != "step-accept")
+    response, text = await officer.get(address)
+    assert response.status == 200 and "is not open to you in this incident any more" in text
+    assert 'id="compose"' not in text and 'id="offers"' in text
+    response, _ = await officer.get(f"{PAGE}?write=rubbish")
+    assert response.status == 404
+
+
+async def test_each_note_on_an_entry_has_its_own_mark(officer: Browser, desk: FakeDesk) -> None:
+    late = "the hub noted it 3 s after its time"
+    desk.entries = (*desk.entries, entry(15, "clock-expired", "HUB", officers=(), notes=(late,)))
+    _, text = await officer.get(PAGE)
+    for mark, words in (("⇄", "crossed with 7"), ("↻", "superseded by 9"), ("◷", late)):
+        assert f'<span aria-hidden="true">{mark}</span> {words}' in text
+
+
+async def test_the_list_says_what_runs_out_next_and_tells_two_ladders_apart(officer: Browser) -> None:
+    _, text = await officer.get("/")
+    assert re.search(r"<bdi>Joint lessons learned</bdi>: <span class=.countdown", text)
+    assert ">cpci-default, clocks ×60: Default ladder" in text

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from textwrap import wrap
 
 from hotline.hub.views import Span, ThreadTrail
 from web.shared.timewords import utc
 
 WIDTH = 960
-LEFT = 196
+LEFT = 260
 RIGHT = 20
 TOP = 30
 LEVEL = 26
-BAR = 24
+BAR = 26
+LABEL = 38  # characters of a label that LEFT holds in 12 px type
+ROW = 12
 TICKS = 6
 SHORT = 60 * 60_000  # ms
 
@@ -27,13 +30,16 @@ Place = Callable[[int | None], float]
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: ``kind`` clock, standstill or member; ``label`` names its line, once a line; ``words`` says it in full."""
+    """One bar: ``kind`` clock, standstill or member; ``words`` says it in full.
+
+    ``label`` names its line, once a line, in one or two rows of (y, words).
+    """
 
     x: float
     y: float
     width: float
     kind: str
-    label: str
+    label: tuple[tuple[float, str], ...]
     words: str
     open: bool
 
@@ -125,8 +131,19 @@ def _bars(trail: ThreadTrail, x: Place, floor: float, ended: int) -> tuple[Bar, 
         start = x(span.start)
         width = max(x(span.end if span.end is not None else ended) - start, 2.0)
         words = f"{span.label}: {utc(span.start)} to {utc(span.end) if span.end is not None else 'now'}"
-        found.append(Bar(start, y, round(width, 1), span.kind, lane[1] if first else "", words, span.end is None))
+        found.append(
+            Bar(start, y, round(width, 1), span.kind, _label(lane[1], y) if first else (), words, span.end is None)
+        )
     return tuple(found)
+
+
+def _label(words: str, y: float) -> tuple[tuple[float, str], ...]:
+    """A bar's name in one row, or in two around the same middle."""
+    rows = wrap(words, LABEL) or [""]
+    if len(rows) > 2:
+        rows = [rows[0], rows[1][: LABEL - 1] + "…"]
+    first = y + 12 - (len(rows) - 1) * ROW / 2
+    return tuple((first + ROW * number, row) for number, row in enumerate(rows))
 
 
 def _words(trail: ThreadTrail, held: list[Span]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from hotline.station.views import EntryView, OfferView, Outcome, ThreadView
-from protocols.kinds import KINDS
+from protocols.kinds import KINDS, Kind
 from web.desk.forms import Form, FormProblem, make_form
 from web.desk.inputs import Setting, Values
 from web.desk.shortcuts import SHORTCUTS
@@ -124,7 +124,10 @@ async def thread_page(request: web.Request) -> web.Response:
     step, entry = request.query.get("step"), request.query.get("entry")
     offer = find_offer(view, kind, step, entry)
     if offer is None:
-        raise web.HTTPNotFound
+        if kind not in KINDS:
+            raise web.HTTPNotFound
+        # A link or a form that was open while the incident moved on, as when a step has been accepted already.
+        return show_thread(request, view, gone=KINDS[kind])
     key = scratch_key(kind, step, entry)
     kept = await request.app[DESK].scratch(request[OFFICER].kid, view.summary.id, key)
     try:
@@ -143,9 +146,10 @@ def show_thread(
     entry: str | None = None,
     restored: bool = False,
     refused: Outcome | None = None,
+    gone: Kind | None = None,
     status: int = 200,
 ) -> web.Response:
-    """The page of an incident. ``refused``: what became of the form just sent."""
+    """The page of an incident. ``refused``: what became of the form just sent. ``gone``: a kind asked for in vain."""
     done = request.query.get("done", "")
     return show(
         request,
@@ -166,6 +170,7 @@ def show_thread(
         entry=entry,
         restored=restored,
         refused=refused,
+        gone=gone,
         done=done if done in ("queued", "sending", "accepted", "draft", "released", "discarded", "retried") else "",
         precedences=PRECEDENCES,
         tlps=TLPS,

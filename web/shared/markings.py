@@ -10,11 +10,11 @@ PRECEDENCES = (
 )
 
 TLPS = (
-    ("AMBER+STRICT", "Both offices only (the usual choice)"),
-    ("RED", "Named readers only"),
-    ("AMBER", "Offices and those they must tell"),
-    ("GREEN", "The wider community"),
-    ("CLEAR", "May be published"),
+    ("AMBER+STRICT", "both offices only"),
+    ("RED", "named readers only"),
+    ("AMBER", "offices and those they must tell"),
+    ("GREEN", "the wider community"),
+    ("CLEAR", "may be published"),
 )
 
 _PRECEDENCE_SHAPE = {name: shape for name, shape, _ in PRECEDENCES}
@@ -28,6 +28,7 @@ _MARK_SHAPE = {
     "line down": "⌁",
     "silent": "…",
 }
+_NOTE_SHAPE = (("crossed", "⇄"), ("supersede", "↻"), ("the hub noted", "◷"), ("not readable", "✕"))
 _CLOCK_SHAPE = {"waiting for receipt": "◌", "running": "▶", "met": "✔", "ran out": "■"}
 _LINE_SHAPE = {"live": "●", "reconnecting": "◐", "offline": "✕", "up": "●", "down": "✕", "unknown": "?"}
 
@@ -42,6 +43,11 @@ def tlp_shape(name: str) -> str:
 
 def mark_shape(state: str) -> str:
     return _MARK_SHAPE.get(state, "·")
+
+
+def note_shape(words: str) -> str:
+    """The mark before a note on an entry, by how the note begins."""
+    return next((shape for start, shape in _NOTE_SHAPE if words.startswith(start)), "·")
 
 
 def clock_shape(state: str) -> str:

@@ -43,6 +43,7 @@ def make_environment() -> Environment:
         precedence_shape=markings.precedence_shape,
         tlp_shape=markings.tlp_shape,
         mark_shape=markings.mark_shape,
+        note_shape=markings.note_shape,
         clock_shape=markings.clock_shape,
         line_shape=markings.line_shape,
     )

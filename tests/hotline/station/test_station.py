@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from hotline.station.words import late_words
 from tests.hotline.harness import make_station, make_world, running_hub
 from tests.hotline.station.kit import officer, opened, running, seq, until
 
@@ -61,3 +62,28 @@ async def test_both_stations_of_an_office_read_and_one_of_them_gives_the_receipt
             receipts = [e for e in station.thread(thread).entries if e.kind == "receipt"]
             assert [e.act["entry"] for e in receipts] == [sent.id]
         assert not first.core.pending() and not other.core.pending()
+
+
+async def test_the_name_an_incident_was_opened_under_travels_once_as_a_subject(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub, running(world, "AV", hub.url) as av, running(world, "KV", hub.url) as kv:
+        thread = await opened(av, kv)
+        assert kv.thread(thread).summary.title.startswith("AV – KV, ")
+        other = await kv.send(officer(kv), thread, "statement", {}, {"text": "You called?"})
+        for words in ("It is about Lydd.", "More follows."):
+            sent = await av.send(officer(av), thread, "statement", {}, {"text": words})
+            assert sent.state == "accepted", sent
+        await until(lambda: sent.id in {e.id for e in kv.thread(thread).entries})
+        found = {e.id: e.fields for e in kv.thread(thread).entries}
+        assert found[str(other.id)] == {"text": "You called?"}
+        assert [fields for fields in found.values() if fields][1:] == [
+            {"text": "It is about Lydd.", "subject": "Test thread"},
+            {"text": "More follows."},
+        ]
+        assert av.thread(thread).summary.title == kv.thread(thread).summary.title == "Test thread"
+
+
+def test_lateness_is_said_from_one_second_on() -> None:
+    assert [late_words(ms) for ms in (0, 10, 999)] == ["", "", ""]
+    assert late_words(3_000) == "the hub noted it 3 s after its time"
+    assert late_words(7_265_000) == "the hub noted it 2 h 1 min after its time"

@@ -48,7 +48,8 @@ function grow(old, fresh) {
 export async function refresh() {
   const address = new URL(location.href);
   address.hash = "";
-  address.searchParams.delete("done");
+  // Nothing inside a form is swapped, and the offer it answers may be gone by now: the incident is read without its form.
+  for (const name of ["done", "write", "step", "entry"]) address.searchParams.delete(name);
   // A page that answers a POST (a refused form) has no address of its own to read from: read the incident's.
   address.pathname = address.pathname.replace(/\/(send|read|pending\/.*)$/, "").replace(/\/open$/, "/");
   const response = await fetch(address, { headers: { "X-Hotline-Refresh": "1" }, redirect: "manual" });
