@@ -25,12 +25,15 @@ def offices_of(accord: Accord) -> tuple[OfficeRole, ...]:
     return (*others, *monitors, *roster)
 
 
-def context_of(accord: SignedAccord, name: str, ladder: Ladder, thread: str) -> ThreadContext:
-    """What a thread under the ladder that the accord calls ``name`` is opened with. Raises `NotInAccord`.
+def context_of(accord: SignedAccord, name: str, ladder: Ladder, thread: str, at: int) -> ThreadContext:
+    """What a thread under the ladder that the accord calls ``name`` is opened with at ``at`` (ms UTC).
+
+    Raises `NotInAccord`, and `NotInForce` before the accord's begin or after its sunset.
 
     One file may be in force under several names (at several speeds), so the thread's ladder goes by the accord's name.
     """
     in_force = accord.accord.ladder(name)
+    accord.accord.check_in_force(at)
     ladder = replace(ladder, id=name)
     return ThreadContext(ladder, in_force.scale, accord.accord.status, offices_of(accord.accord), thread)
 

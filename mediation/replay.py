@@ -308,7 +308,7 @@ class _Replay:
             return
         move = move_of(verified, stamp.seq)
         if self.state is None:
-            context = context_of(accord, self.bundle.ladder_id, ladder, self.bundle.thread)
+            context = context_of(accord, self.bundle.ladder_id, ladder, self.bundle.thread, stamp.at)
             outcome = open_thread(context, move, stamp.at)
         else:
             outcome = step(ladder, self.state, move, stamp.at)

@@ -50,6 +50,16 @@ class BadAccord(RemoteError):
     )
 
 
+class NotInForce(RemoteError):
+    """The accord has not begun yet, or has ended."""
+
+    code = "accord.not-in-force"
+    _sentence = (
+        "The agreement of this line is not in force at this time, so no new thread can be opened under it. Nothing was "
+        "sent. Threads that are open go on; the offices must sign a new agreement."
+    )
+
+
 class Office(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An institution: ``id`` as in ``AV``, its name, what it is under this accord, its root key (Ed25519, base64url).
 
@@ -119,6 +129,14 @@ class Accord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if found.id == name:
                 return found
         raise NotInAccord(f"ladder {name[:64]!r}")
+
+    def check_in_force(self, at: int) -> None:
+        """Raises `NotInForce` unless ``at`` (ms UTC) lies between ``not_before`` and ``sunset`` (excluded).
+
+        Asked where a thread is opened: what is open at sunset is brought to its end.
+        """
+        if not from_rfc3339(self.not_before) <= at < from_rfc3339(self.sunset):
+            raise NotInForce(f"in force from {self.not_before} until {self.sunset}")
 
     def check_ladder(self, name: str, data: bytes) -> LadderInForce:
         """The ladder in force under ``name`` if ``data`` are its exact bytes; raises `NotInAccord`."""

@@ -132,7 +132,7 @@ class Pass:
             raise ThreadExists(payload.thread)
         name = str(payload.act["ladder"])
         in_force = self.rules.accord.accord.ladder(name)
-        context = context_of(self.rules.accord, name, self.rules.ladders[in_force.id], payload.thread)
+        context = context_of(self.rules.accord, name, self.rules.ladders[in_force.id], payload.thread, self.at)
         groups.check_named(verified, self.mandates, self.at)
         outcome = fold.open_thread(context, move_of(verified, 1), self.at)
         if isinstance(outcome, Refusal):

@@ -123,7 +123,8 @@ def make_trail(
         move = move_of(verified, stamp.seq)
         if state is None:
             name = str(entry.payload.act["ladder"])
-            outcome = fold.open_thread(context_of(accord, name, ladder, entry.payload.thread), move, stamp.at)
+            context = context_of(accord, name, ladder, entry.payload.thread, stamp.at)
+            outcome = fold.open_thread(context, move, stamp.at)
         else:
             outcome = fold.step(ladder, state, move, stamp.at)
         if isinstance(outcome, Refusal):

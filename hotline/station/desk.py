@@ -166,6 +166,10 @@ class StationDesk:
             return _no("station.not-a-party", f"A thread is opened between two parties of the agreement. {_AT_ONCE}")
         if counterpart == core.identity.office or ladder not in core.identity.ladders:
             return _no("station.no-such-ladder", f"Choose another office and a ladder of the agreement. {_AT_ONCE}")
+        try:
+            accord.check_in_force(core.now())
+        except ProtocolError as error:
+            return _no(error.code, error.sentence)
         thread = b64u(core.rng(16))
         extra = {"counterpart": counterpart, "ladder": ladder, "title": title[:200], "officer": officer}
         intent = Intent("open", {}, core.now(), precedence="PRIORITY", extra=extra)
@@ -350,7 +354,11 @@ class StationDesk:
         found = self._find(thread)
         row = f"insist.{b64u(core.rng(16))}"
         try:
-            intent = self._intent(found, kind_of(kind), act, fields, "ROUTINE", "AMBER+STRICT", None, True)
+            known = kind_of(kind)
+            if known.author is not Author.OFFICER:
+                # An opening or a change of keys is made by the station from what it holds, never from words.
+                return _no("entry.out-of-mandate", f"Stations write this by themselves. {_AT_ONCE}", thread=thread), b""
+            intent = self._intent(found, known, act, fields, "ROUTINE", "AMBER+STRICT", None, True)
         except ProtocolError as error:
             return await self._refuse(thread, kind, Refusal(error.code, "protocol", error.sentence)), b""
         await core.record("insisted", f"{kind} was sent although this station refuses it.", thread=thread)

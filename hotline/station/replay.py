@@ -29,6 +29,7 @@ from protocols.disclosure import Body, open_body, reveal
 from protocols.encoding import digest, unb64u
 from protocols.entry import (
     Entry,
+    Payload,
     Stamp,
     VerifiedEntry,
     admit,
@@ -90,7 +91,8 @@ class Taken:
 
 
 class Replay:
-    """The checks, over one identity. ``bundles`` gives our unspent key packages, ``own`` what we kept about an entry."""
+    """The checks, over one identity. ``bundles`` gives our unspent key packages, ``own`` what we kept about an entry,
+    ``said`` the disclosures of an entry of ours that we kept before it was sealed."""
 
     def __init__(
         self,
@@ -98,11 +100,13 @@ class Replay:
         clock: Clock,
         bundles: Callable[[], Iterable[KeyPackageBundle]],
         own: Callable[[str], Own | None],
+        said: Callable[[Payload], tuple[str, ...] | None] = lambda _: None,
     ) -> None:
         self._identity = identity
         self._clock = clock
         self._bundles = bundles
         self._own = own
+        self._said = said
 
     def take(self, thread: Thread | None, delivered: Deliver) -> Taken:
         """Check one delivered entry against the thread as it stands. Raises `DoesNotFollow`."""
@@ -192,7 +196,9 @@ class Replay:
             if not isinstance(act, Open):
                 raise DoesNotFollow("replay.unopened", stamp.seq, "the thread does not begin by being opened")
             self._seated(act, stamp.at)
-            context = context_of(self._identity.accord, act.ladder, self.ladder(act.ladder), verified.payload.thread)
+            context = context_of(
+                self._identity.accord, act.ladder, self.ladder(act.ladder), verified.payload.thread, stamp.at
+            )
             outcome = open_thread(context, move, stamp.at)
         else:
             if verified.payload.epoch is not None and verified.payload.epoch != thread.state.epoch:
@@ -288,6 +294,10 @@ class Replay:
             own = self._own(verified.id) if payload.station == self._identity.kid else None
             if own is not None:
                 self._fill(held, reveal_body(own.disclosures, payload.sd), "own")
+            elif payload.station == self._identity.kid and mls is not None:
+                # Sent before this station was restored from an older copy: nobody opens their own message.
+                if (said := self._said(payload)) is not None:
+                    self._fill(held, reveal_body(said, payload.sd), "own")
             elif mls is not None and "body" in delivered.parts:
                 group = Group.restore(mls)
                 plain = group.decrypt(delivered.parts["body"])

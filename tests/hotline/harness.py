@@ -102,8 +102,12 @@ def make_world(
     ladder: bytes | None = None,
     keys: HubKeys | None = None,
     origin: str = ORIGIN,
+    dates: Mapping[str, str] | None = None,
 ) -> World:
-    """``quorum``: of the four stations' witnesses. ``scale`` above 1 makes the accord an EXERCISE."""
+    """``quorum``: of the four stations' witnesses. ``scale`` above 1 makes the accord an EXERCISE.
+
+    ``dates``: ``not_before``, ``review`` or ``sunset`` in place of a century that holds today.
+    """
     ladder = ladder if ladder is not None else load(LADDER)
     roots = {office: SeedSigner(secrets.token_bytes(32)) for office in ("AV", "KV", "MD", "HD")}
     keys = keys or HubKeys(secrets.token_bytes(32), secrets.token_bytes(32), secrets.token_bytes(32))
@@ -129,9 +133,12 @@ def make_world(
         ladders=(LadderInForce(LADDER, digest(ladder), scale),),
         policy=policy,
         suite=SUITE,
-        not_before="2020-01-01T00:00:00.000Z",
-        review="2098-01-01T00:00:00.000Z",
-        sunset="2099-01-01T00:00:00.000Z",
+        **{
+            "not_before": "2020-01-01T00:00:00.000Z",
+            "review": "2098-01-01T00:00:00.000Z",
+            "sunset": "2099-01-01T00:00:00.000Z",
+            **(dates or {}),
+        },
     )
     data = draft_bytes(accord)
     for root in roots.values():

@@ -136,7 +136,7 @@ class Court:
         seq = len(self.ids) + 1
         move, ladder = move_of(verified, seq), parse_ladder(LADDER)
         if self.state is None:
-            outcome = open_thread(context_of(LINE.accord, LADDER_ID, ladder, THREAD), move, self.at)
+            outcome = open_thread(context_of(LINE.accord, LADDER_ID, ladder, THREAD, self.at), move, self.at)
         else:
             outcome = step(ladder, self.state, move, self.at)
         if isinstance(outcome, Refusal):

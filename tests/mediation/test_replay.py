@@ -8,16 +8,20 @@ import json
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mediation.inputs import context_of
+from mediation.ladder import parse_ladder
 from mediation.replay import Report, Trust, verify
+from protocols.accord import NotInForce
 from protocols.bundle import Bundle, Exhibit
-from protocols.encoding import b64u, digest, rfc3339, to_json
+from protocols.encoding import b64u, digest, from_rfc3339, rfc3339, to_json
 from protocols.entry import parse_entry
 from protocols.mandate import MandateBook
 from protocols.translog import Checkpoint, ed25519_signer, parse_policy, parse_proof, sign_checkpoint
-from tests.mediation.court import LINE, LOG, POLICY, TRUST, Court, small_case
+from tests.mediation.court import LADDER, LADDER_ID, LINE, LOG, POLICY, THREAD, TRUST, Court, small_case
 from tests.protocols.kit import (
     HOUR,
     T0,
@@ -317,3 +321,13 @@ def test_any_bytes_in_any_place_are_reported_and_never_raise(data: bytes) -> Non
 
 def test_the_court_of_these_tests_makes_entries_as_the_line_does() -> None:
     assert parse_entry(GOOD.exhibits[1].leaf).draft is not None
+
+
+def test_a_thread_is_opened_only_while_the_accord_is_in_force() -> None:
+    accord, ladder = LINE.accord.accord, parse_ladder(LADDER)
+    begin, end = from_rfc3339(accord.not_before), from_rfc3339(accord.sunset)
+    for at in (begin, end - 1):
+        assert context_of(LINE.accord, LADDER_ID, ladder, THREAD, at).scale == 60
+    for at in (begin - 1, end):
+        with pytest.raises(NotInForce):
+            context_of(LINE.accord, LADDER_ID, ladder, THREAD, at)

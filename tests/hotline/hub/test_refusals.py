@@ -264,3 +264,26 @@ async def test_a_key_package_of_another_station_is_not_taken(tmp_path: Path) -> 
         answer = await av.answer(0)
         assert isinstance(answer, Refused)
         assert answer.code == "keys.bad-package"
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        {"not_before": "2097-01-01T00:00:00.000Z"},
+        {"review": "2020-06-01T00:00:00.000Z", "sunset": "2021-01-01T00:00:00.000Z"},
+    ],
+)
+async def test_no_thread_is_opened_before_the_accord_begins_or_after_its_sunset(
+    tmp_path: Path, dates: dict[str, str]
+) -> None:
+    world = make_world(tmp_path, dates={"review": "2097-06-01T00:00:00.000Z", **dates})
+    async with (
+        running_hub(world) as hub,
+        connect(hub.url, world, "AV") as av,
+        connect(hub.url, world, "KV") as kv,
+    ):
+        await kv.publish()
+        entry, parts, _ = await make_open(av, kv.station)
+        answer = await av.submit(entry, parts)
+        assert isinstance(answer, Refused) and answer.code == "accord.not-in-force"
+        assert not hub.hub.threads()
