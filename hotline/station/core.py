@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from hotline.clock import Clock
 from hotline.station.errors import DoesNotFollow
@@ -151,11 +152,15 @@ class Core:
         self.tell(thread, "journal", alarm=alarm)
 
     async def alarm(self, name: str, sentence: str) -> None:
-        """Raise an alarm that stays; the same one is raised once."""
+        """Raise an alarm that stays; the same one is raised once. Raises nothing: whoever raises an alarm because the
+        disk fails must not end by it."""
         if self.alarms.get(name) == sentence:
             return
         log.error("alarm", alarm=name)
-        await self.record("alarm", sentence, alarm=True)
+        try:
+            await self.record("alarm", sentence, alarm=True)
+        except (SQLAlchemyError, OSError) as error:
+            log.error("alarm not written down", alarm=name, error=type(error).__name__)
         self.alarms[name] = sentence
         self.tell(None, "connection", alarm=True)
 

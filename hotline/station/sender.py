@@ -51,6 +51,8 @@ class Sender:
         self._claims: dict[int, asyncio.Future[dict[str, bytes]]] = {}
         self._packages: dict[str, bytes] = {}
         self._not_before: dict[str, int] = {}
+        self._lacking: set[str] = set()
+        """Items that wait because a key package could not be had."""
         self.done: dict[str, asyncio.Future[None]] = {}
         """Whom to tell when an item is answered, by row."""
 
@@ -66,6 +68,13 @@ class Sender:
         self.lost()
         self.wake()
 
+    def retry(self) -> None:
+        """Somebody came onto the line or was mandated: look at once for the key packages that were lacking."""
+        for row in self._lacking:
+            self._not_before.pop(row, None)
+        self._lacking.clear()
+        self.wake()
+
     def ref(self) -> int:
         """A fresh number for a question to the hub."""
         self._next_ref += 1
@@ -73,10 +82,9 @@ class Sender:
 
     async def run(self) -> None:
         """Pump whenever woken, and every tick, until `stop`."""
-        tick = self._core.identity.settings.duty.tick
         while not self._stopping:
             with suppress(TimeoutError):  # time itself can make something due
-                async with asyncio.timeout(tick):
+                async with asyncio.timeout(self._pause()):
                     await self._event.wait()
             self._event.clear()
             if not self._core.line.caught or self._stopping:
@@ -201,6 +209,13 @@ class Sender:
         self._answered(item)
         core.tell(item.thread, "pending")
 
+    def _pause(self) -> float:
+        """Seconds until an item that waits for a time is due, at most a tick."""
+        now = self._core.clock.now()
+        waiting = [item for item in self._core.items.values() if item.state in ("queued", "sending")]
+        times = [at for item in waiting for at in (item.intent.after, self._not_before.get(item.id, 0)) if at > now]
+        return min([self._core.identity.settings.duty.tick, *((at - now) / 1000 for at in times)])
+
     # -- the pump -----------------------------------------------------------------------------------------------------
 
     async def _round(self) -> None:
@@ -265,6 +280,7 @@ class Sender:
         except ClaimFailed as error:
             item.waiting = str(error)
             self._not_before[item.id] = core.clock.now() + 2_000
+            self._lacking.add(item.id)
             core.tell(item.thread, "pending")
             return False
         async with core.lock:
@@ -344,6 +360,7 @@ class Sender:
             core.items.pop(item.id, None)
 
     def _answered(self, item: Item) -> None:
+        self._not_before.pop(item.id, None)
         waiting = self.done.pop(item.id, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(None)

@@ -17,7 +17,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hotline.clock import Clock, SystemClock
 from hotline.station.core import Core, log
@@ -112,6 +112,15 @@ class Station(StationDesk):
         return mandate.data, core.identity.keys.sign
 
     async def up(self, ready: frames.Ready, address: str) -> None:
+        """Logged in. A fault of our own ends the connection, as in `receive`."""
+        try:
+            await self._up(ready, address)
+        except LineBroken:
+            raise
+        except Exception as error:
+            await self._fault("logging in", error)
+
+    async def _up(self, ready: frames.Ready, address: str) -> None:
         core = self.core
         line = core.line
         line.state, line.since, line.address = "live", core.clock.now(), address
@@ -136,13 +145,16 @@ class Station(StationDesk):
         except LineBroken:
             raise
         except Exception as error:
-            log.exception("fault while receiving", frame=type(frame).__name__)
-            await self.core.alarm(
-                "fault",
-                f"This station failed while taking in what the hub sent ({type(error).__name__}). Nothing is lost; it "
-                "connects again. Tell your engineers.",
-            )
-            raise LineBroken("a fault of this station") from error
+            await self._fault(type(frame).__name__, error)
+
+    async def _fault(self, what: str, error: Exception) -> NoReturn:
+        log.error("fault while receiving", frame=what, exc_info=error)
+        await self.core.alarm(
+            "fault",
+            f"This station failed while taking in what the hub sent ({type(error).__name__}). Nothing is lost; it "
+            "connects again. Tell your engineers.",
+        )
+        raise LineBroken("a fault of this station") from error
 
     async def down(self, why: HubImposter | LoginRefused | LineBroken) -> None:
         core, line = self.core, self.core.line
@@ -184,6 +196,7 @@ class Station(StationDesk):
                 await self._mandates(frame.mandates)
             case frames.Presence():
                 self._presence(frame)
+                self.sender.retry()
             case frames.Pong():
                 self._pong(frame)
             case frames.Caught():
@@ -239,6 +252,7 @@ class Station(StationDesk):
                 continue
             async with core.lock, core.store.change() as change:
                 await change.add_mandate(name, data)
+            self.sender.retry()
 
     def _check_start(self, found: VerifiedMandate) -> None:
         """Refuses (`OutOfMandate`) a mandate that would unmake entries this station has replayed already: with it in the

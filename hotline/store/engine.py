@@ -31,7 +31,12 @@ _PRAGMAS = (
 def open_sqlite(path: Path) -> AsyncEngine:
     """The async engine over one SQLite file. Every transaction is a write transaction unless `Store.read` began it."""
     make_private(path)
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=8, max_overflow=8)
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}",
+        pool_size=8,
+        max_overflow=8,
+        hide_parameters=True,  # an error's text goes into the log; what was being stored does not
+    )
     event.listen(engine.sync_engine, "connect", prepare_connection)
     event.listen(engine.sync_engine, "begin", begin_transaction)
     return engine
