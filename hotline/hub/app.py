@@ -45,7 +45,10 @@ async def _line(request: web.Request) -> web.StreamResponse:
     ws = web.WebSocketResponse(max_msg_size=MAX_FRAME_BYTES, heartbeat=HEARTBEAT, compress=False)
     if not ws.can_prepare(request).ok:
         return web.Response(status=426, text="a WebSocket is spoken here\n", headers={"Upgrade": "websocket"})
-    await ws.prepare(request)
+    try:
+        await ws.prepare(request)
+    except ConnectionError:
+        return web.Response(status=400)  # they hung up in the middle of the handshake: nobody reads this
     address = request.remote or ""
     if hub.throttle.blocked(address, hub.clock.now()):
         hub.metrics.logins.labels(LoginThrottled.code).inc()

@@ -80,7 +80,7 @@ async def _hints(console: Console) -> AsyncIterator[dict[str, Any]]:
         yield {"changed": thread}
 
 
-async def live(request: web.Request) -> web.WebSocketResponse:
+async def live(request: web.Request) -> web.StreamResponse:
     """The WebSocket of one tab."""
     console = request.app[CONSOLE]
     return await serve(request, lambda: console.summary().now, _hints(console))

@@ -17,7 +17,7 @@ async def _hints(desk: Desk) -> AsyncIterator[dict[str, Any]]:
         yield {"changed": change.thread or "", "what": change.what, "alarm": change.alarm}
 
 
-async def live(request: web.Request) -> web.WebSocketResponse:
+async def live(request: web.Request) -> web.StreamResponse:
     """The WebSocket of one tab."""
     desk = request.app[DESK]
     return await serve(request, desk.now, _hints(desk))

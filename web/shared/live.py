@@ -25,10 +25,13 @@ LOGGED_OUT = 4401
 
 async def serve(
     request: web.Request, now: Callable[[], int], hints: AsyncIterator[dict[str, Any]]
-) -> web.WebSocketResponse:
+) -> web.StreamResponse:
     """Run one tab's socket until it closes: a beat with the hub's time at once and every `BEAT`, a hint at each change."""
     socket = web.WebSocketResponse(heartbeat=30.0, max_msg_size=1024)
-    await socket.prepare(request)
+    try:
+        await socket.prepare(request)
+    except ConnectionError:
+        return web.Response(status=400)  # the tab was closed in the middle of the handshake: nobody reads this
     sessions = request.app[SESSIONS]
     open_sockets = request.app[SOCKETS]
     open_sockets.add(socket)
