@@ -3,10 +3,12 @@
 ``/line``     stations (binary WebSocket; a browser's Origin is refused)
 ``/healthz``  the process answers
 ``/readyz``   the store is writable and every task runs
-``/metrics``  Prometheus, without content or names
+``/metrics``  Prometheus, without content or names; for the loopback and ``metrics_from`` only, 404 to others
 """
 
 from __future__ import annotations
+
+from ipaddress import ip_address
 
 from aiohttp import web
 
@@ -14,9 +16,11 @@ from hotline.hub import line
 from hotline.hub.errors import LoginThrottled
 from hotline.hub.hub import Hub
 from hotline.hub.metrics import CONTENT_TYPE
+from hotline.hub.settings import Network
 from protocols.frames import MAX_FRAME_BYTES
 
 HUB: web.AppKey[Hub] = web.AppKey("hub", Hub)
+READERS: web.AppKey[tuple[Network, ...]] = web.AppKey("readers", tuple)
 HEARTBEAT = 20.0
 """Seconds between pings; a station silent for half as long again is taken as gone."""
 
@@ -25,6 +29,7 @@ def make_app(hub: Hub) -> web.Application:
     """The application; the caller starts and stops ``hub``."""
     app = web.Application(client_max_size=64 * 1024)
     app[HUB] = hub
+    app[READERS] = hub.settings.metrics_readers
     app.router.add_get("/line", _line)
     app.router.add_get("/healthz", _health)
     app.router.add_get("/readyz", _ready)
@@ -70,7 +75,19 @@ async def _ready(request: web.Request) -> web.Response:
     return web.Response(status=503, text="not ready\n")
 
 
+def _may_read(readers: tuple[Network, ...], remote: str) -> bool:
+    try:
+        address = ip_address(remote.partition("%")[0])
+    except ValueError:  # a peer without an address: no reader
+        return False
+    # A socket open to both families shows IPv4 peers as mapped addresses.
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in network for network in readers)
+
+
 async def _metrics(request: web.Request) -> web.Response:
+    if not _may_read(request.app[READERS], request.remote or ""):
+        return web.Response(status=404, text="404: Not Found")
     return web.Response(body=request.app[HUB].metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,8 @@ import msgspec
 from hotline.hub.errors import HubNotReady
 from protocols.kinds import Name, Text
 
+Network = IPv4Network | IPv6Network
+LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
 
 
@@ -35,7 +38,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``listen``: host:port. ``plain``: no TLS, because the line runs inside the operator's own tunnel.
 
     ``head_interval``: seconds between heads while the line is idle; ``head_delay``: seconds that new entries wait for
-    company before a head is signed over them.
+    company before a head is signed over them. ``metrics_from``: addresses that may read ``/metrics``, beside the loopback.
     """
 
     name: Name
@@ -44,7 +47,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     head_interval: Seconds = 60.0
     head_delay: Seconds = 0.5
     console_hosts: tuple[Text, ...] = ()
+    metrics_from: tuple[Text, ...] = ()
     limits: Limits = Limits()
+
+    @property
+    def metrics_readers(self) -> tuple[Network, ...]:
+        """The networks that may read ``/metrics``. Raises `HubNotReady`."""
+        try:
+            return (*LOOPBACK, *(ip_network(text) for text in self.metrics_from))
+        except ValueError as error:
+            raise HubNotReady(f"metrics_from: {error}") from error
 
     @property
     def address(self) -> tuple[str, int]:
@@ -58,6 +70,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_settings(path: Path) -> Settings:
     """Raises `HubNotReady` for a file that is missing, no TOML, or holds what the hub does not know."""
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Settings, strict=False)
+        settings = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Settings, strict=False)
     except (OSError, ValueError) as error:  # tomllib's and msgspec's errors are ValueErrors
         raise HubNotReady(f"{path.name}: {error}") from error
+    settings.metrics_readers  # noqa: B018 - found wrong before anything is opened
+    return settings

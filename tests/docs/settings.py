@@ -13,6 +13,8 @@ _HUB = {
     "plain": "No TLS, because the line runs inside a tunnel of your own. Must agree with the accord, which then pins none.",
     "head_interval": "Seconds between signed heads of the log while nothing happens.",
     "head_delay": "Seconds that new entries wait for company before a head is signed over them.",
+    "metrics_from": "Addresses or networks, as in `10.0.0.7` or `10.0.0.0/24`, that may read `/metrics` beside this machine "
+    "itself; all others get 404.",
     "console_hosts": "More names (host:port) by which browsers may call the console, beside those of the accord's addresses "
     "and the loopback. The first is the one login links are made with.",
     "limits": "See below.",

@@ -12,7 +12,8 @@ import pytest
 from websockets.asyncio.client import connect as ws_connect
 from websockets.exceptions import ConnectionClosed
 
-from hotline.hub.settings import Limits
+from hotline.hub.errors import HubNotReady
+from hotline.hub.settings import Limits, read_settings
 from protocols.encoding import b64u, digest
 from protocols.frames import (
     Accepted,
@@ -264,6 +265,28 @@ async def test_browsers_and_strangers_get_nothing_from_the_line(tmp_path: Path) 
             assert answer.status == 200
         async with session.get(f"{hub.http}/metrics") as answer:
             assert "hotline_log_size" in await answer.text()
+
+
+@pytest.mark.parametrize(("named", "status"), [((), 404), (("127.0.0.0/30",), 200), (("10.0.0.7", "::1"), 404)])
+async def test_metrics_are_for_the_machine_itself_and_addresses_that_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: tuple[str, ...], status: int
+) -> None:
+    monkeypatch.setattr("hotline.hub.settings.LOOPBACK", ())  # every test is on the loopback
+    world = make_world(tmp_path)
+    world.settings = msgspec.structs.replace(world.settings, metrics_from=named)
+    async with (
+        running_hub(world) as hub,
+        aiohttp.ClientSession() as session,
+        session.get(f"{hub.http}/metrics") as answer,
+    ):
+        assert answer.status == status
+        assert ("hotline" in await answer.text()) is (status == 200)
+
+
+def test_an_address_that_is_none_is_refused_before_the_hub_starts(tmp_path: Path) -> None:
+    (tmp_path / "hub.toml").write_text('name = "hub"\nlisten = "127.0.0.1:0"\nmetrics_from = ["monitoring"]\n')
+    with pytest.raises(HubNotReady, match="metrics_from"):
+        read_settings(tmp_path / "hub.toml")
 
 
 async def test_a_bad_mandate_is_refused_and_the_line_stays(tmp_path: Path) -> None:
