@@ -48,8 +48,10 @@ class WrongEpoch(RemoteError):
 class UnknownPrevious(RemoteError):
     code = "entry.unknown-previous"
     _sentence = (
-        "The message builds on one that does not stand in this thread. It was refused and nothing was changed; "
-        "let your station catch up and send it again."
+        "The message builds on one that the hub does not hold in this thread. It was refused and nothing was changed. "
+        "Send it again when your station has caught up; if it is refused again, your station holds what the hub has "
+        "lost, as after a hub was restored from an older copy: keep what is there, use another path, and tell your "
+        "engineers and the hub's operators."
     )
 
 
