@@ -183,7 +183,9 @@ def _shown(held: Held, name: Callable[[str], str]) -> Mapping[str, Any] | None:
     """The body as people read it. A handover carries other entries' bodies: those are shown where they belong."""
     if held.payload.kind != "handover" or held.fields is None:
         return held.fields
-    return {"history": [name(entry) for entry in held.fields.get("history", {})]}
+    history = held.fields.get("history")
+    # The sender chose its type. What is no table of entries was complained about when it came; it opens nothing.
+    return {"history": [name(entry) for entry in history] if isinstance(history, dict) else []}
 
 
 def _marks(core: Core, thread: Thread, held: Held) -> tuple[Mark, ...]:

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 from hotline.station.views import Change, Outcome
+from protocols.kinds import KINDS
 from tests.web.conftest import Browser
 from tests.web.fakes import HOSTILE, PASSPHRASE, STANDSTILL, T0, THREAD, UNTIL, FakeDesk, eid, entry
 from web.desk.shortcuts import SHORTCUTS
@@ -239,3 +240,13 @@ async def test_the_list_says_what_runs_out_next_and_tells_two_ladders_apart(offi
     _, text = await officer.get("/")
     assert re.search(r"<bdi>Joint lessons learned</bdi>: <span class=.countdown", text)
     assert ">cpci-default, clocks ×60: Default ladder" in text
+
+
+async def test_fields_of_any_type_keep_the_page_open(officer: Browser, desk: FakeDesk) -> None:
+    strange: list[object] = [10**30, -(10**30), True, None, [], [[1], {"a": [None]}], {"b": {"c": 1}}, "", "x"]
+    for kind in ("update", "clarification-request", "clarification-answer", "proposal", "incident-notice"):
+        for value in strange:
+            names = dict.fromkeys(KINDS[kind].fields, value)
+            desk.entries = tuple(replace(each, fields=names) if each.kind == kind else each for each in desk.entries)
+            response, _ = await officer.get(PAGE)
+            assert response.status == 200, (kind, value)
