@@ -240,10 +240,11 @@ class Presence(Frame, frozen=True, tag="presence"):
 
 
 class Pong(Frame, frozen=True, tag="pong"):
-    """The hub's clock, ms UTC."""
+    """The hub's clock, ms UTC, and how many key packages of this station are left there: it publishes more in time."""
 
     ref: Ref
     now: int
+    key_packages: int
 
 
 FromStation = Hello | Proof | Submit | Follow | Publish | Claim | Announce | Cosign | Prove | Ping

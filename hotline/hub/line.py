@@ -163,7 +163,7 @@ class Line:
                 case Prove():
                     self.push(Proven(frame.ref, await hub.heads.prove(frame.index)))
                 case Ping():
-                    self.push(Pong(frame.ref, hub.clock.now()))
+                    self.push(Pong(frame.ref, hub.clock.now(), await hub.directory.left(self.kid)))
                 case Hello() | Proof():
                     self.cut(OutOfTurn("a second login"))
         except ProtocolError as error:

@@ -198,7 +198,7 @@ class Station(StationDesk):
                 self._presence(frame)
                 self.sender.retry()
             case frames.Pong():
-                self._pong(frame)
+                await self._pong(frame)
             case frames.Caught():
                 self._caught()
             case _:
@@ -227,11 +227,13 @@ class Station(StationDesk):
                 line.left[kid] = self.core.now()
         self.core.tell(None, "presence")
 
-    def _pong(self, frame: frames.Pong) -> None:
+    async def _pong(self, frame: frames.Pong) -> None:
         asked = self._pings.pop(frame.ref, None)
         if asked is not None:
             # Half the round trip is the best guess at when the hub read its clock.
             self.core.line.offset = frame.now - (asked + self.core.clock.now()) // 2
+        # A station may stay on the line for months: what others used up is not only made good at the next login.
+        await self.sender.replenish(frame.key_packages)
 
     async def _mandates(self, found: tuple[bytes, ...]) -> None:
         """Take mandates from the directory; each is checked, one that does not hold is journalled and left out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from pathlib import Path
 
@@ -65,3 +66,25 @@ async def test_a_line_that_keeps_breaking_in_mid_traffic_loses_and_doubles_nothi
         for office in ("av", "kv"):
             assert texts(kv, thread, office.upper()) == [f"{office} {number}" for number in range(24)]
         assert between.connections > 4
+
+
+async def test_a_station_that_stays_on_the_line_never_runs_out_of_key_packages(tmp_path: Path) -> None:
+    """Each thread opened with it spends one; it had ten when it logged in."""
+    world = make_world(tmp_path)
+    async with (
+        running_hub(world) as hub,
+        impatient(world, "KV", hub.url) as kv,
+        impatient(world, "AV", hub.url) as av,
+    ):
+        kid = world.stations["KV"].kid
+        for _ in range(6):
+            await opened(av, kv)
+        assert await hub.hub.directory.left(kid) >= 4
+        assert len(kv.core.bundles) >= 4
+        before = hub.hub.lines.since()[kid]
+        for _ in range(200):
+            if await hub.hub.directory.left(kid) == 10:
+                break
+            await asyncio.sleep(0.05)
+        assert await hub.hub.directory.left(kid) == 10
+        assert hub.hub.lines.since()[kid] == before, "it did not log in again"

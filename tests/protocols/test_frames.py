@@ -59,7 +59,7 @@ HUB: list[Frame] = [
     frames.Published("note"),
     frames.Proven(1, "proof"),
     frames.Presence({ID: 0}),
-    frames.Pong(1, 5),
+    frames.Pong(1, 5, 9),
 ]
 
 
