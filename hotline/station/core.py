@@ -30,7 +30,7 @@ from hotline.store.station import Change as Transaction
 from hotline.store.station import StationStore
 from mediation.state import from_bytes, state_hash, to_bytes
 from protocols.encoding import b64u, digest, from_json, unb64u
-from protocols.entry import admit
+from protocols.entry import Payload, admit
 from protocols.errors import ProtocolError
 from protocols.frames import Invitation, decode_from_hub, encode_frame
 from protocols.keys import Signer
@@ -101,7 +101,7 @@ class Core:
         self.cosigned = 0
         self.kept: dict[str, tuple[str, tuple[str, ...]]] = {}
         """Bodies read before their entries were replayed, by entry."""
-        self.replay = Replay(identity, clock, self._newest_bundles, self._own)
+        self.replay = Replay(identity, clock, self._newest_bundles, self._own, self._said)
         self.sealer = Sealer(identity, rng, clock.now, lambda: None if self.head is None else self.head[1])
 
     # -- time and words -----------------------------------------------------------------------------------------------
@@ -209,6 +209,7 @@ class Core:
                 self.nominations[row.name.removeprefix("nomination/")] = self.vault.open_json(row.name, row.sealed)
         await self._load_bodies()
         await self._load_threads()
+        await self._load_renewals()
         self.line.since = now
 
     def _item(self, row: tables.OutboxRow) -> Item:
@@ -230,6 +231,22 @@ class Core:
         for row in await self.store.rows(tables.bodies):
             value = self.vault.open_json(f"bodies/{row.entry}", row.sealed)
             self.kept[row.entry] = (row.how, tuple(value))
+
+    async def _load_renewals(self) -> None:
+        for thread in self.threads.values():
+            name = f"renew/{thread.id}"
+            sealed = await self.store.sealed(name)
+            if sealed is not None:
+                (thread.renew,) = self.vault.open_json(name, sealed)
+                self.alarms[f"restored/{thread.id}"] = restored_words(thread.id)
+
+    async def put_renewal(self, change: Transaction, thread: str, epoch: int | None) -> None:
+        """Store within a transaction that a thread's keys are to be renewed before ``epoch`` is sealed in, or no longer."""
+        name = f"renew/{thread}"
+        if epoch is None:
+            await change.drop_sealed(name)
+        else:
+            await change.put_sealed(name, self.vault.seal_json(name, [epoch]))
 
     async def _load_threads(self) -> None:
         leaves: dict[str, list[Any]] = {}
@@ -312,3 +329,26 @@ class Core:
     def _own(self, entry: str) -> Own | None:
         item = next((item for item in self.items.values() if item.entry == entry), None)
         return None if item is None else item.own()
+
+    def meant(self, payload: Payload) -> Item | None:
+        """An item not yet sent as far as this store knows, whose words or act an entry of ours has: it was sent."""
+        for item in self.items.values():
+            intent = item.intent
+            same = item.state != "accepted" and (item.thread, intent.kind) == (payload.thread, payload.kind)
+            if same and intent.sd == payload.sd and (intent.sd or intent.act == payload.act):
+                return item
+        return None
+
+    def _said(self, payload: Payload) -> tuple[str, ...] | None:
+        item = self.meant(payload)
+        return None if item is None else item.intent.disclosures
+
+
+def restored_words(thread: str) -> str:
+    """The alarm of a station that met an entry of its own which its store does not know."""
+    return (
+        f"Thread {thread[:6]}: this station was restored from an older copy of its store, or a second copy of it is "
+        "running: the line holds messages of this station that it does not know. Its message keys count as used; "
+        "nothing sealed leaves until it has renewed them, which it does by itself, and what waits in the outbox is safe. "
+        "Make sure that no second copy runs, and tell your engineers."
+    )

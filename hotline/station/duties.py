@@ -68,19 +68,22 @@ class Duties:
             lists = () if state.mediation is None else state.mediation.nominations
             return not any(each.entry == intent.act["nomination"] and not each.nominees for each in lists)
         if intent.kind == "rekey":
-            return not (state.due_adds or state.due_removes)
+            return not (state.due_adds or state.due_removes or thread.must_renew)
         return False
 
     def rekey(self, thread: Thread, hub_now: int) -> tuple[str, Intent] | None:
         """The row that renews the keys, if they are due and it is our turn."""
         state = thread.state
-        if state is None or thread.mls is None or thread.frozen or not (state.due_adds or state.due_removes):
+        if state is None or thread.mls is None or thread.frozen:
+            return None
+        if not (state.due_adds or state.due_removes or thread.must_renew):
             return None
         office = self._identity.office
         if office in state.due_removes:
             return None  # who is on the way out does not choose the new keys
         turn = thread.rekey_by == office and thread.stations(office)[:1] == (self._identity.kid,)
-        if not turn and hub_now < thread.rekey_since + self._fallback:
+        # What only our own keys suffer from is ours to mend, whoever's turn it is.
+        if not thread.must_renew and not turn and hub_now < thread.rekey_since + self._fallback:
             return None
         return f"rekey.{thread.id}.{state.epoch + 1}", Intent("rekey", {}, self._now(), precedence="IMMEDIATE")
 

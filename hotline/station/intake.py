@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hotline.station.core import Core, log
+from hotline.station.core import Core, log, restored_words
 from hotline.station.errors import DoesNotFollow
 from hotline.station.model import Thread
 from hotline.station.outbox import Intent, Item, encode
@@ -42,9 +42,13 @@ class Intake:
             if taken.state is None and thread is not None and taken.held.id in thread.by_id:
                 return None
             item = next((item for item in core.items.values() if item.entry == taken.held.id), None)
+            ours = taken.held.payload.station == core.identity.kid
+            forgotten = ours and item is None and taken.mls is not None and taken.held.id not in core.kept
+            if forgotten:
+                item = core.meant(taken.held.payload)
             if base is None:
                 base = core.blank(frame.thread, str(taken.held.payload.act.get("ladder", "")))
-            await self._store(thread, base, taken, item)
+            await self._store(thread, base, taken, item, forgotten)
         return item
 
     async def invite(self, invitation: Invitation) -> None:
@@ -88,7 +92,9 @@ class Intake:
         }
         return thread.without_content()
 
-    async def _store(self, before: Thread | None, thread: Thread, taken: Taken, item: Item | None) -> None:
+    async def _store(
+        self, before: Thread | None, thread: Thread, taken: Taken, item: Item | None, forgotten: bool
+    ) -> None:
         core, held = self._core, taken.held
         core.attach(held)
         anew = before is not None and before is not thread
@@ -97,6 +103,7 @@ class Intake:
         duties = [(row, intent) for row, intent in self._duties(after, taken) if row not in core.items]
         added: list[Item] = []
         title = "" if item is None else str(item.intent.extra.get("title", ""))
+        renew = self._renewal(thread, taken, forgotten)
         named = {"title": core.vault.seal(f"threads/title/{thread.id}", title.encode())} if title else {}
         async with core.store.change() as change:
             if anew:
@@ -105,12 +112,16 @@ class Intake:
             await self._store_bodies(change, taken)
             await core.put_thread(change, after, mls=core.seal_mls(thread.id, taken.mls), **named)
             if item is not None:
-                await change.put_outbox(item.id, state="accepted", intent=self._spent(item), wire=None)
+                await change.put_outbox(item.id, state="accepted", entry=held.id, intent=self._spent(item), wire=None)
             if taken.spent is not None:
                 await change.drop_key_packages([taken.spent])
             for row, intent in duties:
                 added.append(await core.queue(change, row, thread.id, intent))
             await self._note(change, taken)
+            if renew != thread.renew:
+                await core.put_renewal(change, thread.id, renew)
+                if thread.renew is None:
+                    await core.note(change, "alarm", restored_words(thread.id), alarm=True)
         if taken.state is None:
             thread.add(held)
         else:
@@ -124,15 +135,43 @@ class Intake:
         if taken.spent is not None:
             core.bundles.pop(taken.spent, None)
         if item is not None:
-            item.state, item.wire, item.accepted = "accepted", None, True
+            item.state, item.entry, item.wire, item.accepted = "accepted", held.id, None, True
+            item.waiting = None
             thread.title = thread.title or title
         for each in added:
             core.items[each.id] = each
         core.threads[thread.id] = thread
+        self._renewing(thread, renew)
         ours = held.payload.office == core.identity.office
         core.tell(
             thread.id, "entry", alarm=not ours and _rings(core.identity.office, held.payload.precedence, taken.effects)
         )
+
+    def _renewal(self, thread: Thread, taken: Taken, forgotten: bool) -> int | None:
+        """The epoch not to be sealed in after an entry, or None.
+
+        While catching up we cannot know which keys were used in a newer epoch either, so the mark moves along; once we
+        are level with the hub, new keys are fresh.
+        """
+        if taken.state is None or taken.mls is None:
+            return None
+        if forgotten:
+            return taken.state.epoch
+        if thread.renew is not None and taken.held.payload.kind == "rekey":
+            return None if self._core.line.caught else taken.state.epoch
+        return thread.renew
+
+    def _renewing(self, thread: Thread, renew: int | None) -> None:
+        if renew == thread.renew:
+            return
+        core, name = self._core, f"restored/{thread.id}"
+        if renew is None:
+            core.alarms.pop(name, None)
+        elif thread.renew is None:
+            core.alarms[name] = restored_words(thread.id)
+            log.error("restored from an older copy", thread=thread.id, epoch=renew)
+        thread.renew = renew
+        core.tell(None, "connection", alarm=renew is not None)
 
     async def _store_bodies(self, change: Transaction, taken: Taken) -> None:
         core, held = self._core, taken.held

@@ -96,7 +96,8 @@ class Thread:
     ``invitations``: all that stand, by role and entry.
     ``mls`` is the group's snapshot (clear, in memory), None while or where we are no member. ``frozen``: why the thread
     is no longer followed. ``rekey_by``: the office whose turn it is to renew the keys, since when (ms UTC).
-    ``joined``: seq of the entry that made us a member.
+    ``joined``: seq of the entry that made us a member. ``renew``: an epoch in which this station may have used message keys
+    that it still holds, because it was restored from an older copy: nothing is sealed in it.
     """
 
     id: str
@@ -116,6 +117,12 @@ class Thread:
     rekey_by: str | None = None
     rekey_since: int = 0
     joined: int | None = None
+    renew: int | None = None
+
+    @property
+    def must_renew(self) -> bool:
+        """Whether the keys of the epoch in force are not to be sealed with."""
+        return self.state is not None and self.mls is not None and self.renew == self.state.epoch
 
     @property
     def outside(self) -> bool:

@@ -106,6 +106,8 @@ def entry(core: Core, thread: Thread, held: Held) -> EntryView:
     notes = [*held.notes]
     if held.complaint is not None:
         notes.append(f"not readable, complaint ({held.complaint})")
+    elif payload.station == core.identity.kid and payload.sd and held.fields is None:
+        notes.append("sent by this station before it was restored from an older copy; the words are not kept here")
     if payload.kind == "clock-expired" and (late := late_words(act.get("late", 0))):
         notes.append(late)
     return EntryView(

@@ -287,6 +287,10 @@ class Sender:
             thread = core.threads.get(item.thread)  # it may have moved on while the packages were fetched
             if thread is not None and (thread.frozen or intent.kind == "open"):
                 return False
+            if thread is not None and intent.sd and thread.must_renew:
+                item.waiting = "waits until this station has renewed its keys: it was restored from an older copy"
+                core.tell(item.thread, "pending")
+                return False
             try:
                 if thread is None:
                     sealed = core.sealer.open(item.thread, intent, packages)
