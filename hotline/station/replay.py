@@ -24,6 +24,7 @@ from mediation.effects import Effect
 from mediation.fold import Outcome, open_thread, step
 from mediation.ladder import Ladder
 from mediation.refusals import Refusal
+from mediation.scope import covers
 from mediation.state import ThreadState, state_hash
 from protocols.disclosure import Body, open_body, reveal
 from protocols.encoding import digest, unb64u
@@ -323,7 +324,7 @@ class Replay:
         held.fields, held.disclosures, held.how = dict(opened.body.fields), body.disclosures, how
 
     def _handed(self, thread: Thread | None, held: Held) -> tuple[Revealed, ...]:
-        """The bodies a handover brings, each proved against the entry that committed to it."""
+        """The bodies a handover brings, each within the agreed scope and proved against the entry that committed to it."""
         act = held.admitted.verified.entry.act
         if thread is None or held.fields is None or not isinstance(act, Handover):
             return ()
@@ -335,6 +336,10 @@ class Replay:
         for entry, disclosures in history.items():
             old = thread.by_id.get(entry)
             if old is None or old.fields is not None or not isinstance(disclosures, list):
+                continue
+            if thread.state is None or not covers(thread.state, entry, old.seq):
+                # One party alone does not widen what both agreed to show.
+                held.complaint = "handover.beyond-scope"
                 continue
             try:
                 body = reveal_body(disclosures, old.payload.sd)

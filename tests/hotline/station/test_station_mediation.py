@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from hotline.station import duties
+from hotline.station.model import Thread
 from hotline.station.station import Station
+from mediation.state import ThreadState
+from protocols.kinds import Scope
 from tests.hotline.harness import make_world, running_hub
 from tests.hotline.station.kit import officer, opened, running, seq, until
 
@@ -69,3 +75,41 @@ async def test_a_mediator_joins_and_reads_only_the_scope(tmp_path: Path) -> None
         assert after not in {e.id for e in md.thread(thread).entries}
         for station in (av, kv, md):
             assert not station.connection().alarms
+
+
+async def test_what_one_party_hands_over_beyond_the_scope_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def everything(thread: Thread, state: ThreadState, scope: Scope, before: int) -> dict[str, list[str]]:
+        return {held.id: list(held.disclosures) for held in thread.held if held.disclosures and held.seq < before}
+
+    monkeypatch.setattr(duties, "in_scope", everything)
+    world = make_world(tmp_path)
+    async with (
+        running_hub(world) as hub,
+        running(world, "AV", hub.url) as av,
+        running(world, "KV", hub.url) as kv,
+        running(world, "MD", hub.url) as md,
+    ):
+        thread = await opened(av, kv)
+        hidden = await say(av, thread, "incident-notice", {}, text="Between us two only.")
+        shown = await say(kv, thread, "statement", {}, text="The mediator may read this.")
+        await say(kv, thread, "step-request", {"step": "L5-mediation"})
+        for station in (av, kv):
+            assert (await station.nominate(officer(station), thread, ("MD",))).state == "accepted"
+        await until(lambda: thread in md.core.threads)
+        await say(md, thread, "mediator-acceptance", {})
+        await until(lambda: any(offer.kind == "declaration" for offer in md.thread(thread).offers))
+        await say(md, thread, "declaration", {}, text="None.")
+        for station in (av, kv):
+            await until(lambda station=station: any(e.kind == "declaration" for e in station.thread(thread).entries))  # type: ignore[misc]
+            await say(station, thread, "waiver", {"mediators": ["MD"]})
+        for station in (av, kv):
+            await until(lambda: seq(av, thread) == seq(kv, thread))
+            await say(station, thread, "admission", {"mediators": ["MD"], "scope": {"entries": [shown]}})
+        await until(lambda: any(e.kind == "handover" for e in md.thread(thread).entries))
+        seen = {e.id: e for e in md.thread(thread).entries}
+        assert seen[shown].handed_over and seen[shown].fields == {"text": "The mediator may read this."}
+        assert seen[hidden].sealed and seen[hidden].fields is None
+        assert any("handover.beyond-scope" in note for e in seen.values() for note in e.notes)
+        assert not md.connection().alarms
