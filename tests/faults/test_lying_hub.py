@@ -138,7 +138,7 @@ def lies(at: Stage, other: Thread) -> dict[str, tuple[str, Rule]]:
         return [] if frame.seq == 3 else [frame]
 
     def flipped(frame: Deliver) -> list[Deliver]:
-        return [msgspec.structs.replace(frame, parts={"body": frame.parts["body"][:-1] + b"\0"})]
+        return [msgspec.structs.replace(frame, parts={"body": _flipped(frame.parts["body"])})]
 
     def forged(frame: Deliver) -> list[Deliver]:
         entry = parse_entry(frame.leaf)
@@ -166,6 +166,10 @@ def lies(at: Stage, other: Thread) -> dict[str, tuple[str, Rule]]:
         ),
         "a clock that never ran": ("ladder.", note),
     }
+
+
+def _flipped(data: bytes) -> bytes:
+    return data[:-1] + bytes([data[-1] ^ 1])
 
 
 async def test_every_forgery_freezes_its_thread_where_it_stood_and_no_other(
