@@ -46,6 +46,8 @@ from protocols.translog import ed25519_signer, parse_policy, parse_vkey
 _LOG = structlog.get_logger("hotline.hub")
 MANDATE_CHECK = 30.0
 """Seconds between two looks at mandates that may have ended."""
+CHECK_EVERY = 1000
+"""ms for which the store, once found writable, is taken to be so."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -103,6 +105,8 @@ class Hub:
         )
         self.door = Door(accord, signer, self.directory, self.clock.now)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._checking = asyncio.Lock()
+        self._checked_at = 0
         self._moved = asyncio.Event()
         self._due: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -183,9 +187,19 @@ class Hub:
         return bool(tasks) and self.writer.healthy and not any(task.done() for task in tasks)
 
     async def check(self) -> bool:
-        """Whether entries can be taken now: asks the store to write."""
+        """Whether entries can be taken now: asks the store to write, at most once in `CHECK_EVERY`, because anybody who
+        reaches the port may ask and every answer costs a flush of the disk that entries wait for."""
         if not self.ready:
             return False
+        async with self._checking:
+            now = self.clock.now()
+            if now - self._checked_at < CHECK_EVERY:
+                return True
+            writable = await self._can_write()
+            self._checked_at = now if writable else 0
+            return writable
+
+    async def _can_write(self) -> bool:
         try:
             async with self.store.write() as connection:
                 await connection.execute(t.meta.update().where(t.meta.c.key == "accord").values(value=self.accord.id))

@@ -1,19 +1,22 @@
-"""The health check that container managers run: it asks the hub made in this folder, and nobody else."""
+"""The health check that container managers run: it asks the hub made in this folder, and nobody else. Readiness is cheap."""
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hotline.hub import health
 from hotline.hub.tls import make_certificate, server_context
+from tests.hotline.harness import make_world, running_hub
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -78,3 +81,22 @@ def test_a_folder_without_a_hub_is_said_to_be_none(
     monkeypatch.setattr("sys.argv", ["health", str(tmp_path)])
     assert health.main() == 2
     assert "no hub to ask" in capsys.readouterr().err
+
+
+async def test_asking_often_whether_the_hub_is_ready_costs_one_write_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_hub(make_world(tmp_path)) as hub:
+        writes = 0
+        write = hub.hub.store.write
+
+        def counted() -> AbstractAsyncContextManager[AsyncConnection]:
+            nonlocal writes
+            writes += 1
+            return write()
+
+        monkeypatch.setattr(hub.hub.store, "write", counted)
+        assert all(await asyncio.gather(*(hub.hub.check() for _ in range(20))))
+        assert writes == 1
+        hub.hub.writer.healthy = False
+        assert not await hub.hub.check(), "what is known to have failed is said at once"
