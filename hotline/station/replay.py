@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from hotline.clock import Clock
-from hotline.rules import context_of, move_of
 from hotline.station.errors import DoesNotFollow
 from hotline.station.folder import Identity
 from hotline.station.model import Held, Position, Thread
 from mediation.effects import Effect
 from mediation.fold import Outcome, open_thread, step
+from mediation.inputs import context_of, move_of
 from mediation.ladder import Ladder
 from mediation.refusals import Refusal
 from mediation.scope import covers
