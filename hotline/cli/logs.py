@@ -14,6 +14,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 
 from hotline.errors import HotlineError
 from protocols.errors import ProtocolError
@@ -61,7 +62,9 @@ class _Foreign(logging.Formatter):
             event["fault"], event["where"] = _describe(record.exc_info[1])
         else:
             event["where"] = [f"{record.pathname}:{record.lineno}"]
-        event["level"] = record.levelname.lower()
+        # Somebody sent what is no HTTP: no fault of ours, and nothing an operator is to be woken for.
+        harmless = record.exc_info is not None and isinstance(record.exc_info[1], HttpProcessingError)
+        event["level"] = "info" if harmless else record.levelname.lower()
         return str(structlog.processors.JSONRenderer()(None, "", event))
 
 
