@@ -287,8 +287,8 @@ async def test_a_branch_shown_to_one_side_only_cannot_be_joined_to_the_other(
             held = at.kv.core.threads[thread.id]
             verified, stamp = at.kv.core.replay.verified(thread.id, 3, frame.leaf)
             later = msgspec.structs.replace(stamp, at=stamp.at + 1)
-            from mediation.inputs import move_of
             from mediation.fold import Outcome, step
+            from mediation.inputs import move_of
             from mediation.state import state_hash
 
             assert held.ladder is not None and held.state is not None
