@@ -88,7 +88,8 @@ def mandate(
 def revoke(folder: Path, card: Path, start: int | None, out: Path | None, passphrase: PassphraseSource) -> None:
     """Take back every mandate of the holder of CARD (a card or a mandate's file).
 
-    It takes effect where the file arrives: hand it to the hub and to every station.
+    It takes effect where the file arrives: `hotline station mandates DIR FILE` on one of your stations hands it to the hub,
+    which passes it on. Bring one that matters to the other offices' stations by another path too.
     """
     begin = SystemClock().now() if start is None else start
     _sign(folder, card, begin, from_rfc3339(FOREVER), (), out, passphrase)

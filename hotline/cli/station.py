@@ -21,7 +21,7 @@ from aiohttp import web
 
 from hotline import keystore, passphrase
 from hotline.cli.logs import log_to_stderr
-from hotline.cli.saying import says_refusals
+from hotline.cli.saying import printable, says_refusals
 from hotline.clock import SystemClock
 from hotline.office import StationCard, write_json
 from hotline.passphrase import PassphraseSource
@@ -29,6 +29,7 @@ from hotline.station.desk import LOGIN, token_hash
 from hotline.station.errors import BadFolder
 from hotline.station.folder import SECRETS, StationSettings, load_identity, make_keys, read_settings
 from hotline.station.officers import OfficerFolder, add_officer
+from hotline.station.papers import Papers, add_papers, file_name
 from hotline.station.station import Station
 from hotline.store.station import StationStore
 from mediation.ladder import LadderError, parse_ladder
@@ -124,13 +125,26 @@ def install(folder: Path, accord: Path, ladders: tuple[Path, ...], mandates: tup
     for name, raw in found.items():
         (folder / "ladders" / f"{name}.toml").write_bytes(raw)
     for mandate in checked:
-        (folder / "mandates" / f"{mandate.office}-{mandate.mandate.serial:04d}-{mandate.kid[:8]}.jws").write_bytes(
-            mandate.data
-        )
+        (folder / "mandates" / file_name(mandate)).write_bytes(mandate.data)
     (folder / "accord.jws").write_bytes(data)
     # Last: only now is the folder complete, and from now on only this accord is taken.
     _write_settings(folder, msgspec.structs.replace(settings, accord=signed.id))
     click.echo(f"Pinned {signed.accord.title!r} ({signed.accord.status}), id {signed.id}")
+
+
+@command.command()
+@click.argument("folder", metavar="DIR", type=FOLDER)
+@click.argument("mandates", metavar="FILE...", type=FILE, nargs=-1, required=True)
+@says_refusals
+def mandates(folder: Path, mandates: tuple[Path, ...]) -> None:
+    """Add mandates and revocations, of this office or another. What does not fit is refused and nothing is written.
+
+    A running station takes them within seconds and hands them to the hub; one that is stopped does so when it starts.
+    """
+    for found in asyncio.run(add_papers(folder, mandates, now=SystemClock().now())):
+        given = found.mandate
+        what = ", ".join(given.roles) or "revoked"
+        click.echo(printable(f"{given.office} no. {given.serial}: {given.name}, {what}, from {given.not_before}"))
 
 
 @command.command()
@@ -176,6 +190,7 @@ async def _serve(
         for name, path in officers:
             if not await station.unlock(keys.kid(name), PassphraseSource(name, file=path).get()):
                 raise BadFolder(f"the key of {name} does not open with the passphrase in {path.name}")
+        station.watch(Papers(folder / "mandates"))
         await station.start()
         await runner.setup()
         try:

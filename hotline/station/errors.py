@@ -4,7 +4,8 @@ Tree::
 
     HotlineError
     ├── LocalFault
-    │   └── BadFolder        settings, accord, ladders or mandates in the station's folder do not fit together
+    │   ├── BadFolder        settings, accord, ladders or mandates in the station's folder do not fit together
+    │   └── TakesBack        a mandate begins before messages that stand, and would unmake them
     └── RemoteFault
         ├── HubImposter      whoever answered at the hub's address is not the hub the accord names
         ├── LoginRefused     the hub would not let this station in
@@ -22,6 +23,16 @@ class BadFolder(LocalFault):
 
     code = "station.folder"
     _sentence = "The files of this station do not fit the agreement. It was not started; nothing was changed."
+
+
+class TakesBack(LocalFault):
+    """A mandate that forbids from a time on at which messages stand already."""
+
+    code = "station.takes-back"
+    _sentence = (
+        "This mandate takes back rights from a time before messages that stand in a thread, which no hub or station "
+        "accepts. Nothing was written. Sign it again so that it begins a few minutes from now (--from)."
+    )
 
 
 class HubImposter(RemoteFault):

@@ -29,6 +29,7 @@ from hotline.station.intake import Intake
 from hotline.station.line import Line
 from hotline.station.observer import Observer
 from hotline.station.officers import OfficerKeys
+from hotline.station.papers import Papers
 from hotline.station.sender import Sender
 from hotline.store import station as tables
 from hotline.store.station import StationStore
@@ -65,6 +66,8 @@ class Station(StationDesk):
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._pings: dict[int, int] = {}
+        self._papers: Papers | None = None
+        self._told: set[str] = set()
 
     @classmethod
     async def open(
@@ -84,9 +87,18 @@ class Station(StationDesk):
             station.observer.load(row.size, row.root, row.time)
         return station
 
+    def watch(self, papers: Papers) -> None:
+        """Before `start`: look for new mandates there every ``duty.tick`` seconds, take them and hand them to the hub."""
+        self._papers = papers
+
     async def start(self) -> None:
         """Open the line and keep it open."""
-        for name, work in (("line", self.line.run), ("outbox", self.sender.run), ("ping", self._ping)):
+        for name, work in (
+            ("line", self.line.run),
+            ("outbox", self.sender.run),
+            ("ping", self._ping),
+            ("papers", self._look),
+        ):
             self._tasks.append(asyncio.create_task(self._watched(name, work()), name=f"{self.name} {name}"))
 
     async def stop(self) -> None:
@@ -95,8 +107,9 @@ class Station(StationDesk):
         if self._tasks:
             await self.line.stop()
             # Between two frames and two entries, so that no transaction is cut; what hangs on the network is cancelled.
-            *working, ping = self._tasks
-            ping.cancel()
+            working, sleeping = self._tasks[:2], self._tasks[2:]
+            for task in sleeping:
+                task.cancel()
             await asyncio.wait(working, timeout=STOP_WAIT)
             for task in working:
                 task.cancel()
@@ -183,6 +196,8 @@ class Station(StationDesk):
                 await self.sender.accepted(frame)
             case frames.Refused():
                 self.observer.refused(frame.ref)
+                if frame.ref == 0:
+                    await self._not_taken(frame)
                 await self.sender.refused(frame)
             case frames.Claimed():
                 self.sender.claimed(frame)
@@ -235,7 +250,33 @@ class Station(StationDesk):
         # A station may stay on the line for months: what others used up is not only made good at the next login.
         await self.sender.replenish(frame.key_packages)
 
-    async def _mandates(self, found: tuple[bytes, ...]) -> None:
+    async def _not_taken(self, frame: frames.Refused) -> None:
+        """The hub refused what is not numbered: mandates, key packages, a cosignature. Said once."""
+        words = f"The hub did not take what this station passed on: {frame.sentence} [{frame.code}]"
+        if words not in self._told:
+            self._told.add(words)
+            await self.core.record("refused", words, alarm=True)
+
+    async def _look(self) -> None:
+        while self._papers is not None:
+            await asyncio.sleep(self.core.identity.settings.duty.tick)
+            found = await asyncio.to_thread(self._papers.fresh)
+            before = {digest(mandate.data) for mandate in self.core.identity.mandates.all()}
+            await self._mandates(found, "The station's folder holds")
+            after = {digest(mandate.data) for mandate in self.core.identity.mandates.all()}
+            new = tuple(data for data in found if digest(data) in after - before)
+            for start in range(0, len(new), ANNOUNCED_AT_ONCE):
+                await self._announce(new[start : start + ANNOUNCED_AT_ONCE])
+
+    async def _announce(self, mandates: tuple[bytes, ...]) -> None:
+        words = f"{len(mandates)} new in this station's folder; the hub is told."
+        await self.core.record("mandate", words)
+        try:
+            await self._send(frames.Announce(mandates))
+        except LineBroken as error:  # the next login hands over what the hub does not have
+            log.info("mandates not sent", detail=error.detail)
+
+    async def _mandates(self, found: tuple[bytes, ...], whose: str = "The hub passed on") -> None:
         """Take mandates from the directory; each is checked, one that does not hold is journalled and left out."""
         core = self.core
         known = {digest(mandate.data) for mandate in core.identity.mandates.all()}
@@ -249,7 +290,7 @@ class Station(StationDesk):
                 core.identity.mandates.add(mandate)
             except ProtocolError as error:
                 await core.record(
-                    "mandate", f"The hub passed on a mandate that was not taken: {error.sentence} [{error}]", alarm=True
+                    "mandate", f"{whose} a mandate that was not taken: {error.sentence} [{error}]", alarm=True
                 )
                 continue
             async with core.lock, core.store.change() as change:

@@ -8,7 +8,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from hotline.cli import main
-from tests.hotline.harness import make_world
+from tests.hotline.harness import World, make_world
 
 
 def run(*arguments: object) -> Result:
@@ -57,6 +57,40 @@ def test_install_refuses_what_does_not_fit_and_writes_nothing(tmp_path: Path) ->
     accord.write_bytes(other.accord.data)
     result = run("install", folder, "--accord", accord, "--ladder", ladder, "--mandate", foreign)
     assert result.exit_code == 1 and "another accord" in result.output
+
+
+def installed(tmp_path: Path, world: World) -> Path:
+    """A station's folder with the accord pinned, its keys beside the point."""
+    folder, _ = made(tmp_path)
+    files = {"accord": world.accord.data, "ladder": world.ladders["cpci-default"], "mandate": world.stations["AV"].mandate}
+    arguments: list[object] = []
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+        arguments += [f"--{name}", tmp_path / name]
+    result = run("install", folder, *arguments)
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def test_mandates_are_added_without_repeating_the_accord_and_what_does_not_fit_adds_none(tmp_path: Path) -> None:
+    world, other = make_world(tmp_path / "a"), make_world(tmp_path / "b")
+    folder = installed(tmp_path, world)
+    good, foreign = tmp_path / "good.jws", tmp_path / "foreign.jws"
+    good.write_bytes(world.stations["KV"].mandate)
+    foreign.write_bytes(other.stations["KV"].mandate)
+    result = run("mandates", folder, good, foreign)
+    assert result.exit_code == 1 and len(list((folder / "mandates").iterdir())) == 1, result.output
+    for _ in range(2):
+        result = run("mandates", folder, good)
+        assert result.exit_code == 0 and "KV no." in result.output, result.output
+        assert {path.read_bytes() for path in (folder / "mandates").iterdir()} == {
+            world.stations["AV"].mandate,
+            world.stations["KV"].mandate,
+        }
+    (tmp_path / "bare").mkdir()
+    bare, _ = made(tmp_path / "bare")
+    result = run("mandates", bare, good)
+    assert result.exit_code == 1 and "no accord" in result.output
 
 
 def test_a_desk_listens_on_the_loopback_only(tmp_path: Path) -> None:
