@@ -227,8 +227,16 @@ class Sender:
                     async with core.store.change() as change:
                         item = await core.queue(change, due[0], thread.id, due[1])
                     core.items[item.id] = item
+        failed: Exception | None = None
         for name in {item.thread for item in core.items.values() if item.state in ("queued", "sending")}:
-            await self._advance(name)
+            try:
+                await self._advance(name)
+            except LineBroken:
+                raise
+            except Exception as error:  # told by `run`, once the other threads have had their turn
+                failed = error
+        if failed is not None:
+            raise failed
 
     async def _advance(self, name: str) -> None:
         """One thread: submit what is sealed, or seal the next."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hotline.station.errors import LineBroken
+from hotline.station.model import Thread
+from hotline.station.outbox import Sealed
 from hotline.station.station import Station
 from protocols import frames
 from protocols.mls import Group
@@ -155,3 +159,25 @@ async def test_what_the_ladder_forbids_is_refused_here_at_the_hub_and_at_the_pee
         )
         assert not av.thread(thread).pending
         assert await note(av, thread, "goes on") == "accepted"
+
+
+async def test_a_fault_over_one_thread_keeps_no_other_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub, running(world, "AV", hub.url) as av, running(world, "KV", hub.url) as kv:
+        threads = [await opened(av, kv) for _ in range(4)]
+        seal = av.core.sealer.seal
+
+        def failing(thread: Thread, *more: Any) -> Sealed:
+            if thread.id != threads[-1]:
+                raise KeyError("a fault of this program")
+            return seal(thread, *more)
+
+        monkeypatch.setattr(av.core.sealer, "seal", failing)
+        waiting = [
+            asyncio.create_task(av.send(officer(av), each, "statement", {}, {"text": "Still here."}))
+            for each in threads
+        ]
+        assert (await waiting[-1]).state == "accepted"
+        await until(lambda: any("KeyError" in alarm for alarm in av.connection().alarms))
+        monkeypatch.undo()
+        assert {(await each).state for each in waiting} == {"accepted"}
