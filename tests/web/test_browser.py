@@ -275,6 +275,40 @@ async def test_a_new_message_comes_in_without_disturbing_what_is_being_typed(sta
     assert "(4)" in await page.title()
 
 
+async def test_a_form_whose_offer_is_gone_stays_and_the_page_around_it_goes_on(stage: Stage) -> None:
+    page = await stage.page()
+    await page.goto(stage.url(f"{PAGE}?write=step-accept&step=return-L3&entry={eid(14)}"))
+    await page.wait_for_selector("body[data-connected=yes]")
+    await page.fill("#f-text", "Agreed.")
+    stage.desk.offers = tuple(offer for offer in stage.desk.offers if offer.kind != "step-accept")
+    stage.desk.entries = (*stage.desk.entries, entry(15, "step-accept", "AV"))
+    stage.desk.tell(Change(THREAD, "entry"))
+    await page.locator("#e15").wait_for()
+    assert await page.input_value("#f-text") == "Agreed."
+    assert stage.complaints == []
+
+
+async def test_at_1280_the_head_is_one_line_and_no_heading_or_choice_is_cut(stage: Stage) -> None:
+    page = await stage.page()
+    await page.evaluate("document.getElementById('sound').hidden = false")
+    middles = """[...document.querySelectorAll('.top nav a, .top button')]
+      .map(e => e.getBoundingClientRect()).map(box => (box.top + box.bottom) / 2)"""
+    found = await page.evaluate(middles)
+    assert max(found) - min(found) < 8
+    cut = """(name) => { const select = document.getElementById(name), pen = document.createElement('canvas').getContext('2d');
+      pen.font = getComputedStyle(select).font;
+      return [...select.options].map(o => o.text).filter(t => pen.measureText(t).width > select.clientWidth - 40); }"""
+    await page.goto(stage.url(f"{PAGE}?write=statement"))
+    assert await page.evaluate(cut, "f-tlp") == await page.evaluate(cut, "f-precedence") == []
+    page = await stage.page(login=False)
+    await page.goto(stage.url("/console/login#good-token"))
+    await page.wait_for_url(stage.url("/console/overview"))
+    await page.goto(stage.url(f"/console/threads/{THREAD}"))
+    headings = "[...document.querySelectorAll('#entries thead th')]"
+    broken = f"{headings}.filter(e => e.clientHeight > 40).map(e => e.textContent)"
+    assert await page.evaluate(broken) == []
+
+
 async def test_the_page_says_when_it_lost_its_station_and_when_it_is_back(stage: Stage) -> None:
     page = await stage.page()
     await page.goto(stage.url(PAGE))

@@ -121,3 +121,13 @@ async def test_a_thread_of_one_moment_is_drawn_without_failing(console: FakeCons
     first = trail.entries[0].at
     bare = replace(trail, entries=(), spans=(), row=replace(trail.row, opened=first, last_at=first, closed=True))
     assert draw(bare, first).bars == ()
+
+
+async def test_a_long_name_of_a_bar_takes_two_rows_and_is_not_cut(console: FakeConsole) -> None:
+    trail = await console.trail(THREAD)
+    assert trail is not None
+    name = "Holding or substantive reply to the notice of the other side"
+    spans = tuple(replace(span, lane=name) for span in trail.spans if span.kind == "clock")[:1]
+    (bar,) = draw(replace(trail, spans=spans), console.clock.now()).bars
+    assert " ".join(words for _, words in bar.label) == name
+    assert [y - bar.y for y, _ in bar.label] == [6, 18]
