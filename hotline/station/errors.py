@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from hotline.errors import LocalFault, RemoteFault
 
+FORGOTTEN = "replay.forgotten"
+
 
 class BadFolder(LocalFault):
     """The files of this station contradict each other, or the accord."""
@@ -83,6 +85,13 @@ class DoesNotFollow(RemoteFault):
 
     @property
     def sentence(self) -> str:
+        if self.reason == FORGOTTEN:
+            return (
+                f"This station made the keys of this thread with entry {self.seq} and no longer has them: it was restored "
+                "from an older copy of its store, or a second copy of it is running. The thread was frozen where it "
+                "stood; the other threads go on. Read it at another station of your office, or open the matter again as "
+                "a new thread. Make sure that no second copy runs, and tell your engineers."
+            )
         return (
             f"What the hub delivered as entry {self.seq} does not follow from what came before ({self.reason}). "
             "This thread was frozen where it stood: nothing more is taken or sent in it. The other threads go on. "

@@ -143,9 +143,8 @@ class Intake:
         core.threads[thread.id] = thread
         self._renewing(thread, renew)
         ours = held.payload.office == core.identity.office
-        core.tell(
-            thread.id, "entry", alarm=not ours and _rings(core.identity.office, held.payload.precedence, taken.effects)
-        )
+        rings = held.complaint is not None or _rings(core.identity.office, held.payload.precedence, taken.effects)
+        core.tell(thread.id, "entry", alarm=not ours and rings)
 
     def _renewal(self, thread: Thread, taken: Taken, forgotten: bool) -> int | None:
         """The epoch not to be sealed in after an entry, or None.

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hotline.clock import Clock
-from hotline.station.errors import DoesNotFollow
+from hotline.station.errors import FORGOTTEN, DoesNotFollow
 from hotline.station.folder import Identity
 from hotline.station.model import Held, Position, Thread
 from mediation.effects import Effect
@@ -241,6 +241,8 @@ class Replay:
         if kept is not None and kept.staged is not None:
             group = Group.restore(kept.group if kept.group is not None else _need(before, stamp.seq))
             group.merge(StagedCommit.restore(kept.staged))
+        elif verified.payload.station == self._identity.kid and (seated or before is not None):
+            raise DoesNotFollow(FORGOTTEN, stamp.seq, "made by this station, which has kept nothing of it")
         elif before is not None and name == "rekey":
             group = Group.restore(before)
             staged = group.stage(_need(parts.get("commit"), stamp.seq), now=stamp.at // 1000)

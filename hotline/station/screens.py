@@ -105,9 +105,9 @@ def entry(core: Core, thread: Thread, held: Held) -> EntryView:
 
     notes = [*held.notes]
     if held.complaint is not None:
-        notes.append(f"not readable, complaint ({held.complaint})")
+        notes.append(f"not readable here and not shown: ask them to send it again ({held.complaint})")
     elif payload.station == core.identity.kid and payload.sd and held.fields is None:
-        notes.append("sent by this station before it was restored from an older copy; the words are not kept here")
+        notes.append("not readable here: this station sent it before it was restored from an older copy")
     if payload.kind == "clock-expired" and (late := late_words(act.get("late", 0))):
         notes.append(late)
     return EntryView(

@@ -139,3 +139,27 @@ async def test_the_mark_outlives_a_restart_and_what_is_sealed_waits(tmp_path: Pa
         again = await open_station(world, "AV", hub.url)
         assert again.core.threads[thread].renew is None
         await again.stop()
+
+
+async def test_keys_that_the_restored_station_made_itself_freeze_that_thread_in_plain_words(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    store = f"AV-{world.stations['AV'].name}.db"
+    async with running_hub(world) as hub, running(world, "KV", hub.url) as kv:
+        async with running(world, "AV", hub.url) as av:
+            thread = await opened(av, kv)
+            epoch = av.core.threads[thread].state.epoch  # type: ignore[union-attr]
+        copy = keep(world, store)
+        async with running(world, "AV", hub.url) as av:
+            other = await opened(av, kv)
+            async with av.core.store.change() as change:
+                await av.core.put_renewal(change, thread, epoch)
+            av.core.threads[thread].renew = epoch
+            await until(lambda: kv.core.threads[thread].state.epoch == epoch + 1)  # type: ignore[union-attr]
+        put_back(copy)
+        async with running(world, "AV", hub.url) as av:
+            for name in (thread, other):
+                assert "restored from an older copy" in str(av.core.threads[name].frozen)
+            again = await opened(av, kv)
+            await say(av, again, "the matter again")
+            await until(lambda: texts(kv, again) == ["the matter again"])
+        assert not kv.connection().alarms
