@@ -93,12 +93,10 @@ class Station(StationDesk):
 
     async def start(self) -> None:
         """Open the line and keep it open."""
-        for name, work in (
-            ("line", self.line.run),
-            ("outbox", self.sender.run),
-            ("ping", self._ping),
-            ("papers", self._look),
-        ):
+        parts = {"line": self.line.run, "outbox": self.sender.run, "ping": self._ping}
+        if self._papers is not None:
+            parts["papers"] = self._look
+        for name, work in parts.items():
             self._tasks.append(asyncio.create_task(self._watched(name, work()), name=f"{self.name} {name}"))
 
     async def stop(self) -> None:
