@@ -188,7 +188,7 @@ async def _serve(
     )
     try:
         for name, path in officers:
-            if not await station.unlock(keys.kid(name), PassphraseSource(name, file=path).get()):
+            if not await station.unlock(keys.kid(name), PassphraseSource(name, file=path).get(), unattended=True):
                 raise BadFolder(f"the key of {name} does not open with the passphrase in {path.name}")
         station.watch(Papers(folder / "mandates"))
         await station.start()

@@ -53,6 +53,7 @@ class StationDesk:
         self._core = core
         self._sender = sender
         self._keys = keys
+        self._unattended: set[str] = set()
 
     # -- seeing -------------------------------------------------------------------------------------------------------
 
@@ -122,6 +123,9 @@ class StationDesk:
             officer = await change.take_token(token_hash(token), LOGIN, self._core.clock.now())
             words = "A login link was used." if officer else "A spent or unknown login link was tried."
             await self._core.note(change, "login", words)
+        if officer:
+            # Who holds a link is not yet who holds the passphrase.
+            self.lock(officer)
         return officer
 
     async def new_session(self, officer: str, *, lasts: int) -> str:
@@ -139,7 +143,12 @@ class StationDesk:
         async with self._core.store.change() as change:
             await change.drop_token(token_hash(token))
 
-    async def unlock(self, officer: str, passphrase: bytes) -> bool:
+    def lock(self, officer: str) -> None:
+        """Close an officer's key: at logout, and when a new login begins. One opened for unattended use stays open."""
+        if officer not in self._unattended and self._core.officers.pop(officer, None) is not None:
+            self._core.tell(None, "officers")
+
+    async def unlock(self, officer: str, passphrase: bytes, *, unattended: bool = False) -> bool:
         try:
             signer = await asyncio.to_thread(self._keys.unlock, officer, passphrase)
         except keystore.KeystoreError as error:
@@ -148,6 +157,8 @@ class StationDesk:
         if signer is None:
             return False
         self._core.officers[officer] = signer
+        if unattended:
+            self._unattended.add(officer)
         await self._core.record("unlock", f"The key of {self._core.officer_name(officer, self.now())} was unlocked.")
         self._sender.wake()
         self._core.tell(None, "officers")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hotline.station.core import Core, log, restored_words
-from hotline.station.errors import DoesNotFollow
+from hotline.station.errors import DoesNotFollow, LineBroken
 from hotline.station.model import Thread
 from hotline.station.outbox import Intent, Item, encode
 from hotline.station.replay import Taken
@@ -13,6 +13,10 @@ from hotline.store.station import Change as Transaction
 from mediation.effects import Effect, PageAlternate, StandstillStarted
 from protocols.frames import Deliver, Invitation
 
+AHEAD = (
+    "The hub delivered a message stamped more than two minutes ahead of this station's clock. It was not taken and the "
+    "line is tried again. Nothing is lost; have this station's clock checked, and the hub's."
+)
 Duties = Callable[[Thread, Taken], list[tuple[str, Intent]]]
 URGENT = ("FLASH", "IMMEDIATE")
 
@@ -37,8 +41,13 @@ class Intake:
                 base = self._base(thread, frame)
                 taken = core.replay.take(base, frame)
             except DoesNotFollow as error:
+                if error.reason == "replay.future":
+                    # One of two clocks is wrong, which passes: nothing was stored, and the hub delivers it again.
+                    await core.alarm("ahead", AHEAD)
+                    raise LineBroken("an entry stamped in the future") from error
                 await self._freeze(frame.thread, thread, error)
                 return None
+            core.alarms.pop("ahead", None)
             if taken.state is None and thread is not None and taken.held.id in thread.by_id:
                 return None
             item = next((item for item in core.items.values() if item.entry == taken.held.id), None)

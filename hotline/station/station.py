@@ -30,6 +30,7 @@ from hotline.station.line import Line
 from hotline.station.observer import Observer
 from hotline.station.officers import OfficerKeys
 from hotline.station.papers import Papers
+from hotline.station.replay import MAX_AHEAD
 from hotline.station.sender import Sender
 from hotline.store import station as tables
 from hotline.store.station import StationStore
@@ -40,6 +41,10 @@ from protocols.keys import Signer
 from protocols.mandate import OutOfMandate, VerifiedMandate, verify_mandate
 
 ANNOUNCED_AT_ONCE = 100
+CLOCKS_DIFFER = (
+    "The hub's clock and this station's differ by more than two minutes. Countdowns here go by this station's clock until "
+    "they agree. Nothing is lost; have both clocks checked, and ask the other side by another path which one is right."
+)
 STOP_WAIT = 3.0  # seconds
 
 
@@ -135,7 +140,8 @@ class Station(StationDesk):
         core = self.core
         line = core.line
         line.state, line.since, line.address = "live", core.clock.now(), address
-        line.heard, line.offset, line.problem = core.clock.now(), ready.now - core.clock.now(), None
+        line.heard, line.problem = core.clock.now(), None
+        await self._hear_time(ready.now - core.clock.now())
         line.presence_known = False
         core.alarms.pop("line", None)
         await self._mandates(ready.mandates)
@@ -244,9 +250,19 @@ class Station(StationDesk):
         asked = self._pings.pop(frame.ref, None)
         if asked is not None:
             # Half the round trip is the best guess at when the hub read its clock.
-            self.core.line.offset = frame.now - (asked + self.core.clock.now()) // 2
+            await self._hear_time(frame.now - (asked + self.core.clock.now()) // 2)
         # A station may stay on the line for months: what others used up is not only made good at the next login.
         await self.sender.replenish(frame.key_packages)
+
+    async def _hear_time(self, offset: int) -> None:
+        """The hub's clock minus ours, ms. A difference beyond what stamps may have is not believed: with it a hub could
+        show a cooling-off as over, or a mandate as begun."""
+        if abs(offset) > MAX_AHEAD:
+            self.core.line.offset = 0
+            await self.core.alarm("clock", CLOCKS_DIFFER)
+            return
+        self.core.line.offset = offset
+        self.core.alarms.pop("clock", None)
 
     async def _not_taken(self, frame: frames.Refused) -> None:
         """The hub refused what is not numbered: mandates, key packages, a cosignature. Said once."""

@@ -292,6 +292,10 @@ class Desk(Protocol):
         """Open an officer's key with their passphrase."""
         ...
 
+    def lock(self, officer: str) -> None:
+        """Close an officer's key until the passphrase is given again."""
+        ...
+
     async def open_thread(self, officer: str, counterpart: str, ladder: str, title: str) -> Outcome:
         """Open a thread with another party."""
         ...

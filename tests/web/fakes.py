@@ -404,6 +404,9 @@ class FakeDesk:
         self.unlocked = self.unlocked or passphrase == PASSPHRASE
         return passphrase == PASSPHRASE
 
+    def lock(self, officer: str) -> None:
+        self.calls.append(("lock", (officer,)))
+
     async def open_thread(self, officer: str, counterpart: str, ladder: str, title: str) -> Outcome:
         self.calls.append(("open", (officer, counterpart, ladder, title)))
         return self.outcome

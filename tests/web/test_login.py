@@ -57,11 +57,12 @@ async def test_a_locked_key_is_opened_with_the_passphrase(stranger: Browser, des
     assert response.url.path == "/"
 
 
-async def test_logging_out_ends_the_session_on_the_server(officer: Browser) -> None:
+async def test_logging_out_ends_the_session_on_the_server_and_closes_the_key(officer: Browser, desk: FakeDesk) -> None:
     await officer.get("/")
     jar = officer.client.session.cookie_jar
     kept = {cookie.key: cookie.value for cookie in jar}
     response, _ = await officer.post("/logout")
+    assert ("lock", ("kid-ana",)) in desk.calls
     assert response.url.path == "/login"
     jar.clear()
     jar.update_cookies(kept, officer.client.make_url("/"))

@@ -65,6 +65,12 @@ async def login(request: web.Request) -> web.Response:
     return response
 
 
+async def unlock(request: web.Request) -> web.Response:
+    """Open the officer's key: ``{"passphrase"}`` to ``{"ok"}``."""
+    passphrase = _text(await _body(request), "passphrase").encode()
+    return _json({"ok": await request.app[DESK].unlock(request[OFFICER].kid, passphrase)})
+
+
 async def state(request: web.Request) -> web.Response:
     """Everything beside the threads' contents."""
     desk = request.app[DESK]
@@ -195,6 +201,7 @@ def add_routes(app: web.Application) -> None:
     router = app.router
     router.add_get("/api/csrf", csrf, name="api-csrf")
     router.add_post("/api/login", login, name="api-login")
+    router.add_post("/api/unlock", unlock, name="api-unlock")
     router.add_get("/api/state", state, name="api-state")
     router.add_get("/api/journal", journal, name="api-journal")
     router.add_post("/api/judge", judge, name="api-judge")

@@ -10,7 +10,7 @@ from web.shared.rendering import render, see
 from web.shared.sessions import SESSION, SESSIONS
 
 _OPEN = frozenset({"login", "login-post", "static", "api-csrf", "api-login"})
-_LOCKED = frozenset({"unlock", "unlock-post", "logout", "live"})
+_LOCKED = frozenset({"unlock", "unlock-post", "logout", "live", "api-unlock"})
 
 
 def _page(request: web.Request, name: str, *, status: int = 200, problem: str = "") -> web.Response:
@@ -84,8 +84,9 @@ def _who(request: web.Request) -> dict[str, object]:
 
 
 async def logout(request: web.Request) -> web.Response:
-    """End this browser's session."""
+    """End this browser's session and close the officer's key."""
     response = see(request, "login")
+    request.app[DESK].lock(request[SESSION].who)
     request.app[SESSIONS].end(request, response)
     return response
 
