@@ -58,7 +58,10 @@ def forbids_step(draft: Draft, step: StepRule) -> Refusal | None:
     rule, clock = found
     if step.direction in rule.forbids_directions or step.id in rule.forbids_steps:
         return draft.refuse(
-            "standstill", f"A standstill is running; the step {step.title!r} is not open to anyone.", _ADVICE, clock=clock
+            "standstill",
+            f"A standstill is running; the step {step.title!r} is not open to anyone.",
+            _ADVICE,
+            clock=clock,
         )
     if step.standstill is not None:
         return draft.refuse(

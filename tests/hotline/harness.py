@@ -255,13 +255,13 @@ class Client:
     async def send(self, frame: frames.Frame) -> None:
         await self.ws.send(frames.encode_frame(frame))
 
-    async def recv(self, timeout: float = 5.0) -> frames.Frame:
+    async def recv(self, timeout: float = 30.0) -> frames.Frame:
         async with asyncio.timeout(timeout):
             data = await self.ws.recv()
         assert isinstance(data, bytes)
         return frames.decode_from_hub(data)
 
-    async def expect(self, kind: type[F], timeout: float = 5.0) -> F:
+    async def expect(self, kind: type[F], timeout: float = 30.0) -> F:
         """The next frame of this type; others stay in the inbox."""
         for at, frame in enumerate(self.inbox):
             if isinstance(frame, kind):
@@ -273,7 +273,7 @@ class Client:
                 return frame
             self.inbox.append(frame)
 
-    async def answer(self, ref: int, timeout: float = 5.0) -> frames.Accepted | frames.Refused:
+    async def answer(self, ref: int, timeout: float = 30.0) -> frames.Accepted | frames.Refused:
         """The answer to a submission."""
         while True:
             for at, frame in enumerate(self.inbox):
@@ -283,7 +283,7 @@ class Client:
             self.inbox.append(await self.recv(timeout))
 
     async def submit(
-        self, entry: bytes, parts: Mapping[str, bytes] | None = None, timeout: float = 5.0
+        self, entry: bytes, parts: Mapping[str, bytes] | None = None, timeout: float = 30.0
     ) -> frames.Accepted | frames.Refused:
         self.ref += 1
         await self.send(frames.Submit(self.ref, entry, dict(parts or {})))
@@ -419,7 +419,7 @@ class Client:
             self.note(thread, leaf.id, found[-1].seq)
         return found
 
-    async def cosign_next(self, timeout: float = 5.0) -> int:
+    async def cosign_next(self, timeout: float = 30.0) -> int:
         """Cosign the next head offered, as a real witness would; its size."""
         head = await self.expect(frames.Head, timeout)
         log = ed25519_signer(self.world.accord.log_origin, self.world.keys.log).key

@@ -1,15 +1,15 @@
-"""One running exercise a module: real hub, real stations, ports of their own."""
+"""The exercise's cast, made once; one running exercise a module, on a copy of it."""
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
-from hotline.scenario.cast import free_ports, make_cast
+from hotline.scenario.cast import Folders, free_ports, make_cast
 from hotline.scenario.script import st_brannoc
 from hotline.scenario.stage import Exercise
 
@@ -17,15 +17,20 @@ SCALE = 3600
 VISIT = "cpci-default-visit"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def exercise() -> AsyncIterator[Exercise]:
+@pytest.fixture(scope="session")
+def cast(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     script = st_brannoc()
-    with tempfile.TemporaryDirectory(prefix="hotline-test-") as folder:
-        ladders = ((script.ladder, SCALE), (VISIT, 60))
-        folders = await asyncio.to_thread(make_cast, Path(folder), script, ladders, free_ports((0,) * 5))
-        running = Exercise(folders)
-        try:
-            await running.start()
-            yield running
-        finally:
-            await running.stop()
+    ladders = ((script.ladder, SCALE), (VISIT, 60))
+    return make_cast(tmp_path_factory.mktemp("cast"), script, ladders, free_ports((0,) * 5))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def exercise(cast: Folders, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Exercise]:
+    root = Path(tmp_path_factory.mktemp("exercise")) / "run"
+    shutil.copytree(cast.root, root)
+    running = Exercise(Folders(root, cast.ports))
+    try:
+        await running.start()
+        yield running
+    finally:
+        await running.stop()
