@@ -62,7 +62,11 @@ def test_install_refuses_what_does_not_fit_and_writes_nothing(tmp_path: Path) ->
 def installed(tmp_path: Path, world: World) -> Path:
     """A station's folder with the accord pinned, its keys beside the point."""
     folder, _ = made(tmp_path)
-    files = {"accord": world.accord.data, "ladder": world.ladders["cpci-default"], "mandate": world.stations["AV"].mandate}
+    files = {
+        "accord": world.accord.data,
+        "ladder": world.ladders["cpci-default"],
+        "mandate": world.stations["AV"].mandate,
+    }
     arguments: list[object] = []
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
