@@ -35,6 +35,7 @@ from hotline.hub.watchers import Watchers
 from hotline.hub.writer import RANK, Writer
 from hotline.store import hub as t
 from hotline.store.engine import Store, migrate, open_sqlite
+from hotline.tasks import end
 from mediation import fold
 from mediation.ladder import Ladder, parse_ladder
 from protocols import frames
@@ -164,9 +165,7 @@ class Hub:
     async def stop(self) -> None:
         """End every line, finish what is being written, close the store."""
         self.closing = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         self.writer.stop()
         if self._writing is not None:
             await asyncio.gather(self._writing, return_exceptions=True)
@@ -271,7 +270,8 @@ class Hub:
             # What was handed over shows up as a commit; look again in a second if the disk refused it.
             left = [at - now for at in self._due.values() if at > now] + ([1000] if due else [])
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._moved.wait(), min([*left, 60_000]) / 1000)
+                async with asyncio.timeout(min([*left, 60_000]) / 1000):  # not `wait_for`: see `hotline.hub.log`
+                    await self._moved.wait()
 
     async def _run_checks(self) -> None:
         while True:

@@ -144,7 +144,9 @@ class HeadKeeper:
         """For ever: a head soon after new leaves, and one now and then as a heartbeat."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._grown.wait(), self._interval)
+                # Not `wait_for`: before Python 3.12 it may swallow a cancellation, and the hub would never stop.
+                async with asyncio.timeout(self._interval):
+                    await self._grown.wait()
                 await asyncio.sleep(self._delay)
             self._grown.clear()
             try:

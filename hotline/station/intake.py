@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hotline.station.core import Core, log, restored_words
-from hotline.station.errors import DoesNotFollow, LineBroken
+from hotline.station.errors import DoesNotFollow
 from hotline.station.model import Thread
 from hotline.station.outbox import Intent, Item, encode
 from hotline.station.replay import Taken
@@ -14,8 +14,8 @@ from mediation.effects import Effect, PageAlternate, StandstillStarted
 from protocols.frames import Deliver, Invitation
 
 AHEAD = (
-    "The hub delivered a message stamped more than two minutes ahead of this station's clock. It was not taken and the "
-    "line is tried again. Nothing is lost; have this station's clock checked, and the hub's."
+    "The hub delivered a message stamped more than two minutes ahead of this station's clock. It was not taken and is "
+    "asked for again. Nothing is lost; have this station's clock checked, and the hub's."
 )
 Duties = Callable[[Thread, Taken], list[tuple[str, Intent]]]
 URGENT = ("FLASH", "IMMEDIATE")
@@ -27,13 +27,15 @@ class Intake:
     def __init__(self, core: Core, duties: Duties) -> None:
         self._core = core
         self._duties = duties
+        self.held_back: set[str] = set()
+        """Threads of which this connection brought an entry from the future: nothing more of them is taken from it."""
 
     async def deliver(self, frame: Deliver) -> Item | None:
         """Take one entry. Returns our own item that came back with it, if it is one."""
         core = self._core
         async with core.lock:
             thread = core.threads.get(frame.thread)
-            if thread is not None and thread.frozen:
+            if frame.thread in self.held_back or (thread is not None and thread.frozen):
                 return None
             try:
                 if thread is not None and self._known(thread, frame):
@@ -42,12 +44,14 @@ class Intake:
                 taken = core.replay.take(base, frame)
             except DoesNotFollow as error:
                 if error.reason == "replay.future":
-                    # One of two clocks is wrong, which passes: nothing was stored, and the hub delivers it again.
+                    # One of two clocks is wrong, which passes: nothing was stored, and the hub is asked again later.
+                    self.held_back.add(frame.thread)
                     await core.alarm("ahead", AHEAD)
-                    raise LineBroken("an entry stamped in the future") from error
+                    return None
                 await self._freeze(frame.thread, thread, error)
                 return None
-            core.alarms.pop("ahead", None)
+            if not self.held_back:
+                core.alarms.pop("ahead", None)
             if taken.state is None and thread is not None and taken.held.id in thread.by_id:
                 return None
             item = next((item for item in core.items.values() if item.entry == taken.held.id), None)

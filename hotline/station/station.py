@@ -34,6 +34,7 @@ from hotline.station.replay import MAX_AHEAD
 from hotline.station.sender import Sender
 from hotline.store import station as tables
 from hotline.store.station import StationStore
+from hotline.tasks import end
 from protocols import frames
 from protocols.encoding import digest
 from protocols.errors import ProtocolError
@@ -114,9 +115,7 @@ class Station(StationDesk):
             for task in sleeping:
                 task.cancel()
             await asyncio.wait(working, timeout=STOP_WAIT)
-            for task in working:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await end(self._tasks)
         self._tasks.clear()
         await self.core.store.close()
 
@@ -143,6 +142,7 @@ class Station(StationDesk):
         line.heard, line.problem = core.clock.now(), None
         await self._hear_time(ready.now - core.clock.now())
         line.presence_known = False
+        self.intake.held_back.clear()
         core.alarms.pop("line", None)
         await self._mandates(ready.mandates)
         known = {digest(data) for data in ready.mandates}
@@ -253,6 +253,8 @@ class Station(StationDesk):
             await self._hear_time(frame.now - (asked + self.core.clock.now()) // 2)
         # A station may stay on the line for months: what others used up is not only made good at the next login.
         await self.sender.replenish(frame.key_packages)
+        if self.intake.held_back:
+            raise LineBroken("to ask again for what was stamped in the future")
 
     async def _hear_time(self, offset: int) -> None:
         """The hub's clock minus ours, ms. A difference beyond what stamps may have is not believed: with it a hub could

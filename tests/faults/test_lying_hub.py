@@ -157,7 +157,6 @@ def lies(at: Stage, other: Thread) -> dict[str, tuple[str, Rule]]:
         "false state": ("replay.state", lambda frame: [at.restamped(frame, state="A" * 43)]),
         "broken chain": ("replay.chain", lambda frame: [at.restamped(frame, chain="A" * 43)]),
         "time before": ("replay.time", lambda frame: [at.restamped(frame, at=1_700_000_000_000)]),
-        "time ahead": ("replay.future", lambda frame: [at.restamped(frame, at=4_000_000_000_000)]),
         "swapped": ("replay.gap", swapped),
         "withheld": ("replay.gap", withheld),
         "another thread's": (

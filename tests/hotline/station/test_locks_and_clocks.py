@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from hotline.station.desk import LOGIN, token_hash
-from hotline.station.errors import LineBroken
-from hotline.station.replay import MAX_AHEAD
-from protocols.frames import Deliver
+from hotline.station.errors import DoesNotFollow, LineBroken
+from hotline.station.model import Thread
+from hotline.station.replay import MAX_AHEAD, Taken
+from hotline.station.station import Station
+from protocols.frames import Deliver, Pong
 from tests.hotline.harness import make_world, running_hub
-from tests.hotline.station.kit import officer, opened, running
+from tests.hotline.station.kit import officer, opened, running, until
 
 
 async def test_a_login_and_a_logout_close_the_key_but_not_one_opened_for_unattended_use(tmp_path: Path) -> None:
@@ -43,19 +45,33 @@ async def test_an_hour_that_differs_by_minutes_raises_an_alarm_and_is_not_taken_
         assert av.connection().alarms == ()
 
 
-async def test_an_entry_from_the_future_breaks_the_line_and_freezes_nothing(
+async def test_an_entry_from_the_future_is_held_back_and_asked_for_again_and_freezes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make_world(tmp_path)
     async with running_hub(world) as hub, running(world, "AV", hub.url) as av, running(world, "KV", hub.url) as kv:
-        thread = await opened(av, kv)
-        held = kv.core.threads[thread].held[-1]
-        monkeypatch.setattr(kv.core.clock, "now", lambda: held.stamp.at - MAX_AHEAD - 60_000)
-        fresh = kv.core.threads.pop(thread)
-        with pytest.raises(LineBroken):
-            await kv.intake.deliver(Deliver(thread, 1, fresh.by_seq[1].admitted.leaf, {}))
-        assert thread not in kv.core.threads
+        early, quiet = await opened(av, kv), await opened(av, kv)
+        real = kv.core.replay.take
+
+        def hub_is_ahead(base: Thread | None, frame: Deliver) -> Taken:
+            if frame.thread == early:
+                raise DoesNotFollow("replay.future", frame.seq, "as if the hub's clock were ahead")
+            return real(base, frame)
+
+        monkeypatch.setattr(kv.core.replay, "take", hub_is_ahead)
+        for thread in (early, quiet):
+            assert (await av.send(officer(av), thread, "goodwill-note", {}, {"text": "on time"})).ok
+        await until(lambda: said(kv, quiet) == ["on time"] and kv.intake.held_back == {early})
+        assert said(kv, early) == [] and kv.core.threads[early].frozen is None
         assert any("ahead" in alarm for alarm in kv.connection().alarms)
         monkeypatch.undo()
-        kv.core.threads[thread] = fresh
-        assert kv.thread(thread).summary.frozen is None
+        with pytest.raises(LineBroken):
+            await kv._pong(Pong(0, kv.core.clock.now(), 10))
+        await kv.line.stop()
+        kv.intake.held_back.clear()
+    async with running_hub(world) as hub, running(world, "KV", hub.url) as kv:
+        assert said(kv, early) == ["on time"]
+
+
+def said(station: Station, thread: str) -> list[str]:
+    return [held.fields["text"] for held in station.core.threads[thread].held if held.fields and "text" in held.fields]
