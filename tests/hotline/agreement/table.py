@@ -205,7 +205,7 @@ class Table:
         verified = verify_entry(entry, self.world.accord, self.hub.directory.book, at=stamp.at)
         move = move_of(verified, frame.seq)
         if self.state is None:
-            context = context_of(self.world.accord, LADDER, self.ladder, self.thread)
+            context = context_of(self.world.accord, LADDER, self.ladder, self.thread, stamp.at)
             outcome = fold.open_thread(context, move, stamp.at)
         else:
             outcome = fold.step(self.ladder, self.state, move, stamp.at)
