@@ -42,7 +42,7 @@ from protocols.keys import Signer
 from protocols.kinds import Author, Kind, Reveal, act_to_dict, check_fields, kind_of, parse_act
 from protocols.nomination import nomination_digest
 
-LOGIN, SESSION = "login", "session"
+LOGIN = "login"
 _AT_ONCE = "It was not sent and nothing has changed."
 
 
@@ -127,21 +127,6 @@ class StationDesk:
             # Who holds a link is not yet who holds the passphrase.
             self.lock(officer)
         return officer
-
-    async def new_session(self, officer: str, *, lasts: int) -> str:
-        """A session token for an officer, valid ``lasts`` ms; only its hash is kept."""
-        token = b64u(self._core.rng(32))
-        async with self._core.store.change() as change:
-            await change.add_token(token_hash(token), SESSION, officer, self._core.clock.now() + lasts)
-        return token
-
-    async def session(self, token: str) -> str | None:
-        """The officer of a session, or None where it expired or was ended."""
-        return await self._core.store.find_token(token_hash(token), SESSION, self._core.clock.now())
-
-    async def end_session(self, token: str) -> None:
-        async with self._core.store.change() as change:
-            await change.drop_token(token_hash(token))
 
     def lock(self, officer: str) -> None:
         """Close an officer's key: at logout, and when a new login begins. One opened for unattended use stays open."""

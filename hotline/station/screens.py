@@ -394,15 +394,5 @@ def _mediation(thread: Thread, state: ThreadState | None) -> str:
     return "The lists have no office in common; either side may have one appointed."
 
 
-def _text(state: ThreadState) -> str:
-    """Where the single text stands."""
-    if state.settlement is not None and (state.text is None or state.text.entry == state.settlement.entry):
-        return f"Version {state.settlement.version} of the text is in force, accepted by both parties."
-    if state.text is None:
-        return ""
-    missing = [party for party in state.parties if party not in state.text.accepted]
-    return f"Version {state.text.version} of the text is awaited from {' and '.join(missing)}; it binds nobody yet."
-
-
 def _list(offices: Iterable[str]) -> str:
     return " and ".join(offices)

@@ -228,9 +228,6 @@ class Change:
             sa.insert(tokens).values(hash=hash_, kind=kind, officer=officer, expires=expires)
         )
 
-    async def drop_token(self, hash_: str) -> None:
-        await self._connection.execute(sa.delete(tokens).where(tokens.c.hash == hash_))
-
     async def take_token(self, hash_: str, kind: str, now: int) -> str | None:
         """The officer of a token that is not yet spent or expired; it is spent."""
         done = await self._connection.execute(
@@ -280,12 +277,3 @@ class StationStore:
             done = await connection.execute(sa.select(sealed_values.c.sealed).where(sealed_values.c.name == name))
             found = done.scalar_one_or_none()
         return None if found is None else bytes(found)
-
-    async def find_token(self, hash_: str, kind: str, now: int) -> str | None:
-        """The officer of a token (a session) that has not expired; it stays."""
-        async with self._store.read() as connection:
-            done = await connection.execute(
-                sa.select(tokens.c.officer).where(tokens.c.hash == hash_, tokens.c.kind == kind, tokens.c.expires > now)
-            )
-            found = done.scalar_one_or_none()
-        return None if found is None else str(found)
