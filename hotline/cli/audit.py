@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from hotline import bundles, passphrase
+from hotline.cli import trail
 from hotline.cli.saying import Said, printable, says_refusals
 from hotline.errors import LocalFault
 from hotline.passphrase import PassphraseSource
@@ -45,7 +46,11 @@ class BadExport(LocalFault):
 
 @click.group(name="audit")
 def command() -> None:
-    """Evidence: bundles of a thread that anybody can check offline."""
+    """Evidence: bundles of a thread that anybody can check offline, and the log they come from."""
+
+
+for _part in (trail.fsck, trail.tiles, trail.check_tiles_):
+    command.add_command(_part)
 
 
 @command.command(name="verify")
