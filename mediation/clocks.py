@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from mediation import holders
 from mediation.draft import Draft
 from mediation.durations import scaled
 from mediation.effects import (
@@ -286,6 +287,8 @@ def _must_agree(draft: Draft, rule: ClockRule, clock: Clock) -> tuple[str, ...]:
             return (*draft.state.parties, *draft.state.admitted)
         case "nobody":
             return ()
+        case role:
+            return holders.of(draft.state, role, clock)
 
 
 def announce(draft: Draft, move: Move) -> Refusal | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -24,7 +25,8 @@ class ThreadContext(msgspec.Struct, frozen=True):
 
     ``scale`` divides every duration of the ladder; more than 1 is refused unless ``status`` is EXERCISE.
     ``offices`` are all offices of the accord, mediators in roster order. ``thread`` is the thread's id, over which
-    sealed nominations are hashed; left empty, the id of the opening entry takes its place.
+    sealed nominations are hashed; left empty, the id of the opening entry takes its place. ``roles``: the offices that
+    the accord names for this ladder's roles. ``states``: the state of each office that is not a state of its own.
     """
 
     ladder: Ladder
@@ -32,3 +34,5 @@ class ThreadContext(msgspec.Struct, frozen=True):
     status: Status
     offices: tuple[OfficeRole, ...]
     thread: str = ""
+    roles: Mapping[str, tuple[str, ...]] = {}
+    states: Mapping[str, str] = {}

@@ -83,6 +83,75 @@ class StepDeclined(Effect, frozen=True):
     request: str
 
 
+class StepAccepted(Effect, frozen=True):
+    """The consent to a request is there; it still waits for seconds or for its clock."""
+
+    step: str
+    office: str
+    request: str
+
+
+class Seconded(Effect, frozen=True):
+    """``office`` seconded a request: ``have`` of the ``need`` seconds are there."""
+
+    step: str
+    office: str
+    request: str
+    have: int
+    need: int
+
+
+class Blocked(Effect, frozen=True):
+    """``office`` blocked a request: ``have`` of the ``need`` that would drop it."""
+
+    step: str
+    office: str
+    request: str
+    have: int
+    need: int
+
+
+class StepBlocked(Effect, frozen=True):
+    """So many blocked the request that it fell; its clock no longer runs."""
+
+    step: str
+    request: str
+
+
+class StepLapsed(Effect, frozen=True):
+    """A request lost its object: its seconds did not come in time, or the thread moved on. It may be made again."""
+
+    step: str
+    office: str
+    request: str
+
+
+class StepTaken(Effect, frozen=True):
+    """A step that leaves the rung where it is was taken: a report, a notice, an election of a forum."""
+
+    step: str
+    office: str
+
+
+class WindowOpened(Effect, frozen=True):
+    """The window ``clock`` is open until its end."""
+
+    clock: Clock
+
+
+class Suspended(Effect, frozen=True):
+    """Another forum is seized: clocks stand still and no step leads up; a standstill goes on."""
+
+    office: str
+
+
+class Resumed(Effect, frozen=True):
+    """The suspension is over; every clock ends later by as long as it lasted, ``pause`` milliseconds."""
+
+    office: str
+    pause: int
+
+
 class RungChanged(Effect, frozen=True, rename={"old": "from", "new": "to"}):
     """The thread stands on another rung."""
 

@@ -11,17 +11,21 @@ class LadderError(Exception):
     """A ladder file cannot be used.
 
     ``code`` is stable (``ladder.file.syntax``, ``ladder.file.field``, ``ladder.file.reference`` ...), ``sentence``
-    says to the ladder's author what is wrong. ``line`` is the line in the file (1..) or None, ``field`` the
-    place in dotted form (``clock[3].after``).
+    says to the ladder's author what is wrong. ``line`` and ``column`` are the place in the file (1..) or None,
+    ``field`` the place in dotted form (``clock[3].after``).
     """
 
-    def __init__(self, code: str, sentence: str, *, line: int | None = None, field: str = "") -> None:
+    def __init__(
+        self, code: str, sentence: str, *, line: int | None = None, column: int | None = None, field: str = ""
+    ) -> None:
         super().__init__(code, sentence)
         self.code = code
         self.sentence = sentence
         self.line = line
+        self.column = column
         self.field = field
 
     def __str__(self) -> str:
-        place = f" (line {self.line}, {self.field})" if self.line else f" ({self.field})" if self.field else ""
-        return f"{self.code}: {self.sentence}{place}"
+        column = f"column {self.column}" if self.column else ""
+        parts = ", ".join(part for part in (f"line {self.line}" if self.line else "", column, self.field) if part)
+        return f"{self.code}: {self.sentence}" + (f" ({parts})" if parts else "")

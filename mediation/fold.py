@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from mediation import (
     clocks,
     closing,
+    holders,
     mediators,
     nominations,
     proposals,
@@ -124,10 +125,21 @@ def open_thread(context: ThreadContext, move: Move, at: int) -> Outcome | Refusa
         return refuse("not-member", "The opening station is not among the first members.")
     if (move.seq, move.serial, move.prev_seq) != (1, 1, 0):
         return refuse("sequence", "An opening is the first entry of its thread and of its station there.")
+    if ladder.sunset is not None and at >= ladder.sunset:
+        return refuse("sunset", "This ladder has passed its sunset date: no new thread opens under it.")
+    held = holders.at_opening(context, act.parties)
+    vacant = next(
+        (role.id for role in ladder.roles.values() if role.held_by == "named" and not held.get(role.id)), None
+    )
+    if vacant is not None:
+        return refuse(
+            "role-vacant", f"No office is left to hold the role {ladder.roles[vacant].title!r} in this thread."
+        )
     seats = {
         station: Seat(office, 1 if station == move.station else 0, member=True) for station, office in stations.items()
     }
-    return Outcome(
+    draft = Draft(
+        ladder,
         ThreadState(
             thread=context.thread or move.id,
             ladder=ladder.id,
@@ -144,8 +156,13 @@ def open_thread(context: ThreadContext, move: Move, at: int) -> Outcome | Refusa
             rung_since=at,
             seats=seats,
             entered={ladder.start: 1},
-        )
+            initiator=move.office,
+            holders=held,
+        ),
+        at,
     )
+    holders.invite_callable(draft)
+    return Outcome(draft.state, tuple(draft.effects))
 
 
 def step(ladder: Ladder, state: ThreadState, move: Move, at: int) -> Outcome | Refusal:

@@ -35,7 +35,15 @@ def context_of(accord: SignedAccord, name: str, ladder: Ladder, thread: str, at:
     in_force = accord.accord.ladder(name)
     accord.accord.check_in_force(at)
     ladder = replace(ladder, id=name)
-    return ThreadContext(ladder, in_force.scale, accord.accord.status, offices_of(accord.accord), thread)
+    return ThreadContext(
+        ladder,
+        in_force.scale,
+        accord.accord.status,
+        offices_of(accord.accord),
+        thread,
+        roles=in_force.roles,
+        states={office.id: office.state for office in accord.accord.offices if office.state},
+    )
 
 
 def move_of(verified: VerifiedEntry, seq: int) -> Move:

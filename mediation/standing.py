@@ -6,7 +6,7 @@ whether this office may speak at all, then what the ladder says here and now, la
 
 from __future__ import annotations
 
-from mediation import release, standstill
+from mediation import holders, release, standstill
 from mediation.draft import Draft
 from mediation.move import HUB, Move
 from mediation.refusals import Refusal
@@ -16,26 +16,8 @@ from protocols.kinds import KINDS, Author, Kind
 LATEST = 253_370_764_800_000
 """The last instant the fold computes with (9999-01-01), milliseconds UTC."""
 
-_PARTY = frozenset({"party"})
 _NOBODY: frozenset[str] = frozenset()
 _ON_EVERY_RUNG = frozenset({"rekey"})
-
-
-def roles(draft: Draft, office: str) -> frozenset[str]:
-    """What ``office`` is in this thread now: party, mediator, nominee, verifier; empty for anybody else."""
-    state = draft.state
-    if office in state.parties:
-        return _PARTY
-    found = set()
-    mediation = state.mediation
-    if mediation is not None:
-        if office in mediation.admitted:
-            found.add("mediator")
-        if any(nominee.office == office for nominee in mediation.nominees):
-            found.add("nominee")
-    if any(report.verifier == office for report in state.reports):
-        found.add("verifier")
-    return frozenset(found) if found else _NOBODY
 
 
 def check(draft: Draft, move: Move) -> Refusal | None:
@@ -70,14 +52,14 @@ def _standing(draft: Draft, move: Move, kind: Kind) -> Refusal | None:
         return draft.refuse("station-office", "The sending station belongs to another office.")
     if move.office == HUB:
         return None
-    mine = roles(draft, move.office)
+    mine = holders.roles(draft.state, move.office)
     if not mine:
         return draft.refuse(
             "no-standing",
             "Your office has no standing in this thread.",
             "Only parties and those they let in write here.",
         )
-    if (seat is None or not seat.member) and not (kind.outside and mine != _PARTY):
+    if (seat is None or not seat.member) and not (kind.outside and "party" not in mine):
         return draft.refuse(
             "not-member", "The sending station is not a member of this thread's group.", "Use one that is."
         )

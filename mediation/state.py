@@ -28,7 +28,8 @@ class Clock(msgspec.Struct, frozen=True, omit_defaults=True):
     ``id`` names it on the line (``clarify/7``), ``rule`` its definition in the ladder. ``entry``/``seq`` is the entry
     it is about. ``requester`` gains by its running out, ``respondent`` must act; either is empty where the ladder says
     both. ``subject`` is the nominee it concerns. ``announced``: the hub has noted that it ran out. ``answered``: what
-    it waited for came, but late.
+    it waited for came, but late. ``opens``: when a window opens; ``open``: it has. ``paused``: since when it stands
+    still because another forum is seized; its end then moves by as long as that lasts.
     """
 
     id: str
@@ -42,19 +43,25 @@ class Clock(msgspec.Struct, frozen=True, omit_defaults=True):
     subject: str = ""
     announced: bool = False
     answered: bool = False
+    opens: int | None = None
+    open: bool = False
+    paused: int | None = None
 
 
 class Option(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``office`` may take ``step`` because ``clock`` ran out at ``since`` (empty clock: for another reason)."""
+    """``office`` may take ``step`` because ``clock`` ran out at ``since`` (empty clock: for another reason), or, with
+    ``window``, while the window ``clock`` is open."""
 
     step: str
     office: str
     since: int
     clock: str = ""
+    window: bool = False
 
 
-class Request(msgspec.Struct, frozen=True):
-    """A step waiting for the other party. ``entitled``: asked for under an option, so that its clocks run."""
+class Request(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A step waiting for consent, seconds or silence. ``entitled``: asked for under an option, so that its clocks run.
+    ``accepted``: the consent is there. ``seconds``, ``blocks``: offices that seconded or blocked it."""
 
     entry: str
     seq: int
@@ -62,6 +69,9 @@ class Request(msgspec.Struct, frozen=True):
     office: str
     at: int
     entitled: bool
+    accepted: bool = False
+    seconds: tuple[str, ...] = ()
+    blocks: tuple[str, ...] = ()
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -99,6 +109,14 @@ class Standstill(msgspec.Struct, frozen=True):
     clock: str
     start: int
     end: int
+
+
+class Suspension(msgspec.Struct, frozen=True):
+    """Another forum is seized: the step that said so, the office that took it, since when."""
+
+    step: str
+    office: str
+    since: int
 
 
 class Nomination(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -185,8 +203,10 @@ class ThreadState(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``entered``: at which entry each rung was last entered (for an admission's scope). ``seats``: every station that
     wrote or is a member, by key id. ``last_content``: newest content entry of each office. ``released``: where each
-    office last released a draft, by matter (`mediation.release`). ``due_adds`` and ``due_removes``: offices whose stations
-    the next keys must include or leave out.
+    office last released a draft, by matter (`mediation.release`). ``due_adds`` and ``due_removes``: offices whose
+    stations the next keys must include or leave out. ``initiator``: the party that opened the thread. ``holders``: the
+    offices that hold each role of the ladder here. ``invited``: roles whose holders were asked to take part.
+    ``track``: the track the thread was put on. ``evidence``: newest entries of each kind that some step asks for.
     """
 
     thread: str
@@ -223,6 +243,12 @@ class ThreadState(msgspec.Struct, frozen=True, omit_defaults=True):
     closed_at: int | None = None
     due_adds: tuple[str, ...] = ()
     due_removes: tuple[str, ...] = ()
+    initiator: str = ""
+    holders: dict[str, tuple[str, ...]] = {}
+    invited: tuple[str, ...] = ()
+    suspension: Suspension | None = None
+    track: str = ""
+    evidence: dict[str, tuple[str, ...]] = {}
 
     @property
     def mediators(self) -> tuple[str, ...]:

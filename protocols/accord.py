@@ -60,10 +60,11 @@ class NotInForce(RemoteError):
     )
 
 
-class Office(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Office(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """An institution: ``id`` as in ``AV``, its name, what it is under this accord, its root key (Ed25519, base64url).
 
-    ``zone`` is the IANA zone of its capital, ``language`` its own tongue (BCP 47): for screens only.
+    ``zone`` is the IANA zone of its capital, ``language`` its own tongue (BCP 47): for screens only. ``state`` is the
+    state it belongs to; empty: the office's own id. Ladders that exclude a party's nationals go by it.
     """
 
     id: OfficeId
@@ -72,6 +73,7 @@ class Office(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     root: Key
     zone: Text = "UTC"
     language: Text = "en"
+    state: Text = ""
 
 
 class HubCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,13 +91,14 @@ class HubCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     addresses: tuple[Text, ...] = ()
 
 
-class LadderInForce(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A ladder as threads name it: ``id``, the base64url SHA-256 of its exact TOML bytes, and the factor by which its
-    clocks run faster (1, always, in an ACTUAL accord)."""
+class LadderInForce(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A ladder as threads name it: ``id``, the base64url SHA-256 of its exact TOML bytes, the factor by which its
+    clocks run faster (1, always, in an ACTUAL accord), and the offices that hold its roles (a chair, a council)."""
 
     id: Name
     hash: Id
     scale: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1
+    roles: dict[Name, Annotated[tuple[OfficeId, ...], msgspec.Meta(min_length=1, max_length=100)]] = {}
 
 
 class Accord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -246,6 +249,10 @@ def check_accord(accord: Accord) -> None:
     _want(len(set(accord.mediators)) == len(accord.mediators), "a mediator stands twice on the roster")
     names = [ladder.id for ladder in accord.ladders]
     _want(names != [] and len(set(names)) == len(names), "no ladder, or two ladders of one name")
+    for ladder in accord.ladders:
+        for role, holders in ladder.roles.items():
+            _want(set(holders) <= set(ids), f"the role {role} of {ladder.id} is held by an office that is not named")
+            _want(len(set(holders)) == len(holders), f"an office holds the role {role} of {ladder.id} twice")
     if accord.status == "ACTUAL":
         _want(all(ladder.scale == 1 for ladder in accord.ladders), "an ACTUAL accord never scales a clock")
         _want(accord.exercise == "", "an ACTUAL accord has no exercise id")

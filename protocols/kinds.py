@@ -133,13 +133,15 @@ class Verdict(Act, frozen=True):
 
 
 class Step(Act, frozen=True):
-    """Asks for (or, where the ladder needs no consent, takes) a step of the ladder."""
+    """Asks for (or, where the ladder needs no consent, takes) a step of the ladder. ``evidence``: entries of this
+    thread it rests on, where the ladder asks for some."""
 
     step: Name
+    evidence: Annotated[tuple[Id, ...], msgspec.Meta(max_length=8)] = ()
 
 
 class StepAnswer(Act, frozen=True):
-    """Accepts or declines a step request. A decline carries its reason in the body."""
+    """Accepts, declines, seconds or blocks a step request. A decline carries its reason in the body."""
 
     request: Id
     step: Name
@@ -368,8 +370,10 @@ KINDS: dict[str, Kind] = _kinds(
         content=True,
     ),
     # the ladder
-    Kind("step-request", "Step requested", _O, Step, _TEXT, (), receipt=True, content=True),
-    Kind("step-accept", "Step accepted", _O, StepAnswer, _TEXT, (), content=True),
+    Kind("step-request", "Step requested", _O, Step, _TEXT, (), receipt=True, content=True, outside=True),
+    Kind("step-accept", "Step accepted", _O, StepAnswer, _TEXT, (), content=True, outside=True),
+    Kind("second", "Request seconded", _O, StepAnswer, _TEXT, (), outside=True),
+    Kind("block", "Request blocked", _O, StepAnswer, _TEXT, (), outside=True),
     Kind(
         "step-decline",
         "Step declined",
@@ -379,8 +383,9 @@ KINDS: dict[str, Kind] = _kinds(
         ("reason",),
         content=True,
         always=True,
+        outside=True,
     ),
-    Kind("extension", "Extension", _O, Extension, _TEXT, ()),
+    Kind("extension", "Extension", _O, Extension, _TEXT, (), outside=True),
     Kind("session-open", "Joint session", _O, About, _TEXT, (), content=True),
     Kind(
         "carve-out-notice",

@@ -285,7 +285,7 @@ class Crisis:
 
 def _weight(offer: Offer) -> float:
     if offer.kind in ("close", "withdrawal", "proposal-refuse", "step-decline"):
-        return 0.03
+        return 0.05
     if offer.step is not None and LADDER.steps[offer.step].direction == "down":
         return 0.1
     if offer.kind in ("waiver", "admission", "proposal-accept", "mediator-acceptance"):

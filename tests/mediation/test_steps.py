@@ -119,15 +119,15 @@ def test_a_step_that_may_not_be_taken_before_a_time_is_refused_until_then() -> N
         (
             '[[clock]]\nid = "inquiry"',
             '[[clock]]\nid = "patience"\ntitle = "No referral yet"\nkind = "not-before"\nafter = "P2D"\nfrom = "opening"\n'
-            'of = "L6-inquiry"\nholds = ["return-L0"]\nextend = "nobody"\ncheck = "D"\nwhy = "Test."\n\n'
+            'of = "L6-inquiry"\nholds = ["cool-off-beside"]\nextend = "nobody"\ncheck = "D"\nwhy = "Test."\n\n'
             '[[clock]]\nid = "inquiry"',
         )
     )
     play = mediated(_declared(ladder))
     agreed(play, "06:00", "L6-inquiry")
-    refusal = play.refused("07:00", "AV", "step-request", Step("return-L0"))
+    refusal = play.refused("07:00", "AV", "step-request", Step("cool-off-beside"))
     assert (refusal.code, refusal.rule, refusal.until) == ("ladder.not-before", "cpci-default/patience", t("54:00"))
-    play.send("54:00", "AV", "step-request", Step("return-L0"))
+    play.send("54:00", "AV", "step-request", Step("cool-off-beside"))
 
 
 def _declared(ladder: Ladder) -> Play:

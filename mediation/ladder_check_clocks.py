@@ -1,0 +1,116 @@
+"""The checks of one clock: what starts it, whom it binds, what meets it, and what its running out brings."""
+
+from __future__ import annotations
+
+from mediation.complaints import Complaints
+from mediation.durations import end_of, parse_span
+from mediation.rules import ClockRule
+from protocols.kinds import KINDS
+
+_BY_KIND = frozenset({"receipt", "admission"})
+_BY_STEP = frozenset({"request", "acceptance", "opening"})
+_TO = frozenset({"requester", "respondent", "either"})
+_FOR = frozenset({"requester", "respondent", "both"})
+_EXTEND = frozenset({"requester", "mutual", "consensus", "nobody"})
+
+
+def check_clock(found: Complaints, clock: ClockRule, at: str) -> None:
+    """Adds every complaint about ``clock``, which stands at ``at``."""
+    found.duration(clock.after, f"{at}.after")
+    _start(found, clock, at)
+    found.kinds(clock.met_by, f"{at}.met_by")
+    found.kinds(clock.met_by_any, f"{at}.met_by_any")
+    found.known(clock.met_by_steps, found.steps, "step", f"{at}.met_by_steps")
+    if clock.who not in _FOR:
+        found.known([clock.who], found.roles, "role", f"{at}.for")
+    if clock.extend not in _EXTEND:
+        found.known([clock.extend], found.roles, "role", f"{at}.extend")
+    if clock.timeout is not None:
+        _timeout(found, clock, f"{at}.timeout")
+    if clock.holds and clock.kind != "not-before":
+        found.add("contradiction", "Only a not-before clock holds steps back.", f"{at}.holds")
+    found.known(clock.holds, found.steps, "step", f"{at}.holds")
+    for name in clock.holds:
+        if name in found.steps and found.steps[name].direction in ("down", "deescalate"):
+            found.add("contradiction", f"{name!r} de-escalates; no clock holds it back.", f"{at}.holds")
+    if clock.who == "nominee" and clock.starts not in ("appointment", "declaration"):
+        found.add("contradiction", "A nominee is bound only from appointment or declaration.", f"{at}.for")
+    _second_by(found, clock, at)
+    _window(found, clock, at)
+    _tracks(found, clock, at)
+
+
+def _start(found: Complaints, clock: ClockRule, at: str) -> None:
+    if clock.starts in _BY_KIND:
+        if not found.kinds([clock.of], f"{at}.of"):
+            return
+        if clock.starts == "receipt" and not KINDS[clock.of].receipt:
+            found.add("contradiction", f"{clock.of!r} is never received, so no clock starts.", f"{at}.of")
+        if not KINDS[clock.of].content:
+            found.add("contradiction", f"{clock.of!r} opens nothing that a clock could be about.", f"{at}.of")
+    elif clock.starts in _BY_STEP:
+        if found.known([clock.of], found.steps, "step", f"{at}.of"):
+            step = found.steps[clock.of]
+            if clock.starts == "request" and step.trigger != "step-request":
+                found.add("contradiction", f"{clock.of!r} is never requested, so no clock starts.", f"{at}.of")
+            if clock.starts == "acceptance" and step.consent == "none" and not step.early_exit:
+                found.add("contradiction", f"{clock.of!r} is never accepted, so no clock starts.", f"{at}.of")
+    elif clock.of:
+        found.add("contradiction", f"A clock from {clock.starts!r} is of nothing.", f"{at}.of")
+
+
+def _timeout(found: Complaints, clock: ClockRule, at: str) -> None:
+    timeout = clock.timeout
+    assert timeout is not None  # noqa: S101 - the caller looked
+    if bool(timeout.option) == bool(timeout.moves):
+        found.add("contradiction", "A timeout gives an option or moves, one of the two.", f"{at}.option")
+    if timeout.option and timeout.option != "default-appointment":
+        found.known([timeout.option], found.steps, "step", f"{at}.option")
+    if timeout.to not in _TO:
+        found.known([timeout.to], found.roles, "role", f"{at}.to")
+    if timeout.moves and found.known([timeout.moves], found.steps, "step", f"{at}.moves"):
+        step = found.steps[timeout.moves]
+        if not step.negative_consensus:
+            found.add("contradiction", "Silence moves only steps that declare negative consensus.", f"{at}.moves")
+        if step.seconded_by is not None:
+            found.add("contradiction", "Silence seconds nothing.", f"{at}.moves")
+
+
+def _second_by(found: Complaints, clock: ClockRule, at: str) -> None:
+    if clock.kind != "second-by":
+        return
+    if not any(
+        step.seconded_by is not None and step.seconded_by.within == clock.id and step.id == clock.of
+        for step in found.file.step
+    ):
+        found.add("contradiction", "No step waits for seconds within this clock.", f"{at}.kind")
+    if clock.timeout is not None or clock.met_by or clock.met_by_any or clock.met_by_steps:
+        found.add("contradiction", "A second-by clock is met by seconds; when it runs out the request lapses.",
+                  f"{at}.kind")  # fmt: skip
+
+
+def _window(found: Complaints, clock: ClockRule, at: str) -> None:
+    if clock.kind != "window" and (clock.opens or clock.gives is not None):
+        found.add("contradiction", "Only a window opens and gives something while it is open.", f"{at}.kind")
+    if clock.opens and found.duration(clock.opens, f"{at}.opens"):
+        for after in (clock.after, *clock.tracks.values()):
+            try:
+                late = end_of(0, parse_span(clock.opens)) >= end_of(0, parse_span(after))
+            except ValueError:  # complained about where it stands
+                continue
+            if late:
+                found.add("contradiction", f"The window opens after {clock.opens} but ends after {after}.",
+                          f"{at}.opens")  # fmt: skip
+    if clock.gives is not None:
+        found.known([clock.gives.step], found.steps, "step", f"{at}.gives.step")
+        if clock.gives.to not in _TO:
+            found.known([clock.gives.to], found.roles, "role", f"{at}.gives.to")
+
+
+def _tracks(found: Complaints, clock: ClockRule, at: str) -> None:
+    for track, after in clock.tracks.items():
+        found.duration(after, f"{at}.tracks.{track}")
+        if not any(step.track == track for step in found.file.step):
+            found.add("contradiction", f"No step puts a thread on the track {track!r}.", f"{at}.tracks")
+    if clock.tracks and clock.id in found.standing:
+        found.add("contradiction", "A standstill lasts as long on every track.", f"{at}.tracks")
