@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from mediation.drawing.position import Position
 from mediation.ladder import Ladder
-from mediation.rules import ClockRule, StepRule
+from mediation.rules import ClockRule, Quorum, StepRule
 from protocols.kinds import KINDS
 
 UNITS = {
@@ -30,7 +31,7 @@ ROLES = {
     "nominee": "the nominee",
     "verifier": "the verifier",
     "monitor": "a monitor",
-    "respondent": "the side that must answer",
+    "respondent": "the side asked",
     "requester": "the side that asked",
     "both": "both parties",
     "either": "either party",
@@ -48,12 +49,12 @@ _EVENTS = {
     "settlement": "the settlement",
     "close": "the closing",
 }
-_EXTEND = {
-    "requester": "the side that asked may lengthen",
-    "mutual": "both may lengthen",
-    "consensus": "longer only by consensus",
-    "nobody": "nobody may lengthen",
+_HELD = {
+    "named": "named in the accord",
+    "others": "every state of the accord that is no party to the thread",
+    "all": "every state of the accord",
 }
+_EXCLUDED = {"parties": "a party", "nationals": "an office of a party's state"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,17 @@ def actors(ladder: Ladder, who: Iterable[str]) -> str:
 
 def role(ladder: Ladder, name: str) -> str:
     """One role, built in or declared by the ladder."""
-    return ROLES.get(name, name)
+    declared = ladder.roles.get(name)
+    return declared.title if declared is not None else ROLES.get(name, name)
+
+
+def role_lines(ladder: Ladder) -> Iterator[Line]:
+    """The declared roles: who holds them, who never does."""
+    for found in ladder.roles.values():
+        words = f"{found.title}: {_HELD[found.held_by]}"
+        if found.exclude:
+            words += f"; never {_or(_EXCLUDED[out] for out in found.exclude)}"
+        yield Line(f"{words}. {found.about}".rstrip())
 
 
 def cards(ladder: Ladder) -> dict[str, Card]:
@@ -113,6 +124,39 @@ def other_clocks(ladder: Ladder) -> tuple[Line, ...]:
     """The clocks that no step tells."""
     told = {clock for clocks in _told(ladder).values() for clock in clocks}
     return tuple(clock_line(ladder, clock, None) for clock in ladder.clocks.values() if clock.id not in told)
+
+
+def rung_lines(ladder: Ladder, rung: str) -> Iterator[Line]:
+    """What a rung's box says beside its title."""
+    found = ladder.rungs[rung]
+    if found.about:
+        yield Line(found.about)
+    if rung == ladder.start:
+        yield Line("Every thread begins here.")
+    if rung == ladder.monitoring:
+        yield Line("Reached from every level when both parties accept one text.")
+    if rung == ladder.closed:
+        yield Line("Reached from every level when both parties close.")
+    if found.forbids:
+        yield Line(f"Not on this level: {_and(_kind(kind) for kind in found.forbids)}.")
+
+
+def summary(ladder: Ladder, position: Position | None) -> str:
+    """The picture in a few sentences, for those who cannot see it."""
+    levels = sorted({rung.level for rung in ladder.rungs.values()})
+    words = [
+        f"{len(ladder.rungs)} rungs on levels {levels[0]} to {levels[-1]}, {len(ladder.steps)} steps, "
+        f"{len(ladder.clocks)} clocks, lowest level at the bottom."
+    ]
+    if doubtful := sum(clock.check == "T" for clock in ladder.clocks.values()):
+        words.append(f"{doubtful} of the clocks are unverified.")
+    if position is not None:
+        words.append(f"The thread is on {ladder.rungs[position.rung].title}.")
+    return " ".join([*words, "The same is told as a list beside the picture, where there is one."])
+
+
+def _kind(kind: str) -> str:
+    return KINDS[kind].title if kind in KINDS else kind
 
 
 def _told(ladder: Ladder) -> dict[str, list[str]]:
@@ -132,10 +176,12 @@ def _teller(ladder: Ladder, clock: ClockRule) -> str | None:
     timeout = clock.timeout
     if ladder.mediation is not None and clock.id in _mediation_clocks(ladder):
         return ladder.mediation.step
-    if timeout is not None:
-        for step in (timeout.option, timeout.moves):
-            if step in ladder.steps:
-                return step
+    seconded = [step.id for step in ladder.steps.values() if step.seconded_by and step.seconded_by.within == clock.id]
+    if seconded:
+        return seconded[0]
+    for step in (_opens(ladder, clock.id), timeout.moves if timeout is not None else ""):
+        if step in ladder.steps:
+            return step
     for step in clock.holds:
         if step in ladder.steps:
             return step
@@ -154,15 +200,16 @@ def _mediation_clocks(ladder: Ladder) -> tuple[str, ...]:
 
 def _lines(ladder: Ladder, step: StepRule, told: list[str]) -> Iterator[Line]:
     yield Line(_who(ladder, step))
+    yield from _conditions(ladder, step)
+    seconding = step.seconded_by.within if step.seconded_by is not None else ""
+    told = [name for name in told if name != seconding]
     opens = [name for name in told if _opens(ladder, name) == step.id]
     held = [name for name in told if step.id in ladder.clocks[name].holds and name not in opens]
     moved = [name for name in told if (rule := ladder.clocks[name].timeout) is not None and rule.moves == step.id]
     if step.needs_option:
-        entitled = sorted({role(ladder, rule.to) for name in opens if (rule := ladder.clocks[name].timeout)})
-        early = "; earlier only if the other party accepts" if step.early_exit else ""
-        yield Line(f"Opens for {_or(entitled) or 'whoever waited'} when one of these has run out{early}:")
+        yield Line(_opening(ladder, step, opens))
     elif opens:
-        yield Line("Also the answer when this runs out:")
+        yield Line("It is also what follows when this has run out:")
     yield from (clock_line(ladder, ladder.clocks[name], step) for name in opens)
     yield from (clock_line(ladder, ladder.clocks[name], step) for name in held)
     if moved:
@@ -170,6 +217,7 @@ def _lines(ladder: Ladder, step: StepRule, told: list[str]) -> Iterator[Line]:
         yield from (clock_line(ladder, ladder.clocks[name], step) for name in moved)
     if step.standstill is not None:
         yield from _still(ladder, step)
+    yield from _effects(ladder, step)
     rest = [name for name in told if name not in {*opens, *held, *moved}]
     if step.standstill is not None:
         rest = [name for name in rest if name != step.standstill.clock]
@@ -178,9 +226,33 @@ def _lines(ladder: Ladder, step: StepRule, told: list[str]) -> Iterator[Line]:
     yield from (clock_line(ladder, ladder.clocks[name], step) for name in rest)
 
 
+def _opening(ladder: Ladder, step: StepRule, opens: list[str]) -> str:
+    """The line over the clocks that open a step; clocks told elsewhere are named."""
+    entitled = sorted({role(ladder, _entitles(ladder, name)) for name in opens})
+    elsewhere = [
+        clock.title for clock in ladder.clocks.values() if clock.id not in opens and _opens(ladder, clock.id) == step.id
+    ]
+    early = "; earlier only if the other party accepts" if step.early_exit else ""
+    windows = all(ladder.clocks[name].gives is not None for name in opens)
+    when = "in this window" if opens and windows else "when one of these has run out"
+    if not opens:
+        return f"Opens when this has run out: {_or(elsewhere)}{early}" if elsewhere else f"Opens by a clock{early}"
+    also = f" (or: {_or(elsewhere)})" if elsewhere else ""
+    return f"Opens for {_or(entitled)} {when}{also}{early}:"
+
+
+def _entitles(ladder: Ladder, clock: str) -> str:
+    rule = ladder.clocks[clock]
+    found = rule.gives or rule.timeout
+    return found.to if found is not None else "either"
+
+
 def _opens(ladder: Ladder, clock: str) -> str:
-    timeout = ladder.clocks[clock].timeout
-    return timeout.option if timeout is not None else ""
+    """The step a clock opens: while a window is open, or when it has run out."""
+    rule = ladder.clocks[clock]
+    if rule.gives is not None:
+        return rule.gives.step
+    return rule.timeout.option if rule.timeout is not None else ""
 
 
 def _who(ladder: Ladder, step: StepRule) -> str:
@@ -189,10 +261,44 @@ def _who(ladder: Ladder, step: StepRule) -> str:
     if step.two_person:
         words += ", two officers"
     if step.trigger != "step-request":
-        return f"{words}, by sending: {KINDS[step.trigger].title}"
-    if step.consent == "none":
-        return f"{words}; takes effect at once"
-    return f"{words}; the other party must accept"
+        words += f", by sending: {_kind(step.trigger)}"
+    if step.consent == "other":
+        return f"{words}; the other party must accept" if step.trigger == "step-request" else words
+    if step.consent != "none":
+        return f"{words}; {role(ladder, step.consent)} must accept"
+    return words if step.seconded_by or step.blocked_by or step.negative_consensus else f"{words}; at once"
+
+
+def _conditions(ladder: Ladder, step: StepRule) -> Iterator[Line]:
+    """What else it takes."""
+    if step.seconded_by is not None:
+        clock = ladder.clocks.get(step.seconded_by.within)
+        within = f" within {length(clock.after)}" if clock is not None else ""
+        mark = CHECKS.get(clock.check, "") if clock is not None else ""
+        words = f"Seconded by {_quorum(ladder, step.seconded_by)}{within}; else the request lapses"
+        yield Line(words, "clock" if clock is not None else "", clock.id if clock is not None else "", mark)
+    if step.blocked_by is not None:
+        yield Line(f"Proceeds unless blocked by {_quorum(ladder, step.blocked_by)}")
+    if step.evidence:
+        yield Line(f"Must name as evidence: {_and(_kind(kind) for kind in step.evidence)}")
+
+
+def _effects(ladder: Ladder, step: StepRule) -> Iterator[Line]:
+    """What else it does."""
+    if step.suspends:
+        yield Line("Another forum is seized: clocks pause, only steps down, calming steps and the return pass")
+    if step.resumes:
+        yield Line("The other forum is done: clocks run on, later by exactly the pause")
+    if step.track:
+        yield Line(f"From then on clocks take their length for the track “{step.track}”")
+    met = [clock.title for clock in ladder.clocks.values() if step.id in clock.met_by_steps]
+    if met:
+        yield Line(f"Meets: {_and(met)}")
+
+
+def _quorum(ladder: Ladder, quorum: Quorum) -> str:
+    holders = role(ladder, quorum.role)
+    return f"{quorum.count} of: {holders}" if quorum.count is not None else f"{quorum.fraction} of: {holders}"
 
 
 def _still(ladder: Ladder, step: StepRule) -> Iterator[Line]:
@@ -200,7 +306,7 @@ def _still(ladder: Ladder, step: StepRule) -> Iterator[Line]:
     assert rule is not None  # noqa: S101 - asked before
     clock = ladder.clocks[rule.clock]
     barred = [{"up": "step up", "across": "step across"}.get(way, way) for way in rule.forbids_directions]
-    barred += [KINDS[kind].title for kind in rule.forbids_kinds]
+    barred += [_kind(kind) for kind in rule.forbids_kinds]
     named = [ladder.steps[name] for name in rule.forbids_steps if name in ladder.steps]
     barred += [found.title for found in named if found.direction not in rule.forbids_directions]
     yield Line(
@@ -222,18 +328,19 @@ def clock_line(ladder: Ladder, clock: ClockRule, step: StepRule | None) -> Line:
             head = f"Not before {time}"
         case "cap":
             head = f"At most {time} in all"
+        case "window" if clock.opens:
+            head = f"Opens after {length(clock.opens)}, closes after {time}"
         case "window":
             head = f"Open for {time}"
+        case "second-by":
+            head = f"Within {time}"
         case _:
             head = time
-    who = "" if clock.who == "both" else f" for {_bound(ladder, clock)}"
+    who = "" if clock.who == "both" else f" for {role(ladder, clock.who)}"
+    who += "".join(f", {track}: {length(after)}" for track, after in clock.tracks.items())
     return Line(
         f"{head}{who}: {clock.title} ({_since(ladder, clock, step)})", "clock", clock.id, CHECKS.get(clock.check, "")
     )
-
-
-def _bound(ladder: Ladder, clock: ClockRule) -> str:
-    return role(ladder, clock.who)
 
 
 def _since(ladder: Ladder, clock: ClockRule, step: StepRule | None) -> str:
@@ -244,7 +351,7 @@ def _since(ladder: Ladder, clock: ClockRule, step: StepRule | None) -> str:
         return {"request": "from the request", "acceptance": "from acceptance"}.get(clock.starts, "from then on")
     if clock.of in ladder.steps:
         return f"from {event} “{ladder.steps[clock.of].title}”"
-    return f"from {event} {KINDS[clock.of].title}" if clock.of in KINDS else f"from {event} {clock.of}"
+    return f"from {event} {_kind(clock.of)}"
 
 
 def _and(words: Iterable[str]) -> str:

@@ -1,0 +1,131 @@
+"""Where each step is drawn: between two levels, in a lane beside them, or inside the rung it is taken on.
+
+Steps up stand between the levels they join. Ways down that differ only in where they lead share one lane, if the lane
+then says exactly what the ladder says: from each of its rungs to each lower one it leads to. What can be taken from
+many rungs (mediation) is drawn once, as a lane with a dot on each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mediation.drawing.words import Card
+from mediation.ladder import Ladder
+from mediation.rules import StepRule
+
+BESIDE = 4  # cards in one band; more go to lanes
+FEW = 3  # rungs from which arrows are drawn one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A line beside the rungs: dots at ``sources``, arrows at ``targets`` (none: the rung stays)."""
+
+    badge: str
+    kind: str
+    steps: tuple[str, ...]
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``rows``: rungs by level, highest first. ``bands``: steps drawn under each row. ``inside``: steps drawn in a rung."""
+
+    rows: tuple[tuple[str, ...], ...]
+    bands: tuple[tuple[str, ...], ...]
+    left: tuple[Lane, ...]
+    right: tuple[Lane, ...]
+    inside: dict[str, tuple[str, ...]]
+
+    def row(self, rung: str) -> int:
+        """The row a rung stands in."""
+        return next(number for number, row in enumerate(self.rows) if rung in row)
+
+
+def make_plan(ladder: Ladder, cards: dict[str, Card]) -> Plan:
+    """The plan of a ladder's picture."""
+    levels = sorted({rung.level for rung in ladder.rungs.values()}, reverse=True)
+    rows = tuple(tuple(rung.id for rung in ladder.rungs.values() if rung.level == level) for level in levels)
+    bands: list[list[str]] = [[] for _ in rows]
+    down: list[StepRule] = []
+    beside: list[StepRule] = []
+    inside: dict[str, list[str]] = {}
+    for step in ladder.steps.values():
+        if not step.to or set(step.start) == {step.to}:
+            if len(step.start) == 1:
+                inside.setdefault(step.start[0], []).append(step.id)
+            else:
+                beside.append(step)
+            continue
+        place = levels.index(ladder.rungs[step.to].level)
+        heights = [ladder.rungs[rung].level for rung in step.start]
+        if min(heights) > ladder.rungs[step.to].level or (step.direction == "down"):
+            down.append(step)
+        elif (
+            max(heights) <= ladder.rungs[step.to].level
+            and len(step.start) <= FEW
+            and not _mediation(ladder, step)
+            and len(bands[place]) < BESIDE
+        ):
+            bands[place].append(step.id)
+        else:
+            beside.append(step)
+    left = _bundled(ladder, down, cards)
+    right = [(step.id,) for step in sorted(beside, key=lambda step: not _mediation(ladder, step))]
+    return Plan(
+        rows,
+        tuple(tuple(band) for band in bands),
+        tuple(_lane(ladder, steps, number) for number, steps in enumerate(left)),
+        tuple(_lane(ladder, steps, number + len(left)) for number, steps in enumerate(right)),
+        {rung: tuple(steps) for rung, steps in inside.items()},
+    )
+
+
+def _mediation(ladder: Ladder, step: StepRule) -> bool:
+    return ladder.mediation is not None and ladder.mediation.step == step.id and len(step.start) > 1
+
+
+def _lane(ladder: Ladder, steps: tuple[str, ...], number: int) -> Lane:
+    found = [ladder.steps[name] for name in steps]
+    starts = {rung for step in found for rung in step.start}
+    targets = {step.to for step in found if step.to and set(step.start) != {step.to}}
+    return Lane(
+        badge(number),
+        found[0].direction if found[0].to else "stay",
+        steps,
+        tuple(rung for rung in ladder.rungs if rung in starts),
+        tuple(rung for rung in ladder.rungs if rung in targets),
+    )
+
+
+def badge(number: int) -> str:
+    """A, B, ... Z, AA, AB: a lane's letter."""
+    letters = ""
+    while number >= 0:
+        letters = chr(ord("A") + number % 26) + letters
+        number = number // 26 - 1
+    return letters
+
+
+def _bundled(ladder: Ladder, steps: list[StepRule], cards: dict[str, Card]) -> list[tuple[str, ...]]:
+    bundles: list[list[StepRule]] = []
+    for step in steps:
+        for bundle in bundles:
+            same = cards[bundle[0].id].lines == cards[step.id].lines and bundle[0].direction == step.direction
+            if same and step.standstill is None and _exact(ladder, [*bundle, step]):
+                bundle.append(step)
+                break
+        else:
+            bundles.append([step])
+    return [tuple(step.id for step in bundle) for bundle in bundles]
+
+
+def _exact(ladder: Ladder, bundle: list[StepRule]) -> bool:
+    """Whether dots at all starts and arrows at all ends tell no more than the steps do."""
+    level = {name: rung.level for name, rung in ladder.rungs.items()}
+    ends = {step.to for step in bundle}
+    return all(
+        {step.to for step in bundle if rung in step.start} == {end for end in ends if level[end] < level[rung]}
+        for rung in {rung for step in bundle for rung in step.start}
+    )
