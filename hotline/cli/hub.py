@@ -21,8 +21,9 @@ from aiohttp import web
 from hotline import passphrase
 from hotline.cli.logs import log_to_stderr
 from hotline.cli.saying import says_refusals
-from hotline.clock import SystemClock
+from hotline.clock import Mark, SystemClock, span_words
 from hotline.hub import folder as folders
+from hotline.hub import records
 from hotline.hub.app import make_app
 from hotline.hub.console import HubConsole
 from hotline.hub.hub import Hub, HubKeys
@@ -173,6 +174,36 @@ def login_link(folder: Path, name: str) -> None:
     token = _with_operators(made, None, lambda operators: operators.make_token(name))
     scheme = "http" if made.settings.plain else "https"
     click.echo(f"{scheme}://{_console_hosts(made)[0]}/console/login#{token}")
+
+
+@command.command("take-time")
+@click.argument("folder", type=FOLDER)
+@says_refusals
+def take_time(folder: Path) -> None:
+    """Have the next start take the time from this machine's clock. The hub must be stopped.
+
+    A hub that is started again goes on counting where it was. Use this after a wrong clock was mended. Never before what is
+    written down: time that was stamped stays passed. Stations believe no hub that differs from them by two minutes.
+    """
+    made = folders.open_folder(folder)
+    with folders.only_one(folder):
+        differs = asyncio.run(_forget_mark(made.database))
+    click.echo(f"The next start takes this machine's clock. It was {differs} the hub's.")
+
+
+async def _forget_mark(database: Path) -> str:
+    await migrate(open_sqlite(database), "hub")
+    store, clock = Store(database), SystemClock()
+    try:
+        async with store.write() as connection:
+            mark = await records.read_mark(connection)
+            await records.put_mark(connection, Mark("", 0))
+    finally:
+        await store.close()
+    if mark is None or not clock.go_on(mark):
+        return "not compared with"
+    drift = clock.drift()
+    return f"{span_words(round(drift, -3))} {'behind' if drift < 0 else 'ahead of'}"
 
 
 def _with_operators(made: folders.HubFolder, key: bytes | None, work: Callable[[Operators], Awaitable[T]]) -> T:

@@ -41,6 +41,7 @@ class HubConsole:
             hub.started,
             stations,
             witnesses,
+            hub.alarms(),
         )
 
     async def log_health(self) -> LogHealth:

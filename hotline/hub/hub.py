@@ -21,7 +21,8 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hotline.clock import SystemClock
+from hotline.clock import SystemClock, span_words
+from hotline.hub import records
 from hotline.hub.admission import Admitted, Rules
 from hotline.hub.directory import Directory
 from hotline.hub.errors import Closing, HubNotReady
@@ -47,6 +48,10 @@ from protocols.translog import ed25519_signer, parse_policy, parse_vkey
 _LOG = structlog.get_logger("hotline.hub")
 MANDATE_CHECK = 30.0
 """Seconds between two looks at mandates that may have ended."""
+LOOK = 1.0
+"""Seconds between two looks whether another process wrote into the store."""
+DRIFT = 2_000
+"""ms by which the machine's clock may differ from the hub's before operators are told."""
 CHECK_EVERY = 1000
 """ms for which the store, once found writable, is taken to be so."""
 
@@ -91,6 +96,7 @@ class Hub:
             mandates=lambda: self.directory.book,
             seen=lambda: None if self.heads.published is None else self.heads.published.digest,
             committed=self._committed,
+            elsewhere=self._elsewhere,
         )
         self.heads = HeadKeeper(
             store,
@@ -108,6 +114,8 @@ class Hub:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._checking = asyncio.Lock()
         self._checked_at = 0
+        self.clock_alarm = ""
+        """What is wrong with the machine's clock, in words for operators; "" where nothing is."""
         self._moved = asyncio.Event()
         self._due: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -133,11 +141,33 @@ class Hub:
 
     async def _load(self) -> None:
         await self._pin()
+        await self._set_clock()
         await self.directory.load()
-        await self.writer.load()
         await self.heads.load()
         for thread in self.threads():
             self._arm(thread)
+
+    async def _set_clock(self) -> None:
+        """Count time on from where the process before this one counted, and never from before what is written down."""
+        async with self.store.read() as connection:
+            mark = await records.read_mark(connection)
+        if mark is not None and not self.clock.go_on(mark):
+            _LOG.info("machine was started anew: its clock is taken")
+        await self.writer.load()
+        async with self.store.write() as connection:
+            await records.put_mark(connection, self.clock.mark())
+        self.started = self.clock.now()
+        self.check_clock()
+
+    def check_clock(self) -> None:
+        """Look whether the machine's clock went its own way; say so where it did. The hub's clock is not moved by it."""
+        drift = self.clock.drift()
+        self.metrics.drift.set(drift / 1000)
+        words = "" if abs(drift) < DRIFT else clock_words(round(drift, -3))
+        if bool(words) != bool(self.clock_alarm):
+            _LOG.log(30 if words else 20, "machine clock differs" if words else "machine clock agrees", drift_ms=drift)
+            self.watchers.tell("")
+        self.clock_alarm = words
 
     async def _pin(self) -> None:
         """A store belongs to one accord for ever: another accord's entries in it would prove nothing."""
@@ -158,6 +188,7 @@ class Hub:
             self._spawn(self._run_clocks(), "clocks"),
             self._spawn(self.heads.run(), "heads"),
             self._spawn(self._run_checks(), "checks"),
+            self._spawn(self._run_look(), "look"),
         ]
         if self.writer.standing.frontier.size:
             self.heads.grown()
@@ -206,6 +237,10 @@ class Hub:
             return False
         return True
 
+    def alarms(self) -> tuple[str, ...]:
+        """What operators must know, in sentences."""
+        return (self.clock_alarm,) if self.clock_alarm else ()
+
     def threads(self) -> tuple[Thread, ...]:
         """Every thread as it stands."""
         return tuple(self.writer.standing.threads.values())
@@ -239,6 +274,15 @@ class Hub:
         self.heads.grown()
         for name in ranks:
             self.watchers.tell(name)
+
+    def _elsewhere(self, names: set[str]) -> None:
+        """Another process on the same store wrote in these threads."""
+        for name in names:
+            self._arm(self.writer.standing.threads[name])
+            self.watchers.tell(name)
+        self._moved.set()
+        self.lines.touched((name, RANK["PRIORITY"]) for name in names)
+        self.heads.grown()
 
     async def _offer(self) -> None:
         for line in self.lines:
@@ -276,8 +320,17 @@ class Hub:
     async def _run_checks(self) -> None:
         while True:
             await asyncio.sleep(MANDATE_CHECK)
-            self.metrics.drift.set(self.clock.drift() / 1000)
+            self.check_clock()
             self.lines.check_mandates(self.directory.book, self.clock.now())
+
+    async def _run_look(self) -> None:
+        """Another process may stand on the same store: the store is the truth, looking is cheap."""
+        while True:
+            await asyncio.sleep(LOOK)
+            try:
+                await self.writer.look()
+            except (SQLAlchemyError, OSError) as error:
+                _LOG.error("store not read", error=type(error).__name__)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=f"hub {name}")
@@ -292,6 +345,16 @@ class Hub:
             self.metrics.faults.inc()
             _LOG.error("a task of the hub failed", task=task.get_name(), exc_info=error)
             self.failed.set_exception(error)
+
+
+def clock_words(drift: int) -> str:
+    """What operators are told when the machine's clock is ``drift`` ms ahead of the hub's (negative: behind)."""
+    way = "ahead of" if drift > 0 else "behind"
+    return (
+        f"The machine's clock is {span_words(drift)} {way} the hub's. The hub counts by its own steady clock, so no time "
+        "limit was shortened, lengthened or fired twice. Find out which of the two is right; if it is the machine's, "
+        "stop the hub and use hotline hub take-time."
+    )
 
 
 def _ladders(accord: SignedAccord, given: Mapping[str, bytes]) -> dict[str, Ladder]:

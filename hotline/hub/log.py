@@ -166,11 +166,18 @@ class HeadKeeper:
             if self.head is None or self.head.size < checkpoint.size:
                 now = self._clock.now()
                 async with self._store.write() as connection:
-                    newest = (await connection.execute(sa.select(sa.func.max(t.heads.c.size)))).scalar_one()
-                    if newest is not None and newest >= checkpoint.size:
-                        raise HubNotReady(f"another process signed a head of size {newest}")
-                    row = {"size": checkpoint.size, "root": checkpoint.root, "at": now}
-                    await connection.execute(t.heads.insert().values(**row))
+                    newest = (
+                        await connection.execute(sa.select(t.heads).order_by(t.heads.c.size.desc()).limit(1))
+                    ).first()
+                    if newest is not None and newest.size > checkpoint.size:
+                        return  # another process on this store is further; what it wrote is read in a moment
+                    if newest is not None and newest.size == checkpoint.size:
+                        if newest.root != checkpoint.root:
+                            raise HubNotReady(f"another process signed another head of size {newest.size}")
+                        now = newest.at  # the same head, and signing is deterministic: the same note
+                    else:
+                        row = {"size": checkpoint.size, "root": checkpoint.root, "at": now}
+                        await connection.execute(t.heads.insert().values(**row))
                 self.head_at = now
             elif self.head.root != checkpoint.root:
                 # The store's leaves are not those the head was signed over: never a second root for one size.

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hotline.clock import Mark
 from hotline.hub.admission import Pass
 from hotline.hub.errors import HubNotReady
 from hotline.hub.thread import Membership, Thread
 from hotline.store import hub as t
 from mediation import state as states
 from protocols.translog import Frontier
+
+CLOCK = "clock"
+"""Row of ``meta``: boot of the machine, and UTC minus its steady clock (ms), of the newest process."""
 
 _IN = 400
 """Pairs in one statement; SQLite takes 32766 variables."""
@@ -41,8 +45,16 @@ class Stored(NamedTuple):
     leaf: bytes
 
 
-async def load_threads(connection: AsyncConnection) -> dict[str, Thread]:
-    """Every thread with its memberships. Raises `HubNotReady` where a state cannot be read."""
+async def log_size(connection: AsyncConnection) -> int:
+    """How many leaves stand in the store."""
+    return int((await connection.execute(sa.select(sa.func.coalesce(sa.func.max(t.leaves.c.idx) + 1, 0)))).scalar_one())
+
+
+async def load_threads(connection: AsyncConnection, held: Mapping[str, int] | None = None) -> dict[str, Thread]:
+    """Every thread with its memberships; with ``held`` (seq by thread) only those that have moved on.
+
+    Raises `HubNotReady` where a state cannot be read.
+    """
     members: dict[str, dict[str, tuple[Membership, ...]]] = {}
     rows = await connection.execute(sa.select(t.members).order_by(t.members.c.thread, t.members.c.joined))
     for row in rows:
@@ -50,6 +62,8 @@ async def load_threads(connection: AsyncConnection) -> dict[str, Thread]:
         known[row.station] = (*known.get(row.station, ()), Membership(row.joined, row.left))
     found = {}
     for row in await connection.execute(sa.select(t.threads)):
+        if held is not None and held.get(row.thread) == row.seq:
+            continue
         try:
             state = states.from_bytes(row.state)
         except ValueError as error:  # msgspec's errors are ValueErrors
@@ -71,7 +85,7 @@ async def load_threads(connection: AsyncConnection) -> dict[str, Thread]:
 
 async def load_frontier(connection: AsyncConnection) -> Frontier:
     """The right edge of the stored tree."""
-    size = (await connection.execute(sa.select(sa.func.coalesce(sa.func.max(t.leaves.c.idx) + 1, 0)))).scalar_one()
+    size = await log_size(connection)
     wanted: list[tuple[int, int]] = []
 
     def plan(level: int, index: int) -> bytes:
@@ -88,6 +102,20 @@ async def newest_stamp(connection: AsyncConnection) -> int:
     entry = (await connection.execute(sa.select(sa.func.max(t.entries.c.at)))).scalar_one()
     head = (await connection.execute(sa.select(sa.func.max(t.heads.c.at)))).scalar_one()
     return max(entry or 0, head or 0)
+
+
+async def read_mark(connection: AsyncConnection) -> Mark | None:
+    """How the process before this one counted time, if the store says so."""
+    row = (await connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == CLOCK))).scalar()
+    boot, _, ahead = ("" if row is None else str(row)).partition(" ")
+    return Mark(boot, int(ahead)) if boot else None
+
+
+async def put_mark(connection: AsyncConnection, mark: Mark) -> None:
+    """Keep how this process counts time."""
+    await connection.execute(t.meta.delete().where(t.meta.c.key == CLOCK))
+    if mark.boot:
+        await connection.execute(t.meta.insert().values(key=CLOCK, value=f"{mark.boot} {mark.ahead}"))
 
 
 async def read_nodes(connection: AsyncConnection, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:

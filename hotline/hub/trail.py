@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from hotline.hub.thread import Thread
 from hotline.hub.views import Span, ThreadRow, ThreadTrail, TrailEntry
-from hotline.station.words import act_words
+from hotline.station.words import act_words, late_words
 from hotline.store import hub as t
 from hotline.store.engine import Store
 from mediation import effects as fx
@@ -146,6 +146,9 @@ def _entry(
     entry: Entry, leaf: Leaf, seq: int, index: int, at: int, ladder: Ladder, names: dict[str, str]
 ) -> TrailEntry:
     payload = entry.payload
+    words = act_words(payload.kind, payload.act, ladder, lambda name: names.get(name, "another entry"))
+    if payload.kind == "clock-expired" and (late := late_words(payload.act.get("late", 0))):
+        words = f"{words}; {late}"
     return TrailEntry(
         entry.id,
         seq,
@@ -155,7 +158,7 @@ def _entry(
         entry.kind.title,
         payload.office,
         payload.act,
-        act_words(payload.kind, payload.act, ladder, lambda name: names.get(name, "another entry")),
+        words,
         payload.precedence,
         leaf.size,
         leaf.rung_before,

@@ -20,6 +20,8 @@ class HubSummary:
     """(office, station name, connected since ms or 0)"""
     witnesses: tuple[tuple[str, int, int], ...]
     """(witness name, size it last cosigned, when in ms; 0 never)"""
+    alarms: tuple[str, ...] = ()
+    """What operators must know, in sentences: a machine clock that went astray, stations that compute another state."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,8 @@
 """The one writer: waiting entries become one transaction, and only then answers.
 
+Every batch is judged under the store's write lock, after whatever another process has written was read: so a clock that
+ran out is noted once, however many processes stand on one store, and no two entries take one place.
+
 Entries wait in lanes, one a station and thread, because a station's entries of a thread must keep their order; among
 lanes the most urgent goes first (FLASH before IMMEDIATE before PRIORITY before ROUTINE), an urgent entry pulling along
 what stands before it in its lane. While one batch is on its way to the disk the next one gathers, so the cost of
@@ -17,6 +20,7 @@ from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hotline.clock import SystemClock
 from hotline.hub import records
@@ -89,11 +93,12 @@ class Standing:
 
 
 Committed = Callable[[list[Admitted]], Awaitable[None]]
+Elsewhere = Callable[[set[str]], None]
 
 
 class Writer:
     """Owns the write path. ``mandates`` and ``seen`` are read anew for every batch; ``committed`` is told what is
-    durable, before the answers go out."""
+    durable, before the answers go out, ``elsewhere`` which threads another process on the same store moved."""
 
     def __init__(
         self,
@@ -105,13 +110,16 @@ class Writer:
         mandates: Callable[[], MandateBook],
         seen: Callable[[], str | None],
         committed: Committed,
+        elsewhere: Elsewhere = lambda _: None,
     ) -> None:
         self._store, self._rules, self._clock, self._metrics = store, rules, clock, metrics
         self._mandates, self._seen, self._committed = mandates, seen, committed
+        self._elsewhere = elsewhere
         self.standing = Standing()
         self.healthy = True
         self._lanes = Lanes()
         self._due: set[str] = set()
+        self._stale = False
         self._wake = asyncio.Event()
         self._stopping = False
 
@@ -138,6 +146,13 @@ class Writer:
         self._due |= threads
         self._wake.set()
 
+    async def look(self) -> None:
+        """Take in what another process on the same store has written since, if anything."""
+        async with self._store.read() as connection:
+            self._stale = await records.log_size(connection) != self.standing.frontier.size
+        if self._stale:
+            self._wake.set()
+
     def stop(self) -> None:
         """Finish the batch on its way, refuse what still waits, and end `run`."""
         self._stopping = True
@@ -148,19 +163,21 @@ class Writer:
         while not self._stopping:
             await self._wake.wait()
             self._wake.clear()
-            while (self._lanes or self._due) and not self._stopping:
+            while (self._lanes or self._due or self._stale) and not self._stopping:
                 jobs, due = self._lanes.take(BATCH), self._due
-                self._due = set()
+                self._due, self._stale = set(), False
                 await self._batch(jobs, due)
         for job in self._lanes.take(len(self._lanes)):
             _answer(job, Closing())
 
     async def _batch(self, jobs: list[Job], due: set[str]) -> None:
         started = time.monotonic()
+        moved: set[str] = set()
         try:
-            done, answers = await self._prepare(jobs, due)
-            if done.admitted:
-                async with self._store.write() as connection:
+            async with self._store.write() as connection:
+                moved = await self._refresh(connection)
+                done, answers = await self._prepare(connection, jobs, due)
+                if done.admitted:
                     await records.save(connection, done)
         except (SQLAlchemyError, OSError) as error:
             await self._not_stored(jobs, due, error)
@@ -169,6 +186,8 @@ class Writer:
             await self._fault(jobs, due)
             return
         self.healthy = True
+        if moved:
+            self._elsewhere(moved)
         if done.admitted:
             self.standing.threads.update(done.changed)
             self.standing.frontier = done.frontier
@@ -179,11 +198,21 @@ class Writer:
                 self._metrics.refusals.labels(answer.code).inc()
             _answer(job, answer)
 
-    async def _prepare(self, jobs: list[Job], due: set[str]) -> tuple[Pass, list[Answer]]:
+    async def _refresh(self, connection: AsyncConnection) -> set[str]:
+        """Under the write lock: bring the standing up to what stands in the store. The threads that had moved."""
+        if await records.log_size(connection) == self.standing.frontier.size:
+            return set()
+        known = {name: thread.seq for name, thread in self.standing.threads.items()}
+        changed = await records.load_threads(connection, known)
+        frontier = await records.load_frontier(connection)
+        self._clock.raise_floor(await records.newest_stamp(connection))
+        self.standing = Standing({**self.standing.threads, **changed}, frontier)
+        return set(changed)
+
+    async def _prepare(self, connection: AsyncConnection, jobs: list[Job], due: set[str]) -> tuple[Pass, list[Answer]]:
         wanted = [(job.entry.payload.thread, job.entry.payload.prev_seq) for job in jobs]
-        async with self._store.read() as connection:
-            stored = await records.find_positions(connection, [job.entry.id for job in jobs])
-            known = await records.find_ids(connection, wanted)
+        stored = await records.find_positions(connection, [job.entry.id for job in jobs]) if jobs else {}
+        known = await records.find_ids(connection, wanted) if jobs else {}
         done = Pass(
             self._rules,
             self._mandates(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hotline.clock import span_words
 from mediation.ladder import Ladder
 from mediation.state import Clock
 
@@ -36,10 +37,7 @@ def late_words(late: int) -> str:
     """How long after its time (ms) a clock that ran out was noted; "" below a second, which is how notes always come."""
     if late < 1_000:
         return ""
-    seconds = late // 1_000
-    days, hours, minutes = seconds // 86_400, seconds // 3_600 % 24, seconds // 60 % 60
-    parts = [f"{n} {unit}" for n, unit in ((days, "d"), (hours, "h"), (minutes, "min"), (seconds % 60, "s")) if n]
-    return f"the hub noted it {' '.join(parts[:2])} after its time"
+    return f"the hub noted it {span_words(late)} after its time"
 
 
 def _rung(ladder: Ladder | None, rung: str) -> str:

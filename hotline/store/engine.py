@@ -76,11 +76,13 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._engine = open_sqlite(path)
+        self._writing = asyncio.Lock()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A write transaction: committed, and on the disk, when the block ends; rolled back when it raises."""
-        async with self._engine.begin() as connection:
+        # Tasks of one process queue here: one that is cancelled while SQLite waits for the lock would leave it taken.
+        async with self._writing, self._engine.begin() as connection:
             yield connection
 
     @asynccontextmanager

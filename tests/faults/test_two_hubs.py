@@ -1,0 +1,72 @@
+"""Two hub processes over one store: a clock that ran out is noted once, and the log stays one log."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+from mediation.state import from_bytes
+from protocols.encoding import b64u, digest
+from protocols.entry import parse_entry, verify_stamp
+from protocols.translog.tree import leaf_hash, root_of
+from tests.hotline.harness import LADDER, World, connect, make_world, running_hub
+from tests.hotline.hub.test_clocks import notify
+
+THREADS = 4
+SECONDS = 6.0
+
+
+def _write(world: World) -> None:
+    keys = {name: b64u(getattr(world.keys, name)) for name in ("sign", "log", "operators")}
+    (world.path / "hub.json").write_text(json.dumps(keys))
+    (world.path / "accord.jws").write_bytes(world.accord.data)
+    (world.path / "ladder.toml").write_bytes(world.ladders[LADDER])
+
+
+async def test_two_processes_on_one_store_fire_every_clock_once_at_the_same_end(tmp_path: Path) -> None:
+    world = make_world(tmp_path, scale=400)  # ten minutes in one and a half seconds
+    async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
+        await kv.publish(THREADS)
+        for _ in range(THREADS):
+            await notify(av, kv)
+    _write(world)
+    command = [sys.executable, "-m", "tests.faults.hub_child", str(tmp_path), str(SECONDS)]
+    root = Path(__file__).parents[2]
+    children = [
+        subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    for child in children:
+        out, err = child.communicate(timeout=60)
+        assert child.returncode == 0, err
+        assert "faults 0 0" in out, (out, err)
+    found = sqlite3.connect(tmp_path / "hub.db")
+    leaves = [parse_entry(row[0]) for row in found.execute("SELECT data FROM leaves ORDER BY idx")]
+    stamps = [verify_stamp(leaf, world.accord) for leaf in leaves]
+    assert [stamp.index for stamp in stamps] == list(range(len(stamps)))
+    assert [stamp.at for stamp in stamps] == sorted(stamp.at for stamp in stamps)
+    for thread, state in found.execute("SELECT thread, state FROM threads"):
+        ours = [(leaf, stamp) for leaf, stamp in zip(leaves, stamps, strict=True) if leaf.payload.thread == thread]
+        assert [stamp.seq for _, stamp in ours] == list(range(1, len(ours) + 1))
+        chain = [None, *(digest(row) for row in _leaves(found, thread))]
+        assert [stamp.chain for _, stamp in ours] == chain[:-1]
+        noted = [leaf.payload.act for leaf, _ in ours if leaf.payload.kind == "clock-expired"]
+        names = [str(act["clock"]) for act in noted]
+        assert len(names) == len(set(names)) >= 2
+        ends = {clock.id: clock.end for clock in from_bytes(state).expired}
+        assert all(act["end"] == ends[str(act["clock"])] for act in noted if act["clock"] in ends)
+        for (_, stamp), act in zip(
+            [each for each in ours if each[0].payload.kind == "clock-expired"], noted, strict=True
+        ):
+            assert stamp.at - int(act["end"]) == act["late"] >= 0
+    size, root_ = found.execute("SELECT size, root FROM heads ORDER BY size DESC LIMIT 1").fetchone()
+    hashes = [leaf_hash(row[0]) for row in found.execute("SELECT data FROM leaves ORDER BY idx")]
+    assert root_of(hashes[:size]) == root_
+    found.close()
+
+
+def _leaves(found: sqlite3.Connection, thread: str) -> list[bytes]:
+    query = "SELECT data FROM leaves JOIN entries ON entries.idx = leaves.idx WHERE thread = ? ORDER BY seq"
+    return [row[0] for row in found.execute(query, (thread,))]
