@@ -2,7 +2,8 @@
 
 `mediation.ladder` makes the fold's tables from it, `mediation.ladder_check` refuses a file that contradicts itself.
 Names that TOML has and Python reserves are renamed: ``from`` is `StepRule.start` and `ClockRule.starts`, ``for`` is
-`ClockRule.who`.
+`ClockRule.who`. Each field is described in its structure's docstring as an item of a list, "- ``field``: ..."; the
+reference and the JSON Schema are made from them (`mediation.schema`).
 """
 
 from __future__ import annotations
@@ -38,12 +39,20 @@ Ground = Literal["own-network-defence", "public-safety", "legal-duty", "protect-
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of everything in a ladder file: fields the file does not know are refused."""
+    """Base of everything in a ladder file: fields the file does not know are refused.
+
+    - ``id``: the name by which other parts of the file, entries and refusals refer to it.
+    - ``title``: what people read.
+    - ``about``: a sentence or two more, for people.
+    """
 
 
 class Rung(Rule, frozen=True):
-    """A level of the ladder. ``level`` orders rungs: an `up` step raises it, a `down` step lowers it. ``forbids``: kinds
-    refused on this rung; never one that always passes."""
+    """A level of the ladder, on which a thread stands.
+
+    - ``level``: orders rungs: an `up` step raises it, a `down` step lowers it. Rungs may share a level.
+    - ``forbids``: kinds refused on this rung; never one that always passes.
+    """
 
     id: Name
     title: Sentence
@@ -55,9 +64,12 @@ class Rung(Rule, frozen=True):
 class RoleRule(Rule, frozen=True):
     """A role beside the built-in ones, for a body that is not in the group: a chair, a council, the other states.
 
-    ``held_by``: `named` by the accord for this ladder; `others` are the accord's party offices that are no party of
-    the thread; `all` are all of its party offices. ``exclude``: `parties` never hold it; `nationals` leaves out every
-    office of a party's state too. Holders act by taking steps, accepting, seconding and blocking them.
+    Holders act by taking steps, accepting, seconding and blocking them, and by what `[kinds]` lets them send. Who holds
+    a role is settled once, when the thread opens.
+
+    - ``held_by``: `named`: the offices that the accord names for this ladder; `others`: the accord's party offices that
+      are no party of the thread; `all`: all of its party offices.
+    - ``exclude``: `parties` never hold it; `nationals`: nor does any other office of a party's state.
     """
 
     id: Name
@@ -68,9 +80,12 @@ class RoleRule(Rule, frozen=True):
 
 
 class Quorum(Rule, frozen=True):
-    """So many of a role's holders: ``count`` of them, or ``fraction`` (``1/3``) of all, rounded up; one of the two.
+    """So many of a role's holders: a count of them, or a fraction of all. One office counts once.
 
-    ``within``, for seconds only: the `second-by` clock that runs from the request; when it runs out the request lapses.
+    - ``role``: the declared role whose holders are counted.
+    - ``count``: how many. Either this or a fraction.
+    - ``fraction``: which part of all holders, as `1/3`, rounded up.
+    - ``within``: for seconds only: the `second-by` clock that runs from the request; when it runs out, the request lapses.
     """
 
     role: Name
@@ -80,11 +95,14 @@ class Quorum(Rule, frozen=True):
 
 
 class StandstillRule(Rule, frozen=True):
-    """What is forbidden while ``clock`` runs. Nobody can lift or shorten it, the hub's operator included.
+    """What is forbidden while a clock runs. Nobody can lift or shorten it, the hub's operator included, nothing pauses it,
+    and what calms always passes. Source: Bryan treaties, RLA section 5, Watercourses Convention art. 18.
 
-    Steps of ``forbids_directions`` and ``forbids_steps`` cannot be requested, accepted or happen by silence; kinds in
-    ``forbids_kinds`` are refused. ``carve_outs`` are the grounds of permitted acts that may be announced.
-    Source: Bryan treaties, RLA section 5, Watercourses Convention art. 18.
+    - ``clock``: the duration it lasts, which runs from the step's taking or acceptance.
+    - ``forbids_kinds``: kinds that are refused meanwhile; never one that always passes.
+    - ``forbids_directions``: steps of these directions cannot be requested, accepted or happen by silence.
+    - ``forbids_steps``: nor can these.
+    - ``carve_outs``: grounds of permitted acts that may be announced meanwhile.
     """
 
     clock: Name
@@ -95,18 +113,28 @@ class StandstillRule(Rule, frozen=True):
 
 
 class StepRule(Rule, frozen=True):
-    """A move between rungs.
+    """A move between rungs, or an act of the ladder that leaves the rung where it is.
 
-    ``start``: rungs it can be taken from, ``*`` for every open one. ``to``: the rung it leads to; empty: the rung
-    stays. ``trigger``: the kind that takes it; only `step-request` names the step itself. ``who``: roles that may take
-    it. ``consent``: `none` takes effect at once, `other` when the other party accepts, a declared role when one of its
-    holders does. ``seconded_by``: and when so many have seconded it (Berlin Mechanism). ``blocked_by``: the request
-    waits for the clock that moves it and falls when so many block it (CWC art. IX.17). ``evidence``: kinds of which
-    the request must name at least one entry each. ``needs_option``: only open to an office that holds an option for
-    it. ``early_exit``: may be requested without the option, then takes effect on acceptance only (DSU art. 4.7).
-    ``negative_consensus``: a clock may take it by running out. ``two_person``: its request needs a drafter and a
-    different releaser. ``stops``: clocks that become pointless, by agreement. ``suspends``, ``resumes``: another forum
-    is seized, or no longer. ``track``: clocks that start from now on use their value for that track.
+    - ``direction``: `up` raises the level, `down` lowers it, `deescalate` calms (cooling-off, mediation), `across` is
+      neither.
+    - ``start``: rungs it can be taken from; `*` for every open one.
+    - ``to``: the rung it leads to; empty: the rung stays.
+    - ``trigger``: the kind that takes it by being sent; only `step-request` names the step itself.
+    - ``who``: roles that may take it, built in or declared.
+    - ``consent``: `none`: takes effect at once; `other`: when the other party accepts; a declared role: when one of its
+      holders accepts.
+    - ``needs_option``: only open to an office that holds an option for it, which a clock gave.
+    - ``early_exit``: may be requested without the option, then takes effect on acceptance only (DSU art. 4.7).
+    - ``negative_consensus``: a clock may take it by running out, without anybody's act.
+    - ``two_person``: its request needs a drafter and a different releaser.
+    - ``standstill``: what it forbids for a while.
+    - ``stops``: clocks that become pointless, by agreement; never a standstill's.
+    - ``seconded_by``: takes effect when so many have seconded it too (Berlin Mechanism).
+    - ``blocked_by``: the request waits for the clock that moves it and falls when so many block it (CWC art. IX.17).
+    - ``evidence``: kinds of which the request must name at least one entry each, sent before in this thread.
+    - ``suspends``: another forum is seized: clocks pause, save a standstill's; steps up and across wait.
+    - ``resumes``: the other forum is left: paused clocks go on and end later by exactly the pause.
+    - ``track``: puts the thread on this track: clocks that start from then on use their value for it.
     """
 
     id: Name
@@ -132,9 +160,12 @@ class StepRule(Rule, frozen=True):
 
 
 class Timeout(Rule, frozen=True):
-    """What a clock's running out brings: an ``option`` for a step (or for the default appointment) to ``to``
-    (`requester`, `respondent`, `either` or a role), or, only where the step says `negative_consensus`, the step itself
-    (``moves``)."""
+    """What a clock's running out brings: an option, or, only where a step declares negative consensus, the step itself.
+
+    - ``option``: the step that may then be taken; `default-appointment` in a mediation.
+    - ``to``: who may take it: `requester`, `respondent`, `either` or a role.
+    - ``moves``: the step that takes effect by silence; it says `negative_consensus`.
+    """
 
     option: str = ""
     to: Name = "either"
@@ -142,7 +173,11 @@ class Timeout(Rule, frozen=True):
 
 
 class Gives(Rule, frozen=True):
-    """The ``step`` that is an option of ``to`` while a window is open, and neither before nor after."""
+    """What is open while a window is, and neither before nor after.
+
+    - ``step``: the step that may be taken.
+    - ``to``: who may take it: `requester`, `respondent`, `either` or a role.
+    """
 
     step: Name
     to: Name = "either"
@@ -151,17 +186,27 @@ class Gives(Rule, frozen=True):
 class ClockRule(Rule, frozen=True):
     """A time limit.
 
-    ``kind``: `reply-by` waits for somebody, `second-by` for seconds, `not-before` holds ``holds`` back, `window` is
-    open from ``opens`` (absent: from its start) to its end and meanwhile ``gives`` an option, `duration` and `cap`
-    simply end. ``after`` and ``opens``: ISO 8601, counted from the start (`mediation.durations`); ``tracks``: another
-    length for threads put on that track. ``starts``: the event it runs from; ``of``: the kind (for `receipt`,
-    `admission`) or the step (for `request`, `acceptance`, `opening`). ``who``: who must act: `respondent`, `both`,
-    `nominee`, `requester` or a role. ``met_by``: kinds that meet it when they refer to the entry it is about (or refer
-    to none); ``met_by_any``: kinds that meet it whatever they refer to; ``met_by_steps``: steps whose being taken meets
-    it. ``extend``: who may lengthen it: `requester`, `mutual` (both parties), `consensus` (mediators too), `nobody`, or
-    a role, all of whose holders must agree. ``page``: its running out pages the respondent's alternate. ``wording``:
-    the neutral sentence shown when it has run out. ``check`` and ``why``: where the number comes from (S read in the
-    source, T known treaty text not read again, A arithmetic, D own choice).
+    - ``kind``: `reply-by` waits for somebody; `second-by` waits for seconds; `not-before` holds steps back; `window` is
+      open from ``opens`` (absent: from its start) to its end; `duration` and `cap` simply end.
+    - ``after``: how long, from the start (ISO 8601; months and years count on the calendar).
+    - ``starts``: the event it runs from.
+    - ``of``: of which kind (for `receipt`, `admission`) or which step (for `request`, `acceptance`, `opening`).
+    - ``who``: who must act: `respondent`, `both`, `nominee`, `requester` or a role.
+    - ``met_by``: kinds that meet it when they refer to the entry it is about, or refer to none.
+    - ``met_by_any``: kinds that meet it whatever they refer to.
+    - ``met_by_steps``: steps whose being taken meets it.
+    - ``timeout``: what its running out brings.
+    - ``extend``: who may lengthen it: `requester`, `mutual` (both parties), `consensus` (mediators too), `nobody`, or a
+      role, all of whose holders must agree. Nobody can shorten it.
+    - ``page``: its running out pages the respondent's alternate.
+    - ``holds``: steps that nobody may take while it runs (`not-before` only).
+    - ``opens``: for a window: how long after the start it opens.
+    - ``gives``: for a window: what is open while it is.
+    - ``tracks``: its length for threads that were put on a track.
+    - ``wording``: the neutral sentence shown when it has run out.
+    - ``check``: where the number comes from: `S` read in the source, `T` known treaty text not read again (shown as
+      *unverified*), `A` arithmetic from other numbers (shown as *inferred*), `D` the author's own choice.
+    - ``why``: the same in words.
     """
 
     id: Name
@@ -187,7 +232,12 @@ class ClockRule(Rule, frozen=True):
 
 
 class KindRule(Rule, frozen=True):
-    """Who may send a kind, on which rungs (empty: every rung but the closed one), and whether two people must."""
+    """Who may send a kind.
+
+    - ``who``: roles, built in or declared.
+    - ``rungs``: where; empty: on every rung but the closed one.
+    - ``two_person``: needs a drafter and a different releaser.
+    """
 
     who: tuple[Name, ...]
     rungs: tuple[Name, ...] = ()
@@ -195,7 +245,16 @@ class KindRule(Rule, frozen=True):
 
 
 class MediationRule(Rule, frozen=True):
-    """The step that opens mediation and the clocks of its parts, by id."""
+    """The step that opens mediation and the clocks of its parts.
+
+    - ``step``: the step; its `to` may be empty, so that mediation runs beside the rung.
+    - ``nominations``: the clock for both sealed lists, from the step's opening.
+    - ``default_appointment``: the clock after which either party may have a mediator appointed, from the opening.
+    - ``nominee_answer``: the clock for the nominee's acceptance and declaration, from the appointment.
+    - ``objections``: the window for objections, from the declaration.
+    - ``objection_answer``: the clock for answering an objection that names a condition, from the objection.
+    - ``duration``: how long the mediators work, from their admission.
+    """
 
     step: Name
     nominations: Name
@@ -207,7 +266,12 @@ class MediationRule(Rule, frozen=True):
 
 
 class Limits(Rule, frozen=True):
-    """Bounds that keep the state small: open requests of one office, stations of one office, longest extension."""
+    """Bounds that keep the state small.
+
+    - ``open_questions``: open requests of one office.
+    - ``stations``: stations of one office in a thread.
+    - ``extension``: how far from now a clock's end may be moved at most (ISO 8601, of fixed length).
+    """
 
     open_questions: Annotated[int, msgspec.Meta(ge=1, le=32)] = 8
     stations: Annotated[int, msgspec.Meta(ge=1, le=64)] = 16
@@ -217,8 +281,25 @@ class Limits(Rule, frozen=True):
 class LadderFile(Rule, frozen=True):
     """The TOML file, field for field.
 
-    ``uses``: groups of kinds (`mediation.kind_groups`); an entry under ``kinds`` overrides theirs. ``sunset``: a date
-    (``2040-01-01``); from its beginning, UTC, no new thread opens. ``notes``: where a model departs from its text.
+    - ``format``: the version of this language.
+    - ``id``: the ladder's name in accords and refusals.
+    - ``status``: its legal status, as in *design proposal* or *treaty model, not legal advice*.
+    - ``source``: the texts it is modelled on.
+    - ``review``: how often those who adopted it look at it again (ISO 8601).
+    - ``sunset``: a date (`2040-01-01`); from its beginning, UTC, no new thread opens. Open ones go on.
+    - ``preamble``: what the parties say before the rules, for people.
+    - ``notes``: where a model departs from its text, one sentence each.
+    - ``start``: the rung a thread begins on.
+    - ``monitoring``: the rung on which an agreement is watched, if there is one.
+    - ``closed``: the rung of a thread that both parties closed; no step leads to it or from it.
+    - ``rung``: the levels.
+    - ``role``: roles beside the built-in ones.
+    - ``step``: the steps.
+    - ``clock``: the clocks.
+    - ``uses``: groups of kinds; an entry under `kinds` overrides theirs.
+    - ``kinds``: who may send what, by kind. A kind that is not here or in a group is refused, unless it always passes.
+    - ``mediation``: how mediators are chosen, if the ladder has mediation.
+    - ``limits``: bounds.
     """
 
     format: Literal[1]

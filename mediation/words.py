@@ -1,0 +1,170 @@
+"""The words of a ladder: what its fixed terms mean to people. For the command line, the screens and the documentation.
+
+Titles of the ladder's own rungs, steps, clocks and roles are people's words already; here are those for what the
+language itself says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from mediation.ladder import Ladder
+from mediation.rules import ClockRule, Quorum, StepRule
+from protocols.kinds import KINDS
+
+UNVERIFIED = {
+    "T": ("unverified", "known treaty text that has not been read again in its source"),
+    "A": ("inferred", "worked out by arithmetic from other numbers, not written in the source"),
+}
+"""Marks of clocks whose number was not read in the source, by the ladder's `check`: the word, and what it means."""
+
+DIRECTIONS = {"up": "up", "down": "down", "deescalate": "calms", "across": "the level stays"}
+ROLES = {
+    "party": "either party",
+    "initiator": "the party that opened the thread",
+    "counterpart": "the party that did not open the thread",
+    "mediator": "an admitted mediator",
+    "nominee": "a nominee",
+    "verifier": "an office asked to verify a report",
+    "monitor": "a monitor",
+}
+EVENTS = {
+    "receipt": "the signed receipt of the *{of}* by the other side's station",
+    "admission": "the hub's admission of the *{of}*",
+    "request": "the request for *{of}*",
+    "acceptance": "the acceptance of *{of}*",
+    "opening": "the taking of *{of}*",
+    "appointment": "the nominee's appointment",
+    "declaration": "the nominee's declaration of interests",
+    "objection": "the objection",
+    "mediators-admitted": "the moment the mediators are admitted",
+    "settlement": "the settlement",
+    "close": "the closing",
+}
+_BOUND = {
+    "respondent": "the other side",
+    "requester": "the side that asked",
+    "both": "both parties",
+    "nominee": "the nominee",
+}
+_EXTEND = {
+    "requester": "the side that waits",
+    "mutual": "both parties together",
+    "consensus": "all members together",
+    "nobody": "nobody",
+}
+_TO = {"requester": "the side that waited", "respondent": "the side that was to act", "either": "either party"}
+_UNITS = {"Y": "year", "W": "week", "D": "day"}
+_TIMES = {"H": "hour", "M": "minute", "S": "second"}
+_SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def length(text: str) -> str:
+    """An ISO 8601 length in words: ``PT72H`` is 72 hours, ``P1Y6M`` 1 year 6 months."""
+    date, _, time = text.removeprefix("P").partition("T")
+    parts = [(number, {**_UNITS, "M": "month"}[unit]) for number, unit in re.findall(r"(\d+)([YMWD])", date)]
+    parts += [(number, _TIMES[unit]) for number, unit in re.findall(r"(\d+)([HMS])", time)]
+    return " ".join(f"{number} {unit}{'' if number == '1' else 's'}" for number, unit in parts)
+
+
+def span(ms: int) -> str:
+    """The two largest units of milliseconds: ``2 d 3 h``, ``4 min 10 s``, ``0 s``."""
+    seconds, parts = abs(ms) // 1000, []
+    for size, word in _SPANS:
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {word}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def listed(words: Iterable[str], last: str = "and") -> str:
+    """``a, b and c``."""
+    found = list(words)
+    return f"{', '.join(found[:-1])} {last} {found[-1]}" if len(found) > 1 else "".join(found)
+
+
+def role(ladder: Ladder, name: str) -> str:
+    """Who holds a role, built in or declared."""
+    declared = ladder.roles.get(name)
+    return declared.title if declared is not None else ROLES.get(name, name)
+
+
+def roles(ladder: Ladder, names: Iterable[str]) -> str:
+    """The same for several: either of them."""
+    return listed((role(ladder, name) for name in names), "or")
+
+
+def step_name(ladder: Ladder, name: str) -> str:
+    """A step's title; also of the one option that is no step."""
+    found = ladder.steps.get(name)
+    return found.title if found is not None else KINDS[name].title if name in KINDS else name
+
+
+def starts(ladder: Ladder, clock: ClockRule) -> str:
+    """What a clock runs from."""
+    of = KINDS[clock.of].title if clock.of in KINDS else step_name(ladder, clock.of)
+    return EVENTS[clock.starts].format(of=of)
+
+
+def bound(ladder: Ladder, clock: ClockRule) -> str:
+    """Who must act while a clock runs."""
+    return _BOUND.get(clock.who) or role(ladder, clock.who)
+
+
+def extends(ladder: Ladder, clock: ClockRule) -> str:
+    """Who may lengthen a clock."""
+    return _EXTEND.get(clock.extend) or f"{role(ladder, clock.extend)}, all who hold it"
+
+
+def entitled(ladder: Ladder, to: str) -> str:
+    """Whom a timeout or an open window entitles."""
+    return _TO.get(to) or role(ladder, to)
+
+
+def quorum(ladder: Ladder, rule: Quorum) -> str:
+    """How many of whom."""
+    many = str(rule.count) if rule.count is not None else f"{rule.fraction} (rounded up)"
+    return f"{many} of: {role(ladder, rule.role)}"
+
+
+def met(ladder: Ladder, clock: ClockRule) -> str:
+    """What meets a clock; "" where nothing does."""
+    kinds = dict.fromkeys(KINDS[name].title for name in (*clock.met_by, *clock.met_by_any))
+    return listed([*kinds, *(step_name(ladder, name) for name in clock.met_by_steps)], "or")
+
+
+def consequence(ladder: Ladder, clock: ClockRule) -> str:
+    """What a clock's running out brings; "" for nothing."""
+    said = []
+    if clock.timeout is not None and clock.timeout.moves:
+        said.append(f"*{step_name(ladder, clock.timeout.moves)}* takes effect by silence")
+    elif clock.timeout is not None:
+        said.append(f"{entitled(ladder, clock.timeout.to)} may take *{step_name(ladder, clock.timeout.option)}*")
+    if clock.kind == "second-by":
+        said.append("the request lapses")
+    if clock.page:
+        said.append("the other side's alternate is paged")
+    return "; ".join(said)
+
+
+def mark(clock: ClockRule) -> str:
+    """``unverified`` or ``inferred``, for a clock whose number was not read in the source; else ""."""
+    return UNVERIFIED.get(clock.check, ("", ""))[0]
+
+
+def consent(ladder: Ladder, step: StepRule) -> str:
+    """When a step that is asked for happens."""
+    needed = []
+    if step.consent == "other":
+        needed.append("the other party accepts")
+    elif step.consent != "none":
+        needed.append(f"{role(ladder, step.consent)} accepts")
+    if step.seconded_by is not None:
+        within = ladder.clocks.get(step.seconded_by.within)
+        by = f" within {length(within.after)}" if within is not None else ""
+        needed.append(f"it is seconded{by} by {quorum(ladder, step.seconded_by)}")
+    said = f"takes effect when {' and '.join(needed)}" if needed else "takes effect at once"
+    if step.blocked_by is not None:
+        said = f"takes effect by silence, unless it is blocked by {quorum(ladder, step.blocked_by)}"
+    return said
