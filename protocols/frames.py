@@ -19,12 +19,14 @@ import msgspec
 from protocols.encoding import Malformed, to_json, unb64u
 from protocols.entry import ThreadId
 from protocols.kinds import Id, OfficeId, Text
+from protocols.translog.note import MAX_NOTE_BYTES
 
 T = TypeVar("T")
 VERSION = 1
 MAX_FRAME_BYTES = 4 << 20
 Nonce = Annotated[str, msgspec.Meta(min_length=43, max_length=43)]
 Ref = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+SignedNote = Annotated[str, msgspec.Meta(max_length=MAX_NOTE_BYTES)]
 
 
 class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="t", omit_defaults=True):
@@ -89,9 +91,14 @@ class Submit(Frame, frozen=True, tag="submit"):
 
 
 class Follow(Frame, frozen=True, tag="follow"):
-    """Deliver every thread from after these positions (``seq``), threads not named from the start."""
+    """Deliver every thread from after these positions (``seq``), threads not named from the start.
+
+    ``head``: the newest checkpoint that the station holds, signed by the log; by it a hub that was restored from an older
+    copy finds out, before it takes anything in.
+    """
 
     cursors: dict[ThreadId, Ref] = {}
+    head: SignedNote = ""
 
 
 class Publish(Frame, frozen=True, tag="publish"):
@@ -122,6 +129,14 @@ class Cosign(Frame, frozen=True, tag="cosign"):
 
     size: Ref
     lines: Annotated[str, msgspec.Meta(max_length=64 * 1024)]
+
+
+class Evidence(Frame, frozen=True, tag="evidence"):
+    """Two checkpoints of one size and two roots, both signed by the log: it showed two histories. The hub keeps them and
+    passes them on to every station (`TwoHistories`)."""
+
+    first: SignedNote
+    second: SignedNote
 
 
 class Prove(Frame, frozen=True, tag="prove"):
@@ -225,6 +240,13 @@ class Published(Frame, frozen=True, tag="published"):
     checkpoint: str
 
 
+class TwoHistories(Frame, frozen=True, tag="two-histories"):
+    """What a station handed in as `Evidence`; each station verifies it for itself."""
+
+    first: SignedNote
+    second: SignedNote
+
+
 class Proven(Frame, frozen=True, tag="proven"):
     """An inclusion proof in C2SP tlog-proof form."""
 
@@ -247,7 +269,7 @@ class Pong(Frame, frozen=True, tag="pong"):
     key_packages: int
 
 
-FromStation = Hello | Proof | Submit | Follow | Publish | Claim | Announce | Cosign | Prove | Ping
+FromStation = Hello | Proof | Submit | Follow | Publish | Claim | Announce | Cosign | Evidence | Prove | Ping
 FromHub = (
     Challenge
     | Ready
@@ -261,6 +283,7 @@ FromHub = (
     | Directory
     | Head
     | Published
+    | TwoHistories
     | Proven
     | Presence
     | Pong

@@ -48,13 +48,15 @@ class OutOfMandate(RemoteError):
     )
 
 
-class StationKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Public keys of a station, base64url: Ed25519 ``sign`` and ``mls``, X25519 ``seal``; ``witness`` is a vkey."""
+class StationKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Public keys of a station, base64url: Ed25519 ``sign`` and ``mls``, X25519 ``seal``; ``witness`` is a vkey, and
+    ``witness_pq`` that of an ML-DSA-44 key of the same name, where the station cosigns with both."""
 
     sign: str
     mls: str
     seal: str
     witness: str
+    witness_pq: str = ""
 
 
 class Mandate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -169,7 +171,7 @@ def verify_mandate(data: bytes, accord: Accord) -> VerifiedMandate:
         if mandate.keys.sign != mandate.sign:
             raise Malformed("a station's mandate names two signing keys")
         unb64u(mandate.keys.seal, size=32)
-        others += [public_from(mandate.keys.mls), _witness_key(mandate.keys.witness)]
+        others += [public_from(mandate.keys.mls), *_witness_keys(mandate.keys)]
     if len({public, *others}) != len(others) + 1:
         raise Malformed("one key for two roles")
     verify_holder(mandate.holder, mandate.office, mandate.sign, mandate.keys)
@@ -179,14 +181,17 @@ def verify_mandate(data: bytes, accord: Accord) -> VerifiedMandate:
     return VerifiedMandate(mandate, kid_of(public), public, start, end, data)
 
 
-def _witness_key(vkey: str) -> bytes:
+def _witness_keys(keys: StationKeys) -> list[bytes]:
+    vkeys = [keys.witness, keys.witness_pq] if keys.witness_pq else [keys.witness]
     try:
-        key = parse_vkey(vkey)
+        found = [parse_vkey(vkey) for vkey in vkeys]
     except TranslogError as error:
         raise Malformed(f"the witness key cannot be used: {error.detail}") from error
-    if key.kind is KeyKind.ED25519:
+    if any(key.kind is KeyKind.ED25519 for key in found):
         raise Malformed("the witness key is none for cosignatures")
-    return key.public_key
+    if len({key.name for key in found}) != 1 or len({key.kind for key in found}) != len(found):
+        raise Malformed("the two witness keys are not of one name and two kinds")
+    return [key.public_key for key in found]
 
 
 class MandateBook:

@@ -28,6 +28,7 @@ from hotline.passphrase import PassphraseSource
 from hotline.station.desk import LOGIN, token_hash
 from hotline.station.errors import BadFolder
 from hotline.station.folder import SECRETS, StationSettings, load_identity, make_keys, read_settings
+from hotline.station.observer import begin_memory
 from hotline.station.officers import OfficerFolder, add_officer
 from hotline.station.papers import Papers, add_papers, file_name
 from hotline.station.station import Station
@@ -69,6 +70,7 @@ def init(folder: Path, office: str, name: str, zone: str, passphrase: Passphrase
     made = {secret: secrets.token_bytes(32) for secret in SECRETS}
     keystore.create(folder / "station.key", made, passphrase.get())
     keys = make_keys(office, name, made)
+    asyncio.run(begin_memory(folder / "station.db", keys.witness.key))
     public = keys.card()
     card = StationCard(office, name, public, sign_holder(office, keys.sign, public))
     write_json(folder / "station-card.json", msgspec.to_builtins(card))

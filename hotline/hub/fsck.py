@@ -160,7 +160,8 @@ class _Check:
 
     def _rows(self) -> Iterator[tuple[int, bytes, tuple[Any, ...] | None]]:
         query = (
-            "SELECT l.idx, CAST(l.data AS BLOB), e.thread, e.seq, e.id, e.kind, e.office, e.station, e.serial, e.at, e.precedence "
+            "SELECT l.idx, CAST(l.data AS BLOB), "
+            "e.thread, e.seq, e.id, e.kind, e.office, e.station, e.serial, e.at, e.precedence "
             "FROM leaves l LEFT JOIN entries e ON e.idx = l.idx ORDER BY l.idx"
         )
         for row in self._db.execute(query):
@@ -180,9 +181,7 @@ class _Check:
         self._result.threads = len(stored)
         for thread in sorted({*stored, *last}):
             if stored.get(thread) != last.get(thread):
-                self._result.find(
-                    "fsck.thread", thread, f"The thread {thread} does not end at its last entry."
-                )
+                self._result.find("fsck.thread", thread, f"The thread {thread} does not end at its last entry.")
 
 
 def _read(entry: Entry, stamp: Stamp) -> tuple[Any, ...]:

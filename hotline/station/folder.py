@@ -28,9 +28,11 @@ from protocols.errors import ProtocolError
 from protocols.keys import SeedSigner
 from protocols.kinds import Name, OfficeId, Text
 from protocols.mandate import MandateBook, StationKeys, VerifiedMandate
-from protocols.translog import Policy, Signer, VerifierKey, ed25519_cosigner, parse_policy, parse_vkey
+from protocols.translog import Policy, Signer, VerifierKey, ed25519_cosigner, mldsa44_cosigner, parse_policy, parse_vkey
 
-SECRETS = ("sign", "mls", "seal", "witness", "data")
+SECRETS = ("sign", "mls", "seal", "witness", "data", "witness_pq")
+OLDER_SECRETS = frozenset(SECRETS) - {"witness_pq"}
+"""Of stations that were made before there were ML-DSA-44 cosignatures: they go on without."""
 
 
 class LineTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,6 +80,12 @@ class Keys:
     seal: bytes
     witness: Signer
     data: bytes
+    witness_pq: Signer | None = None
+
+    @property
+    def cosigners(self) -> tuple[Signer, ...]:
+        """What cosigns the log: Ed25519, and ML-DSA-44 beside it where there is such a key."""
+        return (self.witness,) if self.witness_pq is None else (self.witness, self.witness_pq)
 
     @property
     def seal_public(self) -> str:
@@ -96,6 +104,7 @@ class Keys:
             mls=b64u(self.mls_public),
             seal=self.seal_public,
             witness=self.witness.key.vkey,
+            witness_pq="" if self.witness_pq is None else self.witness_pq.key.vkey,
         )
 
 
@@ -129,7 +138,7 @@ def witness_name(office: str, name: str) -> str:
 
 def make_keys(office: str, name: str, secrets: Mapping[str, bytes]) -> Keys:
     """Keys from the keystore's secrets (32 bytes each, names as in `SECRETS`). Raises `BadFolder`."""
-    if set(secrets) != set(SECRETS) or any(len(secret) != 32 for secret in secrets.values()):
+    if set(secrets) not in (set(SECRETS), OLDER_SECRETS) or any(len(secret) != 32 for secret in secrets.values()):
         raise BadFolder("station.key does not hold a station's keys")
     return Keys(
         sign=SeedSigner(secrets["sign"]),
@@ -137,6 +146,7 @@ def make_keys(office: str, name: str, secrets: Mapping[str, bytes]) -> Keys:
         seal=secrets["seal"],
         witness=ed25519_cosigner(witness_name(office, name), secrets["witness"]),
         data=secrets["data"],
+        witness_pq=mldsa44_cosigner(witness_name(office, name), pq) if (pq := secrets.get("witness_pq")) else None,
     )
 
 

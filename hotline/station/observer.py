@@ -1,31 +1,60 @@
 """The station as a witness of the log: cosigns growing heads, checks published ones, asks for proofs.
 
 A witness promises one thing: never to have signed two histories. Its newest head is therefore on the disk before its
-cosignature leaves. A head that contradicts it is kept and raises the alarm; messages go on, because they do not wait
-for the log.
+cosignature leaves. A head that contradicts it is kept, with the one it contradicts, raises the alarm here and, through
+the hub, on every desk; messages go on, because they do not wait for the log.
+
+A witness that lost its memory is retired: with an empty store, or an older copy of it, it could be led to sign what
+contradicts what it signed before. It cosigns again only under a new key that its office mandates.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from hotline.station.core import Core, log
 from hotline.station.model import Held
+from hotline.store import station as tables
+from hotline.store.station import StationStore
 from protocols import frames
 from protocols.encoding import b64u
 from protocols.translog import (
     Rejected,
+    Signer,
     TranslogError,
     VerifierKey,
     WitnessState,
     cosign,
+    forgotten,
     open_with_policy,
     parse_proof,
+    peek_checkpoint,
+    verify_equivocation,
     verify_proof,
 )
 from protocols.translog.witness import consider_body, parse_add_checkpoint
 
 PROOFS_AT_ONCE = 8
+TWO_HISTORIES = (
+    "The hub signed two different histories of its log. The proof is kept at this station. Tell the other side by another "
+    "path, and your engineers at once."
+)
+RETIRED = (
+    "This station no longer confirms the log: what it remembers of it is gone or older than what it has signed. Messages "
+    "are not touched. Have your office mandate a station with a new key; do not bring back the old one."
+)
+
+
+async def begin_memory(path: Path, witness: VerifierKey) -> None:
+    """Make a station's store, the memory of a witness key that has never signed. Once, when the key is made."""
+    store = await asyncio.to_thread(StationStore.open, path)
+    try:
+        async with store.change() as change:
+            await change.put_witness_key(witness.vkey, retired=False)
+    finally:
+        await store.close()
 
 
 class Observer:
@@ -36,18 +65,44 @@ class Observer:
         self._send = send
         self._ref = ref
         self._state: WitnessState | None = None
+        self._note = ""
         self._asked: dict[int, Held] = {}
         self._short = 0
+        self.retired = False
 
-    def load(self, size: int, root: bytes, time: int) -> None:
+    def load(self, size: int, root: bytes, time: int, note: str = "") -> None:
         """What this witness cosigned last, from the store."""
-        self._state = WitnessState(size, root, time)
+        self._state, self._note = WitnessState(size, root, time), note
+
+    @property
+    def _signers(self) -> tuple[Signer, ...]:
+        """This station's witness keys that the accord's policy counts."""
+        known = {witness.key.vkey for witness in self._core.identity.policy.witnesses}
+        return tuple(each for each in self._core.identity.keys.cosigners if each.key.vkey in known)
 
     @property
     def is_witness(self) -> bool:
-        """Whether the accord's policy counts this station."""
-        key = self._core.identity.keys.witness.key
-        return any(known.key == key for known in self._core.identity.policy.witnesses)
+        """Whether the accord's policy counts this station, and it has its memory."""
+        return bool(self._signers) and not self.retired
+
+    @property
+    def newest(self) -> str:
+        """The newest checkpoint of the log that this station holds, signed by the log; empty where it holds none."""
+        published = self._core.head
+        if published is not None and (self._state is None or published[0] > self._state.size):
+            return published[2]
+        return self._note
+
+    async def start(self) -> None:
+        """Raise again what must not be forgotten: proofs kept, and that this witness is retired. Once, before the line."""
+        core = self._core
+        if await core.store.rows(tables.evidence, limit=1):
+            await core.alarm("log", TWO_HISTORIES)
+        keys = {row.vkey: row.retired for row in await core.store.rows(tables.witness_keys)}
+        own = core.identity.keys.witness.key.vkey
+        self.retired = keys.get(own, "*" not in keys)
+        if self.retired and self._signers:
+            await core.alarm("witness", RETIRED)
 
     async def head(self, frame: frames.Head) -> None:
         """Consider a head to cosign; answer with a cosignature, or with the size cosigned last."""
@@ -64,14 +119,16 @@ class Observer:
                 core.identity.log.name,
                 None if before is None else (before.size, before.root, before.time),
                 (after.size, after.root, after.time),
+                parse_add_checkpoint(frame.request.encode()).note,
             )
         if not stored:
             await core.alarm("witness", "Another program uses this station's witness key or store. Stop one of them.")
             return
         self._state, core.cosigned = after, after.size
+        self._note = parse_add_checkpoint(frame.request.encode()).note
         self._short = 0
-        line = cosign(verdict.checkpoint, core.identity.keys.witness, verdict.time)
-        await self._send(frames.Cosign(after.size, line.line))
+        lines = [cosign(verdict.checkpoint, signer, verdict.time).line for signer in self._signers]
+        await self._send(frames.Cosign(after.size, "".join(lines)))
         core.tell(None, "connection")
 
     async def published(self, frame: frames.Published) -> None:
@@ -87,6 +144,10 @@ class Observer:
         if self._state is not None and size == self._state.size and root != self._state.root:
             await self._equivocation(frame.checkpoint)
             return
+        if core.head is not None and size == core.head[0] and root != peek_checkpoint(core.head[2]).root:
+            await self._keep_evidence(core.head[2], frame.checkpoint)
+            return
+        await self._remember(frame.checkpoint)
         if core.head is not None and size < core.head[0]:
             return
         async with core.lock, core.store.change() as change:
@@ -169,14 +230,39 @@ class Observer:
                 "with the other offices by another path.",
             )
 
-    async def _equivocation(self, evidence: str) -> None:
+    async def two_histories(self, frame: frames.TwoHistories) -> None:
+        """Somebody else found that the log signed two histories. We see for ourselves."""
+        try:
+            verify_equivocation(frame.first, frame.second, self._core.identity.log)
+        except TranslogError as error:
+            log.warning("evidence refused", detail=str(error))
+            return
+        await self._keep_evidence(frame.first, frame.second)
+
+    async def _equivocation(self, said: str) -> None:
+        """``said`` (a note, or a request that ends in one) contradicts what this station cosigned."""
+        note = parse_add_checkpoint(said.encode()).note if said.startswith("old ") else said
+        await self._keep_evidence(self._note, note)
+
+    async def _keep_evidence(self, first: str, second: str) -> None:
+        """On the disk before anybody is told, then on every desk."""
         core = self._core
+        first, second = sorted((first, second))
         async with core.lock, core.store.change() as change:
-            await change.put_sealed(
-                "evidence/equivocation", core.vault.seal("evidence/equivocation", evidence.encode())
-            )
-        await core.alarm(
-            "log",
-            "The hub signed two different histories of its log. The proof is kept at this station. "
-            "Tell the other side by another path, and your engineers at once.",
-        )
+            new = await change.add_evidence(core.now(), first, second)
+        await core.alarm("log", TWO_HISTORIES)
+        if new and first:
+            await self._send(frames.Evidence(first, second))
+
+    async def _remember(self, note: str) -> None:
+        """A good cosignature by our own key that we do not remember: our memory is older than our signatures."""
+        if not self.is_witness:
+            return
+        core, state = self._core, self._state or WitnessState()
+        own = [each.key for each in self._signers]
+        if forgotten(state.size, state.root, note, core.identity.log, own) is None:
+            return
+        async with core.lock, core.store.change() as change:
+            await change.put_witness_key(core.identity.keys.witness.key.vkey, retired=True)
+        self.retired = True
+        await core.alarm("witness", RETIRED)

@@ -90,7 +90,8 @@ class Station(StationDesk):
         await core.load()
         station = cls(core, keys)
         for row in await core.store.rows(tables.witness):
-            station.observer.load(row.size, row.root, row.time)
+            station.observer.load(row.size, row.root, row.time, row.note)
+        await station.observer.start()
         return station
 
     def watch(self, papers: Papers) -> None:
@@ -151,7 +152,7 @@ class Station(StationDesk):
             await self._send(frames.Announce(tuple(ours[:ANNOUNCED_AT_ONCE])))
         await self.sender.replenish(ready.key_packages)
         cursors = {thread.id: thread.position.seq for thread in core.threads.values() if thread.state is not None}
-        await self._send(frames.Follow(cursors))
+        await self._send(frames.Follow(cursors, self.observer.newest))
         core.tell(None, "connection")
 
     async def receive(self, frame: frames.FromHub) -> None:
@@ -209,6 +210,8 @@ class Station(StationDesk):
                 await self.observer.head(frame)
             case frames.Published():
                 await self.observer.published(frame)
+            case frames.TwoHistories():
+                await self.observer.two_histories(frame)
             case frames.Proven():
                 await self.observer.proven(frame)
             case frames.Directory():

@@ -104,7 +104,26 @@ witness = sa.Table(
     sa.Column("size", sa.Integer, nullable=False),
     sa.Column("root", sa.LargeBinary, nullable=False),
     sa.Column("time", sa.Integer, nullable=False),
+    sa.Column("note", sa.Text, nullable=False, server_default=""),
 )
+"""The head last cosigned, with the note as the log signed it."""
+witness_keys = sa.Table(
+    "witness_keys",
+    metadata,
+    sa.Column("vkey", sa.Text, primary_key=True),
+    sa.Column("retired", sa.Boolean, nullable=False),
+)
+"""Which witness key this store is the memory of ("*": a store made before this was written down)."""
+evidence = sa.Table(
+    "evidence",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", sa.Integer, nullable=False),
+    sa.Column("first", sa.Text, nullable=False),
+    sa.Column("second", sa.Text, nullable=False),
+    sa.UniqueConstraint("first", "second"),
+)
+"""Pairs of checkpoints that prove that the log signed two histories; insert-only. Not sealed: it is for everybody."""
 heads = sa.Table(
     "heads",
     metadata,
@@ -200,22 +219,36 @@ class Change:
         await self._connection.execute(sa.insert(journal).values(at=at, what=what, words=words, alarm=alarm))
 
     async def swap_witness(
-        self, origin: str, before: tuple[int, bytes, int] | None, after: tuple[int, bytes, int]
+        self, origin: str, before: tuple[int, bytes, int] | None, after: tuple[int, bytes, int], note: str
     ) -> bool:
-        """Store (size, root, time) in place of ``before``; False where something else stands there."""
+        """Store (size, root, time) in place of ``before``; False where something else stands there.
+
+        ``note``: the checkpoint as the log signed it.
+        """
         found = await self._connection.execute(
             sa.select(witness.c.size, witness.c.root, witness.c.time).where(witness.c.origin == origin)
         )
         row = found.first()
         if (None if row is None else (row.size, row.root, row.time)) != before:
             return False
-        values = {"size": after[0], "root": after[1], "time": after[2]}
+        values = {"size": after[0], "root": after[1], "time": after[2], "note": note}
         await self._connection.execute(
             insert(witness)
             .values(origin=origin, **values)
             .on_conflict_do_update(index_elements=["origin"], set_=values)
         )
         return True
+
+    async def put_witness_key(self, vkey: str, *, retired: bool) -> None:
+        """This store is the memory of the witness key ``vkey``, or has lost it."""
+        row = insert(witness_keys).values(vkey=vkey, retired=retired)
+        await self._connection.execute(row.on_conflict_do_update(index_elements=["vkey"], set_={"retired": retired}))
+
+    async def add_evidence(self, at: int, first: str, second: str) -> bool:
+        """Keep a pair of checkpoints for ever; False where it is kept already."""
+        row = insert(evidence).values(at=at, first=first, second=second)
+        done = await self._connection.execute(row.on_conflict_do_nothing())
+        return done.rowcount > 0
 
     async def put_head(self, size: int, note: str) -> None:
         """The newest published head; older ones are dropped."""

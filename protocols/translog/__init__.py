@@ -12,6 +12,7 @@ the caller passes in, storage is the caller's.
 ``policy``            which witnesses must have signed
 ``witness``           what a witness agrees to sign
 ``proof``             the file that proves one entry offline
+``equivocation``      what proves that a log lied or a witness forgot
 ``tiles``             the form for export and mirrors
 ``timebound``         when something happened, although some witnesses lie
 ``wire``              the one spelling of text, base64 and numbers
@@ -40,6 +41,7 @@ from protocols.translog.cosignature import (
     read_cosignatures,
     verify_cosignature,
 )
+from protocols.translog.equivocation import forgotten, verify_equivocation
 from protocols.translog.errors import (
     CheckpointMalformed,
     KeyMalformed,
@@ -109,6 +111,7 @@ from protocols.translog.timebound import (
     head_of,
     judge_deadline,
     judge_wait,
+    liars_tolerated,
 )
 from protocols.translog.tree import (
     EMPTY_ROOT,
@@ -198,6 +201,7 @@ __all__ = [
     "cosigned_message",
     "ed25519_cosigner",
     "ed25519_signer",
+    "forgotten",
     "format_add_checkpoint",
     "format_checkpoint",
     "format_entry_tile",
@@ -212,6 +216,7 @@ __all__ = [
     "judge_wait",
     "key_id",
     "leaf_hash",
+    "liars_tolerated",
     "mldsa44_cosigner",
     "node_hash",
     "note_digest",
@@ -239,6 +244,7 @@ __all__ = [
     "tiles_of",
     "verify_consistency",
     "verify_cosignature",
+    "verify_equivocation",
     "verify_inclusion",
     "verify_proof",
 ]

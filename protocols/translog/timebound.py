@@ -96,6 +96,13 @@ def head_of(head: CosignedCheckpoint, policy: Policy) -> Head:
     return Head(head.checkpoint.size, tuple((operators[name], time) for name, time in times.items()))
 
 
+def liars_tolerated(policy: Policy) -> int:
+    """``f``: how many lying witnesses a policy of ``n`` operators and quorums of ``k`` stands: any two quorums share an
+    honest one (``2k - n > f``) and the honest ones alone make a quorum (``n - f >= k``); 1 for 3 of 4, 2 for 5 of 7."""
+    n, k = len(policy.operators), policy.smallest_quorum()
+    return max(0, min(n - k, 2 * k - n - 1))
+
+
 def by_bound(index: int, heads: Iterable[Head], f: int) -> int | None:
     """Seconds by which entry ``index`` existed, although ``f`` witnesses lie; None if no head proves it.
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from hotline.station.folder import DutyTable, LineTable
+from hotline.station.observer import begin_memory
 from hotline.station.officers import OfficersInMemory
 from hotline.station.station import Station
 from tests.hotline.harness import LADDER, World
@@ -27,6 +28,8 @@ async def open_impatient(world: World, office: str | Cast, url: str) -> Station:
     settings = msgspec.structs.replace(identity.settings, line=LINE, duty=DUTY)
     seeds = {str(number): bytes(each._key) for number, each in enumerate(cast.officers)}
     path = world.path / f"{cast.office}-{cast.name}.db"
+    if not path.exists():
+        await begin_memory(path, cast.witness.key)
     station = await Station.open(dataclasses.replace(identity, settings=settings), path, OfficersInMemory(seeds))
     for each in cast.officers:
         assert await station.unlock(each.kid, b"")

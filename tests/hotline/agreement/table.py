@@ -21,6 +21,7 @@ from hotline.hub import delivery
 from hotline.hub import hub as hub_module
 from hotline.hub.hub import Hub
 from hotline.hub.records import Position
+from hotline.station.observer import begin_memory
 from hotline.station.officers import OfficersInMemory
 from hotline.station.station import Station as RealStation
 from mediation import fold
@@ -241,6 +242,8 @@ def _to_hub(hub: Hub, reader: RealStation) -> Any:
 
 async def open_reader(world: World, identity: Any, clock: SteppedClock) -> RealStation:
     path = world.path / f"{identity.office}-{identity.settings.name}.db"
+    if not path.exists():
+        await begin_memory(path, identity.keys.witness.key)
     return await RealStation.open(identity, path, OfficersInMemory({}), clock=clock)
 
 

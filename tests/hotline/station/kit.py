@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from hotline.station.folder import DutyTable, Identity, Keys, LineTable, StationSettings
+from hotline.station.observer import begin_memory
 from hotline.station.officers import OfficersInMemory
 from hotline.station.station import Station
 from mediation.ladder import parse_ladder
@@ -40,6 +41,8 @@ async def open_station(world: World, office: str | Cast, url: str, *, duty: Duty
     cast = world.stations[office] if isinstance(office, str) else office
     seeds = {str(number): bytes(officer._key) for number, officer in enumerate(cast.officers)}
     path = world.path / f"{cast.office}-{cast.name}.db"
+    if not path.exists():
+        await begin_memory(path, cast.witness.key)
     station = await Station.open(identity_of(world, cast, url, duty=duty), path, OfficersInMemory(seeds))
     for officer in cast.officers:
         assert await station.unlock(officer.kid, b"")

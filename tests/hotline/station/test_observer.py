@@ -24,7 +24,7 @@ class Desk:
     def __init__(self) -> None:
         self.identity = SimpleNamespace(
             log=LOG.key,
-            keys=SimpleNamespace(witness=WITNESS),
+            keys=SimpleNamespace(witness=WITNESS, cosigners=(WITNESS,)),
             policy=SimpleNamespace(witnesses=[SimpleNamespace(key=WITNESS.key)]),
         )
         self.clock = SimpleNamespace(now=lambda: 2_000_000_000_000)
