@@ -128,7 +128,8 @@ def entitled(session: Session, choice: Choice) -> bool:
 
 
 def _name(kind: str, step_name: str | None, subject: str, seqs: dict[str, int]) -> str:
-    about = f"#{seqs[subject]}" if subject in seqs else subject
+    # An office that an act names is a word of it, not part of the choice's name.
+    about = f"#{seqs[subject]}" if subject in seqs else subject if kind == "extension" else ""
     return " ".join(part for part in (kind, step_name or "", about) if part)
 
 

@@ -1,27 +1,28 @@
-"""``hotline ladder``: read a ladder in words."""
+"""``hotline ladder``: read, check, draw and rehearse the agreed procedures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import secrets
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
 
 from hotline import ladders
+from hotline.cli.ladder_show import words
+from hotline.cli.rehearse import Misplayed, Terminal, read_script
 from hotline.cli.saying import printable, says_refusals
 from hotline.errors import LocalFault
+from mediation.checker import Report, Violation, check
+from mediation.drawing import mermaid
+from mediation.drawing.svg import svg
+from mediation.errors import LadderError
 from mediation.ladder import Ladder, ladder_hash, parse_ladder
-from mediation.rules import ClockRule, StepRule
-from protocols.kinds import KINDS
-
-MAX_LADDER_BYTES = 1 << 20
-_CONSENT = {"none": "takes effect at once", "other": "takes effect when the other party accepts"}
-_EXTEND = {
-    "requester": "longer if the one who waits agrees",
-    "mutual": "longer if both parties agree",
-    "consensus": "longer if all members agree",
-    "nobody": "nobody can change it",
-}
+from mediation.ladder_form import MAX_BYTES
+from mediation.schema import schema
 
 
 class LadderUnread(LocalFault):
@@ -31,7 +32,7 @@ class LadderUnread(LocalFault):
 
 class LadderUnwritten(LocalFault):
     code = "ladder.unwritten"
-    _sentence = "The ladder's file could not be written. Nothing was changed."
+    _sentence = "The file could not be written. Nothing was changed."
 
 
 @click.group(name="ladder")
@@ -51,14 +52,7 @@ def list_() -> None:
 @says_refusals
 def show(file: str) -> None:
     """Say in words what a ladder holds: the file FILE, or the shipped ladder ID."""
-    path = Path(file)
-    try:
-        data = path.read_bytes() if path.suffix == ".toml" else ladders.load(file)
-    except OSError as error:
-        raise LadderUnread(f"{file}: {error.strerror}") from error
-    if len(data) > MAX_LADDER_BYTES:
-        raise LadderUnread(f"{file}: larger than {MAX_LADDER_BYTES} bytes")
-    for line in words(parse_ladder(data)):
+    for line in words(_parsed(file)):
         click.echo(printable(line))
 
 
@@ -77,60 +71,166 @@ def save(name: str, file: Path) -> None:
     click.echo(f"{file}: {name}, SHA-256 {ladder_hash(data)}")
 
 
-def words(ladder: Ladder) -> Iterator[str]:
-    """The ladder in words, line by line."""
-    yield f"{ladder.title} ({ladder.id})"
-    yield f"Status: {ladder.status}. Review every {ladder.review}. After: {ladder.source}."
-    yield f"SHA-256: {ladder.hash}"
-    yield ""
-    yield "Rungs"
-    for rung in ladder.rungs.values():
-        marks = [word for name, word in ((ladder.start, "start"), (ladder.closed, "end")) if rung.id == name]
-        yield f"  {rung.level}  {rung.title} ({rung.id}{', ' if marks else ''}{', '.join(marks)})"
-        if rung.about:
-            yield f"       {rung.about}"
-    yield ""
-    yield "Steps"
-    for step in ladder.steps.values():
-        yield from _step(ladder, step)
-    yield ""
-    yield "Clocks"
-    for clock in ladder.clocks.values():
-        yield from _clock(clock)
-    yield ""
-    yield "Who may send what"
-    for name, rule in ladder.kinds.items():
-        two = "; two people must sign" if rule.two_person else ""
-        where = f" on {', '.join(rule.rungs)}" if rule.rungs else ""
-        yield f"  {KINDS[name].title} ({name}): {', '.join(rule.who)}{where}{two}"
-    always = ", ".join(kind.name for kind in KINDS.values() if kind.always)
-    yield f"  On every rung, in every standstill: {always}"
+@command.command(name="check")
+@click.argument("file", metavar="FILE|ID")
+@click.option("--json", "as_json", is_flag=True, help="Say it for programs: one JSON object.")
+@says_refusals
+def check_(file: str, as_json: bool) -> None:
+    """Look for everything that is wrong with a ladder: the file FILE, or the shipped ladder ID.
+
+    First its form and references, then what can happen under it, tried out exhaustively. Each fault comes with its place
+    in the file and, where it was found by trying, the entries that lead to it. Status 1 if there is any.
+    """
+    data = _read(file)
+    begun = time.monotonic()
+    report = check(data)
+    seconds = time.monotonic() - begun
+    if as_json:
+        click.echo(msgspec.json.encode(_plain(file, report, seconds)).decode())
+    else:
+        _say(file, report, seconds)
+    if not report.passed:
+        sys.exit(1)
 
 
-def _step(ladder: Ladder, step: StepRule) -> Iterator[str]:
-    to = f" to {step.to}" if step.to else " (the rung stays)"
-    how = f"by sending {step.trigger}" if step.trigger != "step-request" else "by request"
-    yield f"  {step.title} ({step.id}, {step.direction}): from {', '.join(step.start)}{to}"
-    yield f"       {how}; {_CONSENT[step.consent]}{'; two people must sign' if step.two_person else ''}"
-    if step.needs_option:
-        by = ", ".join(ladder.granted_by.get(step.id, ())) or "nothing in this ladder"
-        early = "; or earlier, by agreement" if step.early_exit else ""
-        yield f"       open once one of these has run out: {by}{early}"
-    if step.standstill is not None:
-        still = step.standstill
-        barred = [f"every step {direction}" for direction in still.forbids_directions]
-        barred += [*still.forbids_steps, *still.forbids_kinds]
-        yield f"       while {still.clock} runs, forbidden: {', '.join(barred)}"
-        yield f"       permitted acts may be announced: {', '.join(still.carve_outs) or 'none'}"
+def _say(file: str, report: Report, seconds: float) -> None:
+    for violation in report.violations:
+        click.echo(printable(f"{file}:{violation.line}:{violation.column}: {violation.sentence} ({violation.code})"))
+        for line in violation.story:
+            click.echo(printable(f"    {line}"))
+    for remark in report.remarks:
+        click.echo(printable(f"{file}:{remark.line}:{remark.column}: remark: {remark.sentence} ({remark.code})"))
+        for line in remark.story:
+            click.echo(printable(f"    {line}"))
+    count = len(report.violations)
+    found = "no fault" if not count else f"{count} fault{'s' if count != 1 else ''}"
+    click.echo(f"{file}: {found}; {report.states:,} states explored in {seconds:.2f} s")
 
 
-def _clock(clock: ClockRule) -> Iterator[str]:
-    of = f" of {clock.of}" if clock.of else ""
-    yield f"  {clock.title} ({clock.id}): {clock.after} from {clock.starts}{of}; {_EXTEND[clock.extend]}"
-    if met := (*clock.met_by, *clock.met_by_any):
-        yield f"       met by {', '.join(met)}"
-    if clock.timeout is not None and clock.timeout.option:
-        yield f"       when it runs out: {clock.timeout.to} may take {clock.timeout.option}"
-    if clock.timeout is not None and clock.timeout.moves:
-        yield f"       when it runs out: {clock.timeout.moves} takes effect by itself"
-    yield f"       why: {clock.why}"
+def _plain(file: str, report: Report, seconds: float) -> dict[str, Any]:
+    def plain(each: Violation) -> dict[str, Any]:
+        return {**msgspec.to_builtins(each), "story": list(each.story)}
+
+    return {
+        "file": file,
+        "passed": report.passed,
+        "violations": [plain(each) for each in report.violations],
+        "remarks": [plain(each) for each in report.remarks],
+        "states": report.states,
+        "seconds": round(seconds, 3),
+    }
+
+
+@command.command()
+@click.argument("file", metavar="FILE|ID")
+@click.option("--format", "form", type=click.Choice(["svg", "mermaid"]), default="svg", show_default=True)
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it there instead of printing it."
+)
+@says_refusals
+def draw(file: str, form: str, output: Path | None) -> None:
+    """Draw a ladder: the file FILE, or the shipped ladder ID.
+
+    `svg` is a picture for people that any browser shows; `mermaid` is text for documents that draw it themselves.
+    """
+    ladder = _parsed(file)
+    drawn = svg(ladder) if form == "svg" else mermaid(ladder)
+    if output is None:
+        click.echo(drawn, nl=False)
+        return
+    _write(output, drawn)
+    click.echo(f"{output}: {ladder.title}")
+
+
+@command.command()
+@click.argument("file", metavar="FILE|ID")
+@click.option("--play", type=click.File("r", encoding="utf-8"), help="Type what this script says, then end.")
+@click.option("--record", type=click.Path(path_type=Path, dir_okay=False), help="Write what was typed, as a script.")
+@says_refusals
+def rehearse(file: str, play: Any, record: Path | None) -> None:
+    """Walk through a ladder with a clock that you move: the file FILE, or the shipped ladder ID.
+
+    It shows where things stand, what is open to whom, and what is closed and for how long; ? lists what can be typed.
+    It reads from a pipe as well. Status 1 if a script went another way than it was recorded.
+    """
+    ladder = _parsed(file)
+    try:
+        script = None if play is None else read_script(play.read())
+        if script is not None and script.ladder not in ("", ladder.hash):
+            click.echo("The script was recorded under another version of the ladder.")
+        seed = secrets.token_bytes(32) if script is None or script.seed is None else script.seed
+        terminal = Terminal(ladder, seed, click.echo)
+        if script is not None:
+            terminal.start = script.start
+        refusal = terminal.begin()
+        if refusal is not None:
+            raise click.ClickException(refusal.sentence)
+        if script is not None:
+            terminal.run(script.lines, strict=True)
+        else:
+            _converse(terminal)
+    except Misplayed as error:
+        raise click.ClickException(f"The script did not go as written: {printable(str(error))}") from None
+    if record is not None:
+        _write(record, "".join(f"{line}\n" for line in terminal.script()))
+        click.echo(f"{record}: {len(terminal.recorded)} lines")
+
+
+def _converse(terminal: Terminal) -> None:
+    """Takes what is typed until it ends: by q, at the end of the input, or by Ctrl-C."""
+    stream = sys.stdin
+    heard = stream.isatty()
+
+    def ask() -> str:
+        click.echo(f"{terminal.actor}> ", nl=False)
+        line = stream.readline()
+        if not heard:  # a person sees what was typed; of a pipe it is shown
+            click.echo(printable(line.rstrip("\n")))
+        return line
+
+    try:
+        terminal.run(iter(ask, ""), strict=False)
+    except KeyboardInterrupt:
+        click.echo()
+    click.echo("The rehearsal has ended.")
+
+
+@command.command(name="schema")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it there instead of printing it."
+)
+@says_refusals
+def schema_(output: Path | None) -> None:
+    """The JSON Schema of ladder files, for editors that check and complete TOML."""
+    text = msgspec.json.format(msgspec.json.encode(schema()), indent=2).decode() + "\n"
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    _write(output, text)
+    click.echo(str(output))
+
+
+def _read(file: str) -> bytes:
+    """The bytes of a ladder's file, or of a shipped ladder."""
+    path = Path(file)
+    if path.suffix != ".toml" and len(path.parts) == 1:
+        return ladders.load(file)
+    try:
+        with path.open("rb") as opened:
+            return opened.read(MAX_BYTES + 1)  # one more than any reader takes: it says what is wrong with it
+    except OSError as error:
+        raise LadderUnread(f"{file}: {error.strerror}") from error
+
+
+def _parsed(file: str) -> Ladder:
+    try:
+        return parse_ladder(_read(file))
+    except LadderError as error:
+        raise click.ClickException(printable(f"{file}:{error.line or 0}: {error.sentence} ({error.code})")) from None
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise LadderUnwritten(f"{path}: {error.strerror}") from error
