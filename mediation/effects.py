@@ -231,6 +231,28 @@ class Rekeyed(Effect, frozen=True):
     epoch: int
 
 
+class KeysReturned(Effect, frozen=True):
+    """A station could not follow: the group stands in the keys again that it had before the epochs ``first`` to ``last``.
+
+    ``office`` and ``station`` made the renewal that ``by`` (a station of ``by_office``) could not follow, for ``code``.
+    """
+
+    first: int
+    last: int
+    office: str
+    station: str
+    by_office: str
+    by: str
+    code: str
+
+
+class Rejoined(Effect, frozen=True):
+    """A member station came back by itself after losing its keys: the others check by another path that it was it."""
+
+    office: str
+    station: str
+
+
 class ProposalMade(Effect, frozen=True):
     """A new version of the single text; earlier acceptances no longer count."""
 

@@ -23,6 +23,7 @@ from mediation import (
     proposals,
     questions,
     release,
+    renewals,
     roster,
     standing,
     standstill,
@@ -64,6 +65,10 @@ Handler = Callable[[Draft, Move], Refusal | None]
 # One line a kind. A kind that is not here has no rules beyond the common ones.
 HANDLERS: dict[str, Handler] = {
     "rekey": roster.rekey,
+    "rejoin": renewals.rejoin,
+    "followed": renewals.followed,
+    "cannot-follow": renewals.cannot_follow,
+    "resealed": renewals.resealed,
     "receipt": questions.receipt,
     "clock-expired": clocks.announce,
     "clarification-request": questions.ask,

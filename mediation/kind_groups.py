@@ -63,6 +63,7 @@ GROUPS: dict[str, dict[str, KindRule]] = {
         **_rules(("verifier",), "finding"),
     },
     "closing": _rules(_BOTH, "close", two_person=True),
+    "rejoin": _rules(_BOTH, "rejoin"),
 }
 """The groups by name. Every rung, unless a rung forbids the kind."""
 

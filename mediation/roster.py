@@ -7,6 +7,7 @@ of admitted mediators and remove those of withdrawn ones; nothing else.
 
 from __future__ import annotations
 
+from mediation import renewals
 from mediation.draft import Draft
 from mediation.effects import RekeyDue, Rekeyed
 from mediation.move import Move
@@ -26,7 +27,7 @@ def rekey(draft: Draft, move: Move) -> Refusal | None:
             f"The group is in epoch {state.epoch}; these keys are for epoch {act.epoch}.",
             "Your station renews them from the newest state.",
         )
-    refusal = _adds(draft, move, act.adds) or _removes(draft, move, act.removes)
+    refusal = renewals.out_of_turn(draft, move) or _adds(draft, move, act.adds) or _removes(draft, move, act.removes)
     if refusal is not None:
         return refusal
     seats = dict(state.seats)
@@ -38,11 +39,13 @@ def rekey(draft: Draft, move: Move) -> Refusal | None:
     if any(_crowded(draft, seats, member.office) for member in act.adds):
         return _crowd(draft)
     added = {member.office for member in act.adds}
+    renewals.begin(draft, move, act.adds, act.removes)
     draft.set(
         seats=seats,
         epoch=act.epoch,
         due_adds=tuple(office for office in state.due_adds if office not in added),
         due_removes=(),
+        leaving=(),
     )
     draft.note(Rekeyed(act.epoch))
     if draft.state.due_adds:
@@ -73,20 +76,21 @@ def _removes(draft: Draft, move: Move, removes: tuple[Member, ...]) -> Refusal |
         return _wrong_roster(draft, "A station stands twice among those removed.")
     for member in removes:
         seat = state.seats.get(member.station)
-        if seat is None or not seat.member or seat.office != member.office:
+        if seat is None or seat.office != member.office or not (seat.member or member in state.leaving):
             return _wrong_roster(draft, "A station to remove is not in the group.")
         if member.station == move.station:
             return _wrong_roster(draft, "A station cannot remove itself.")
-        if member.office != move.office and member.office not in state.due_removes:
+        if member.office != move.office and member.office not in state.due_removes and member not in state.leaving:
             return _wrong_roster(draft, f"No station of {member.office} may be removed by your office now.")
     gone = {member.station for member in removes}
-    for station, seat in state.seats.items():
-        if seat.member and seat.office in state.due_removes and station not in gone:
-            return draft.refuse(
-                "rekey-due",
-                "A mediator's consent was withdrawn; the next keys must leave out all its stations.",
-                "Your station renews the keys without them.",
-            )
+    due = {station for station, seat in state.seats.items() if seat.member and seat.office in state.due_removes}
+    due |= {member.station for member in state.leaving}
+    if not due <= gone:
+        return draft.refuse(
+            "rekey-due",
+            "The next keys must leave out all stations of those who were put out of the thread.",
+            "Your station renews the keys without them.",
+        )
     return None
 
 
@@ -104,6 +108,7 @@ def _crowd(draft: Draft) -> Refusal:
 
 def seated(draft: Draft, move: Move) -> Refusal | None:
     """Books the entry's serial at its station's seat; a station from outside gets a seat that is no membership."""
+    renewals.hear(draft, move)
     seats = draft.state.seats
     seat = seats.get(move.station)
     if seat is not None:

@@ -17,7 +17,7 @@ LATEST = 253_370_764_800_000
 """The last instant the fold computes with (9999-01-01), milliseconds UTC."""
 
 _NOBODY: frozenset[str] = frozenset()
-_ON_EVERY_RUNG = frozenset({"rekey"})
+_ON_EVERY_RUNG = frozenset({"rekey", "rejoin"})
 
 
 def check(draft: Draft, move: Move) -> Refusal | None:
@@ -124,10 +124,10 @@ def _here(draft: Draft, move: Move, kind: Kind) -> Refusal | None:
             "The ladder panel shows what is open here.",
             rule=f"kinds/{move.kind}",
         )
-    if state.due_removes and kind.content:
+    if (state.due_removes or state.leaving) and kind.content:
         return draft.refuse(
             "rekey-due",
-            "A mediator's consent was withdrawn; the keys must be renewed before anything more is written.",
+            "Somebody was put out of the thread; the keys must be renewed before anything more is written.",
             "Your station renews them; send again then.",
         )
     return None

@@ -11,7 +11,7 @@ import msgspec
 
 from mediation.context import OfficeRole, Status
 from protocols.encoding import digest
-from protocols.kinds import Scope
+from protocols.kinds import Member, Scope
 
 
 class Seat(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -198,6 +198,40 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     finding: str = ""
 
 
+class Renewal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The newest renewal of the keys, as long as not every member has shown that it followed.
+
+    ``epoch`` it made, by ``entry`` of ``station``. ``waiting``: member stations that have shown nothing yet. Until all have,
+    the group can go back ``depth`` commits, to where everybody was; ``at`` is the first of them (ms UTC), ``adds`` and
+    ``removes`` what they changed in the roster, ``due`` the offices among the added that had to come in.
+    """
+
+    epoch: int
+    entry: str
+    station: str
+    office: str
+    at: int
+    depth: int
+    waiting: tuple[str, ...]
+    adds: tuple[Member, ...] = ()
+    removes: tuple[Member, ...] = ()
+    due: tuple[str, ...] = ()
+
+
+class Dispute(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Station ``by`` of ``office`` said ``count`` times that it cannot follow renewals by ``against``, none of which has
+    stood since; last at ``at`` (ms UTC), of ``station``'s, for the reason ``code``. ``open``: nobody else has renewed since."""
+
+    by: str
+    office: str
+    against: str
+    station: str
+    count: int
+    at: int
+    code: str
+    open: bool = True
+
+
 class ThreadState(msgspec.Struct, frozen=True, omit_defaults=True):
     """The state after the entry ``seq`` (or after the passage of time up to ``at``).
 
@@ -207,6 +241,9 @@ class ThreadState(msgspec.Struct, frozen=True, omit_defaults=True):
     stations the next keys must include or leave out. ``initiator``: the party that opened the thread. ``holders``: the
     offices that hold each role of the ladder here. ``invited``: roles whose holders were asked to take part.
     ``track``: the track the thread was put on. ``evidence``: newest entries of each kind that some step asks for.
+    ``epoch`` counts every change of the keys, a return to earlier ones included,
+    and never repeats; ``lag`` is how far the MLS epoch is behind it. ``leaving``: stations out of the roster whose leaf is
+    in the group again since a return; ``returned``: the epoch that the newest return made.
     """
 
     thread: str
@@ -249,6 +286,16 @@ class ThreadState(msgspec.Struct, frozen=True, omit_defaults=True):
     suspension: Suspension | None = None
     track: str = ""
     evidence: dict[str, tuple[str, ...]] = {}
+    lag: int = 0
+    renewal: Renewal | None = None
+    disputes: tuple[Dispute, ...] = ()
+    leaving: tuple[Member, ...] = ()
+    returned: int = 0
+
+    @property
+    def mls_epoch(self) -> int:
+        """The epoch of the MLS group."""
+        return self.epoch - self.lag
 
     @property
     def mediators(self) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ DRAFT_TYP = "hotline-draft+jws"
 MAX_LEAF_BYTES = 65_535  # C2SP tlog-tiles: an entry's length is a u16
 MAX_ENTRY_BYTES = MAX_LEAF_BYTES - 1024  # room for the stamp
 HUB = "HUB"
-PARTS = ("body", "box", "commit", "welcome", "group_info")
+PARTS = ("body", "box", "commit", "welcome", "group_info", "external")
 MAX_PART_BYTES = 1 << 20
 
 Precedence = Literal["FLASH", "IMMEDIATE", "PRIORITY", "ROUTINE"]
@@ -75,7 +75,8 @@ class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``station``: kid of the sending station (the hub's kid for its own entries). ``serial``: gapless per station and
     thread, from 1. ``prev``/``prev_seq``: newest entry its author had before them when writing (null/0: none).
     ``seen``: SHA-256 of the newest cosigned checkpoint the station held. ``claimed``: the author's own clock; shown,
-    never computed with. ``parts``: sealed parts that travel beside, by SHA-256. ``epoch``: MLS epoch of ``parts.body``.
+    never computed with. ``parts``: sealed parts that travel beside, by SHA-256. ``epoch``: the line's epoch whose keys sealed
+    ``parts.body`` (`mediation.renewals`).
     """
 
     v: Literal[1]
@@ -324,6 +325,14 @@ def open_entry(admitted: AdmittedEntry, decrypt: Callable[[AdmittedEntry], Body]
     return OpenedEntry(admitted, decrypt(admitted))
 
 
+_KEY_PARTS: dict[str, tuple[set[str], set[str]]] = {
+    "open": ({"group_info", "commit", "welcome"}, {"external"}),
+    "rekey": ({"commit"}, {"welcome", "external"}),
+    "rejoin": ({"commit"}, {"external"}),
+}
+"""Parts that carry keys, by kind: those it must have, and those it may have."""
+
+
 def _check_form(payload: Payload, kind: Kind) -> None:
     check_digests(payload.sd)
     if not set(payload.parts) <= set(PARTS):
@@ -338,9 +347,8 @@ def _check_form(payload: Payload, kind: Kind) -> None:
     if kind.required and not sealed:
         raise Malformed(f"{kind.name} needs a body")
     keys = set(payload.parts) - {"body", "box"}
-    wanted = {"open": {"group_info", "commit", "welcome"}, "rekey": {"commit", "welcome"}}.get(kind.name, set())
-    lacking = (kind.name == "open" and keys != wanted) or (kind.name == "rekey" and "commit" not in keys)
-    if lacking or not keys <= wanted:
+    needed, possible = _KEY_PARTS.get(kind.name, (set(), set()))
+    if not needed <= keys <= needed | possible:
         raise Malformed(f"{kind.name} with the wrong parts")
     if (payload.prev is None) != (payload.prev_seq == 0):
         raise Malformed("prev and prev_seq go together")

@@ -89,11 +89,38 @@ class Open(Act, frozen=True):
 
 
 class Rekey(Act, frozen=True):
-    """A commit: the roster after it and the epoch it makes. Parts: ``commit`` and, when somebody joins, ``welcome``."""
+    """A commit: the roster after it and the epoch of the line it makes. Parts: ``commit``; when somebody joins,
+    ``welcome``; ``external``, a GroupInfo by which a member that loses its keys can come back."""
 
     epoch: Annotated[int, msgspec.Meta(ge=1)]
     adds: tuple[Member, ...] = ()
     removes: tuple[Member, ...] = ()
+
+
+class Followed(Act, frozen=True):
+    """The sending station holds the keys of this epoch of the line."""
+
+    epoch: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class CannotFollow(Act, frozen=True):
+    """The sending station cannot enter the epoch that ``entry`` made; ``code`` is that of the check that failed."""
+
+    epoch: Annotated[int, msgspec.Meta(ge=1)]
+    entry: Id
+    code: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9.-]{0,63}\Z")]
+
+
+class Rejoin(Act, frozen=True):
+    """A member station that lost its keys comes back by a commit of its own; the roster stays. Part: ``commit``."""
+
+    epoch: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Resealed(Act, frozen=True):
+    """Entries of the sending station's own whose keys were taken back; their disclosures are in the body."""
+
+    entries: Annotated[tuple[Id, ...], msgspec.Meta(min_length=1, max_length=500)]
 
 
 class About(Act, frozen=True):
@@ -288,6 +315,10 @@ KINDS: dict[str, Kind] = _kinds(
     # the thread itself
     Kind("open", "Thread opened", _S, Open),
     Kind("rekey", "Keys renewed", _S, Rekey),
+    Kind("rejoin", "Came back after losing its keys", _S, Rejoin),
+    Kind("followed", "Keys followed", _S, Followed, always=True),
+    Kind("cannot-follow", "Keys cannot be followed", _S, CannotFollow, always=True),
+    Kind("resealed", "Sealed again", _S, Resealed, ("history",), ("history",), always=True),
     Kind("receipt", "Receipt", _S, About, always=True, outside=True),
     Kind("clock-expired", "Clock ran out", _H, Expired, always=True),
     # the incident

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from mediation.durations import HOUR, MINUTE
-from mediation.effects import RungChanged
+from mediation.effects import KeysReturned, Rekeyed, RungChanged
 from mediation.fold import HANDLERS, Outcome, advance, due, next_due, step, unannounced
 from mediation.move import HUB, Move
 from mediation.offers import NOTHING, Offer, allowed, example_move
@@ -22,11 +22,13 @@ from protocols.kinds import (
     Answer,
     Ask,
     Breach,
+    CannotFollow,
     CarveOut,
     Empty,
     Expired,
     Extension,
     Finding,
+    Followed,
     Handover,
     Member,
     Nominate,
@@ -35,7 +37,9 @@ from protocols.kinds import (
     Open,
     Proposal,
     ProposalAnswer,
+    Rejoin,
     Rekey,
+    Resealed,
     Reveal,
     Scope,
     Step,
@@ -105,16 +109,23 @@ class Crisis:
         for office, (entry, nominees) in tuple(self.lists.items()):
             self._send(self._own(office, "nomination-reveal", Reveal(entry, nominees, SALT)))
 
-    def the_keys_are_renewed(self, rng: Random) -> None:
+    def the_keys_are_renewed(self, rng: Random, office: str = "AV") -> None:
         self._tick(rng)
         state = self._current()
         adds = tuple(Member(kid(f"{office}-1"), office) for office in state.due_adds)
         gone = tuple(
             Member(k, seat.office)
             for k, seat in state.seats.items()
-            if seat.member and seat.office in state.due_removes
+            if (seat.member and seat.office in state.due_removes) or Member(k, seat.office) in state.leaving
         )
-        self._send(self._own("AV", "rekey", Rekey(state.epoch + 1, adds, gone)))
+        self._send(self._own(office, "rekey", Rekey(state.epoch + 1, adds, gone)))
+
+    def the_keys_are_not_followed(self, rng: Random, office: str) -> None:
+        self._tick(rng)
+        state = self._current()
+        if state.renewal is not None:
+            act = CannotFollow(state.epoch, state.renewal.entry, "mls.bad-tag")
+            self._send(self._own(office, "cannot-follow", act))
 
     def the_hub_announces(self, rng: Random) -> None:
         self._tick(rng)
@@ -238,7 +249,15 @@ class Crisis:
             assert after.standstill.end >= before.standstill.end
             if after.rung != before.rung:
                 assert after.rung in NEVER_UP, "an upward step inside a standstill"
+        assert after.epoch >= before.epoch and 1 <= after.mls_epoch <= after.epoch
+        assert set(after.roster.values()) >= set(after.parties), "a party fell out of the keys"
+        assert not {member.station for member in after.leaving} & set(after.roster)
+        if before.leaving and not after.leaving:
+            assert any(isinstance(effect, Rekeyed) for effect in outcome.effects), "who was put out is in the keys"
         for effect in outcome.effects:
+            if isinstance(effect, KeysReturned):
+                assert set(after.roster) <= set(before.roster), "a return to old keys let somebody in"
+                assert after.epoch == before.epoch + 1 and after.mls_epoch < before.mls_epoch
             if isinstance(effect, RungChanged):
                 assert {effect.old, effect.new} <= set(LADDER.rungs)
 
@@ -257,6 +276,12 @@ class Crisis:
             Open: lambda: Open(LADDER.id, ("AV", "KV"), stations),
             Rekey: lambda: Rekey(state.epoch + number % 2, stations, ()),
             About: lambda: About(entry),
+            Followed: lambda: Followed(max(1, state.epoch - number % 2)),
+            CannotFollow: lambda: CannotFollow(
+                state.epoch, entry if state.renewal is None else state.renewal.entry, "mls.bad-tag"
+            ),
+            Rejoin: lambda: Rejoin(state.epoch + number % 2),
+            Resealed: lambda: Resealed((entry,)),
             Supersede: lambda: Supersede(entry),
             Ask: lambda: Ask(number),
             Answer: lambda: Answer(entry, ("answered",) * number),
@@ -284,8 +309,10 @@ class Crisis:
 
 
 def _weight(offer: Offer) -> float:
-    if offer.kind in ("close", "withdrawal", "proposal-refuse", "step-decline"):
-        return 0.05
+    if offer.kind == "close":
+        return 0.08
+    if offer.kind in ("withdrawal", "proposal-refuse", "step-decline"):
+        return 0.03
     if offer.step is not None and LADDER.steps[offer.step].direction == "down":
         return 0.1
     if offer.kind in ("waiver", "admission", "proposal-accept", "mediator-acceptance"):

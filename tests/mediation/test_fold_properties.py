@@ -15,6 +15,7 @@ from mediation.refusals import Refusal
 from mediation.state import to_bytes
 from protocols.kinds import KINDS
 from tests.mediation.crisis import OFFICES, Crisis
+from tests.mediation.places import on
 from tests.mediation.play import LADDER, Play
 
 RANDOM = st.randoms(use_true_random=False)
@@ -43,6 +44,11 @@ class CrisisMachine(RuleBasedStateMachine):
     def the_mediator_is_chosen(self, rng: Random) -> None:
         self.crisis.the_mediator_is_chosen(rng)
 
+    @rule(rng=RANDOM, office=st.sampled_from(("AV", "KV", "MD", "HD")), other=st.sampled_from(("AV", "KV", "MD")))
+    def the_keys_are_renewed_and_not_followed(self, rng: Random, office: str, other: str) -> None:
+        self.crisis.the_keys_are_renewed(rng, office)
+        self.crisis.the_keys_are_not_followed(rng, other)
+
     @rule(rng=RANDOM)
     def the_hub_announces(self, rng: Random) -> None:
         self.crisis.the_hub_announces(rng)
@@ -60,7 +66,12 @@ TestCrisis.settings = settings(
 
 def test_long_random_crises_keep_every_promise_and_get_everywhere() -> None:
     seen: Counter[str] = Counter()
-    for seed in range(60):
+    wanted = [*LADDER.rungs, "admitted", "settled", "standstill", "extended", "withdrawn"]
+    rare = {"handover", "finding", "objection-answer", "proposal-refuse"}  # they have tests of their own
+    wanted += [f"sent {kind}" for kind in sorted(set(LADDER.kinds) - rare)]
+    for seed in range(200):
+        if seed > 30 and all(seen[each] for each in wanted):
+            break
         rng = Random(seed)
         crisis = Crisis()
         for _ in range(150):
@@ -73,10 +84,35 @@ def test_long_random_crises_keep_every_promise_and_get_everywhere() -> None:
             seen["extended"] += any(clock.end - clock.start > LADDER.ms[clock.rule] for clock in state.clocks)
             seen["withdrawn"] += bool(state.due_removes)
         seen.update({f"sent {move}": 1 for move in crisis.kinds})
-    for wanted in (*LADDER.rungs, "admitted", "settled", "standstill", "extended", "withdrawn"):
-        assert seen[wanted], (wanted, seen)
-    rare = {"handover", "finding", "objection-answer", "proposal-refuse"}  # they have tests of their own
-    assert {f"sent {kind}" for kind in set(LADDER.kinds) - rare} <= set(seen)
+    assert all(seen[each] for each in wanted), sorted(each for each in wanted if not seen[each])
+
+
+def test_quarrels_over_keys_keep_every_promise() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(40):
+        rng = Random(seed)
+        crisis = Crisis()
+        crisis.play = on("L5-mediation")
+        crisis.now, crisis.shadow = crisis.play.state.at, crisis.play.state
+        for _ in range(80):
+            office, other = rng.choice(("AV", "KV", "MD")), rng.choice(("AV", "KV", "MD"))
+            choice = rng.randint(0, 9)
+            if choice < 4:
+                crisis.the_keys_are_renewed(rng, office)
+            elif choice < 7:
+                crisis.the_keys_are_not_followed(rng, other)
+            elif choice == 7:
+                crisis.anything_at_all(rng, office, rng.choice(("withdrawal", "goodwill-note", "followed", "rejoin")))
+            else:
+                crisis.what_the_panel_offers(rng, office, people=True)
+            crisis.check()
+            state = crisis.play.state
+            assert len(state.disputes) <= 9
+            seen["returned"] += bool(state.returned)
+            seen["leaving"] += bool(state.leaving)
+            seen["stood"] += state.returned > 0 and not state.disputes
+            seen["two at once"] += state.renewal is not None and state.renewal.depth > 1
+    assert all(seen[wanted] for wanted in ("returned", "leaving", "stood", "two at once")), seen
 
 
 @pytest.mark.parametrize("at", [-1, 2**63, 0])
