@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mediation.drawing.metrics import width, wrap
-from mediation.drawing.position import Position, forbidden, moment, remaining
+from mediation.drawing.position import Position, forbidden, moment
 from mediation.drawing.shapes import Block, Box, Hatch, Shape, Sign, Text
 from mediation.drawing.words import Card, Line, rung_lines
 from mediation.ladder import Ladder
@@ -121,8 +121,7 @@ def write_line(sheet: Sheet, line: Line, position: Position | None) -> None:
     sheet.left += INDENT
     for clock in position.running:
         if clock.rule == line.clock:
-            words = f"runs now, to {moment(clock.end)}: {remaining(clock.end - position.at)}"
-            sheet.write(words, style="now", bold=True, sign="clock")
+            sheet.write(f"runs now: {clock.words(position.at)}", style="now", bold=True, sign="clock")
     sheet.left = left
 
 

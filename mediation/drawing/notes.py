@@ -6,8 +6,9 @@ from mediation.drawing.blocks import LEAD, Sheet, write_line
 from mediation.drawing.plan import Plan
 from mediation.drawing.position import Position, moment, remaining
 from mediation.drawing.shapes import Block, Hatch, Route, Sign, Text
-from mediation.drawing.words import CHECKS, Line, length, other_clocks, role_lines
+from mediation.drawing.words import Line, other_clocks, role_lines
 from mediation.ladder import Ladder
+from mediation.words import length, mark
 
 _KEY = (
     ("up", "a step up"),
@@ -39,10 +40,13 @@ def head_block(ladder: Ladder, position: Position | None, w: float) -> Block:
         if position.standstill:
             words = f"Standstill until {moment(position.standstill_end)}, {remaining(position.standstill_end - position.at)}"
             sheet.write(words, style="now", bold=True, sign="still")
+        if position.suspended:
+            sheet.write("Another forum is seized: clocks pause, no step up passes.", style="now", bold=True)
+        if position.track:
+            sheet.write(f"Track: {position.track}.", style="now")
         for clock in position.running:
             rule = ladder.clocks[clock.rule]
-            words = f"{rule.title}: to {moment(clock.end)}, {remaining(clock.end - position.at)}"
-            sheet.write(words, style="now", sign="clock", mark=CHECKS.get(rule.check, ""))
+            sheet.write(f"{rule.title}: {clock.words(position.at)}", style="now", sign="clock", mark=mark(rule))
         if not position.running:
             sheet.write("No clock runs.", style="now")
     return sheet.block()

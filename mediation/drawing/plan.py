@@ -1,7 +1,8 @@
 """Where each step is drawn: between two levels, in a lane beside them, or inside the rung it is taken on.
 
-Steps up stand between the levels they join. Ways down that differ only in where they lead share one lane, if the lane
-then says exactly what the ladder says: from each of its rungs to each lower one it leads to. What can be taken from
+Steps up stand between the levels they join. Steps that differ only in where they lead share one lane, if the lane then
+says exactly what the ladder says: from each of its rungs to each lower one it leads to, for ways down; to each other one
+it leads to, for the rest. What can be taken from
 many rungs (mediation) is drawn once, as a lane with a dot on each.
 """
 
@@ -71,8 +72,9 @@ def make_plan(ladder: Ladder, cards: dict[str, Card]) -> Plan:
             bands[place].append(step.id)
         else:
             beside.append(step)
-    left = _bundled(ladder, down, cards)
-    right = [(step.id,) for step in sorted(beside, key=lambda step: not _mediation(ladder, step))]
+    left = _bundled(ladder, down, cards, lower=True)
+    first = sorted(beside, key=lambda step: not _mediation(ladder, step))
+    right = _bundled(ladder, first, cards, lower=False)
     return Plan(
         rows,
         tuple(tuple(band) for band in bands),
@@ -108,17 +110,25 @@ def badge(number: int) -> str:
     return letters
 
 
-def _bundled(ladder: Ladder, steps: list[StepRule], cards: dict[str, Card]) -> list[tuple[str, ...]]:
+def _bundled(ladder: Ladder, steps: list[StepRule], cards: dict[str, Card], *, lower: bool) -> list[tuple[str, ...]]:
     bundles: list[list[StepRule]] = []
     for step in steps:
         for bundle in bundles:
             same = cards[bundle[0].id].lines == cards[step.id].lines and bundle[0].direction == step.direction
-            if same and step.standstill is None and _exact(ladder, [*bundle, step]):
+            plain = step.standstill is None and step.to and bundle[0].to
+            if same and plain and (_exact if lower else _open)(ladder, [*bundle, step]):
                 bundle.append(step)
                 break
         else:
             bundles.append([step])
     return [tuple(step.id for step in bundle) for bundle in bundles]
+
+
+def _open(ladder: Ladder, bundle: list[StepRule]) -> bool:
+    """The same for a lane that leads from each of its rungs to each other one."""
+    ends = {step.to for step in bundle}
+    starts = {rung for step in bundle for rung in step.start}
+    return all({step.to for step in bundle if rung in step.start} == ends - {rung} for rung in starts)
 
 
 def _exact(ladder: Ladder, bundle: list[StepRule]) -> bool:

@@ -10,27 +10,41 @@ from mediation.ladder import Ladder
 from mediation.offers import allowed
 from mediation.rules import StepRule
 from mediation.state import ThreadState
+from mediation.words import span
 from protocols.kinds import KINDS
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A running clock: its definition's id and its end, ms UTC of the hub's clock."""
+    """A running clock: its definition's id and its end, ms UTC of the hub's clock. ``opens``: a window's opening that
+    is still ahead. ``paused``: since when it stands still; it then ends later by as long as that lasts."""
 
     rule: str
     end: int
+    opens: int | None = None
+    paused: int | None = None
+
+    def words(self, at: int) -> str:
+        """``to 12 Mar 2031 05:12 UTC, 1 h 30 min left``, as it stands at ``at`` (ms UTC)."""
+        if self.paused is not None:
+            return f"paused, {remaining(self.end - self.paused)}"
+        head = f"opens {moment(self.opens)}, " if self.opens is not None else ""
+        return f"{head}to {moment(self.end)}, {remaining(self.end - at)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
     """A thread at ``at`` (ms UTC): the rung it is on, its running clocks by end, the end of a running standstill with
-    the step that brought it, and, for every step that is open now, the offices that may take it."""
+    the step that brought it, whether another forum is seized, the track, and, for every step that is open now, the offices
+    that may take it."""
 
     rung: str
     at: int
     running: tuple[Running, ...] = ()
     standstill: str = ""
     standstill_end: int = 0
+    suspended: bool = False
+    track: str = ""
     open: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
@@ -45,7 +59,8 @@ def position_of(ladder: Ladder, state: ThreadState, at: int, office: str | None 
     What is open is tried with the very fold that will judge the real message (`mediation.offers`).
     """
     now = advance(ladder, state, at)
-    offices = [office] if office is not None else [*now.parties, *now.admitted]
+    holders = (name for held in now.holders.values() for name in held)
+    offices = [office] if office is not None else list(dict.fromkeys((*now.parties, *now.admitted, *holders)))
     takers: dict[str, list[str]] = {}
     for taker in offices:
         offers = allowed(ladder, now, taker, at)
@@ -59,9 +74,14 @@ def position_of(ladder: Ladder, state: ThreadState, at: int, office: str | None 
     return Position(
         rung=now.rung,
         at=at,
-        running=tuple(Running(clock.rule, clock.end) for clock in sorted(now.clocks, key=lambda c: (c.end, c.id))),
+        running=tuple(
+            Running(clock.rule, clock.end, None if clock.open else clock.opens, clock.paused)
+            for clock in sorted(now.clocks, key=lambda clock: (clock.end, clock.id))
+        ),
         standstill=still.step if still is not None else "",
         standstill_end=still.end if still is not None else 0,
+        suspended=now.suspension is not None,
+        track=now.track,
         open=tuple((step, tuple(found)) for step, found in takers.items()),
     )
 
@@ -90,13 +110,5 @@ def moment(ms: int) -> str:
 
 
 def remaining(ms: int) -> str:
-    """``2 d 3 h left``, in the two largest units; a clock at its end has run out."""
-    if ms <= 0:
-        return "run out"
-    minutes = ms // 60_000
-    parts = []
-    for size, unit in ((1440, "d"), (60, "h"), (1, "min")):
-        count, minutes = divmod(minutes, size)
-        if count:
-            parts.append(f"{count} {unit}")
-    return f"{' '.join(parts[:2]) or 'less than 1 min'} left"
+    """``2 d 3 h left``; a clock at its end has run out."""
+    return f"{span(ms)} left" if ms > 0 else "run out"

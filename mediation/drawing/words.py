@@ -6,36 +6,15 @@ from, else among the clocks beside the picture. Numbers whose source nobody has 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mediation.drawing.position import Position
 from mediation.ladder import Ladder
-from mediation.rules import ClockRule, Quorum, StepRule
+from mediation.rules import ClockRule, StepRule
+from mediation.words import bound, entitled, length, listed, mark, quorum, role, roles, step_name
 from protocols.kinds import KINDS
 
-UNITS = {
-    "date": (("Y", "year"), ("M", "month"), ("W", "week"), ("D", "day")),
-    "time": (("H", "hour"), ("M", "minute"), ("S", "second")),
-}
-CHECKS = {"T": "unverified", "A": "inferred"}
-"""How much a number is worth that was not read in its source: known treaty text not read again; arithmetic."""
-
-DIRECTIONS = {"up": "step up", "down": "way down", "deescalate": "calms", "across": "across"}
-ROLES = {
-    "party": "either party",
-    "initiator": "the party that opened",
-    "counterpart": "the other party",
-    "mediator": "a mediator",
-    "nominee": "the nominee",
-    "verifier": "the verifier",
-    "monitor": "a monitor",
-    "respondent": "the side asked",
-    "requester": "the side that asked",
-    "both": "both parties",
-    "either": "either party",
-}
 _EVENTS = {
     "receipt": "receipt of",
     "admission": "arrival at the hub of",
@@ -78,30 +57,6 @@ class Card:
     lines: tuple[Line, ...]
 
 
-def length(text: str) -> str:
-    """``PT72H`` as ``72 hours``, ``P1Y6M`` as ``1 year 6 months``; what is no duration comes back as it is."""
-    found = re.fullmatch(r"P(?P<date>(?:\d+[YMWD])*)(?:T(?P<time>(?:\d+[HMS])+))?", text, re.ASCII)
-    if found is None:
-        return text
-    words = []
-    for part, units in UNITS.items():
-        for letter, unit in units:
-            if count := re.search(rf"(\d+){letter}", found[part] or ""):
-                words.append(f"{count[1]} {unit}{'' if count[1] == '1' else 's'}")
-    return " ".join(words) or text
-
-
-def actors(ladder: Ladder, who: Iterable[str]) -> str:
-    """Roles as people: ``either party or the chair``."""
-    return _or([role(ladder, name) for name in who])
-
-
-def role(ladder: Ladder, name: str) -> str:
-    """One role, built in or declared by the ladder."""
-    declared = ladder.roles.get(name)
-    return declared.title if declared is not None else ROLES.get(name, name)
-
-
 def role_lines(ladder: Ladder) -> Iterator[Line]:
     """The declared roles: who holds them, who never does."""
     for found in ladder.roles.values():
@@ -138,7 +93,7 @@ def rung_lines(ladder: Ladder, rung: str) -> Iterator[Line]:
     if rung == ladder.closed:
         yield Line("Reached from every level when both parties close.")
     if found.forbids:
-        yield Line(f"Not on this level: {_and(_kind(kind) for kind in found.forbids)}.")
+        yield Line(f"Not on this level: {listed(_kind(kind) for kind in found.forbids)}.")
 
 
 def summary(ladder: Ladder, position: Position | None) -> str:
@@ -228,7 +183,7 @@ def _lines(ladder: Ladder, step: StepRule, told: list[str]) -> Iterator[Line]:
 
 def _opening(ladder: Ladder, step: StepRule, opens: list[str]) -> str:
     """The line over the clocks that open a step; clocks told elsewhere are named."""
-    entitled = sorted({role(ladder, _entitles(ladder, name)) for name in opens})
+    whom = sorted({entitled(ladder, _entitles(ladder, name)) for name in opens})
     elsewhere = [
         clock.title for clock in ladder.clocks.values() if clock.id not in opens and _opens(ladder, clock.id) == step.id
     ]
@@ -238,7 +193,7 @@ def _opening(ladder: Ladder, step: StepRule, opens: list[str]) -> str:
     if not opens:
         return f"Opens when this has run out: {_or(elsewhere)}{early}" if elsewhere else f"Opens by a clock{early}"
     also = f" (or: {_or(elsewhere)})" if elsewhere else ""
-    return f"Opens for {_or(entitled)} {when}{also}{early}:"
+    return f"Opens for {_or(whom)} {when}{also}{early}:"
 
 
 def _entitles(ladder: Ladder, clock: str) -> str:
@@ -255,8 +210,12 @@ def _opens(ladder: Ladder, clock: str) -> str:
     return rule.timeout.option if rule.timeout is not None else ""
 
 
+def _or(words: Iterable[str]) -> str:
+    return listed(words, "or")
+
+
 def _who(ladder: Ladder, step: StepRule) -> str:
-    who = actors(ladder, step.who)
+    who = roles(ladder, step.who)
     words = who[:1].upper() + who[1:]
     if step.two_person:
         words += ", two officers"
@@ -274,13 +233,17 @@ def _conditions(ladder: Ladder, step: StepRule) -> Iterator[Line]:
     if step.seconded_by is not None:
         clock = ladder.clocks.get(step.seconded_by.within)
         within = f" within {length(clock.after)}" if clock is not None else ""
-        mark = CHECKS.get(clock.check, "") if clock is not None else ""
-        words = f"Seconded by {_quorum(ladder, step.seconded_by)}{within}; else the request lapses"
-        yield Line(words, "clock" if clock is not None else "", clock.id if clock is not None else "", mark)
+        words = f"Seconded by {quorum(ladder, step.seconded_by)}{within}; else the request lapses"
+        yield Line(
+            words,
+            "clock" if clock is not None else "",
+            clock.id if clock is not None else "",
+            mark(clock) if clock is not None else "",
+        )
     if step.blocked_by is not None:
-        yield Line(f"Proceeds unless blocked by {_quorum(ladder, step.blocked_by)}")
+        yield Line(f"Proceeds unless blocked by {quorum(ladder, step.blocked_by)}")
     if step.evidence:
-        yield Line(f"Must name as evidence: {_and(_kind(kind) for kind in step.evidence)}")
+        yield Line(f"Must name as evidence: {listed(_kind(kind) for kind in step.evidence)}")
 
 
 def _effects(ladder: Ladder, step: StepRule) -> Iterator[Line]:
@@ -293,12 +256,7 @@ def _effects(ladder: Ladder, step: StepRule) -> Iterator[Line]:
         yield Line(f"From then on clocks take their length for the track “{step.track}”")
     met = [clock.title for clock in ladder.clocks.values() if step.id in clock.met_by_steps]
     if met:
-        yield Line(f"Meets: {_and(met)}")
-
-
-def _quorum(ladder: Ladder, quorum: Quorum) -> str:
-    holders = role(ladder, quorum.role)
-    return f"{quorum.count} of: {holders}" if quorum.count is not None else f"{quorum.fraction} of: {holders}"
+        yield Line(f"Meets: {listed(met)}")
 
 
 def _still(ladder: Ladder, step: StepRule) -> Iterator[Line]:
@@ -314,10 +272,10 @@ def _still(ladder: Ladder, step: StepRule) -> Iterator[Line]:
         "Nobody can lift or shorten it.",
         "still",
         clock.id,
-        CHECKS.get(clock.check, ""),
+        mark(clock),
     )
     if rule.carve_outs:
-        yield Line(f"Permitted all the same: {_and(ground.replace('-', ' ') for ground in rule.carve_outs)}.")
+        yield Line(f"Permitted all the same: {listed(ground.replace('-', ' ') for ground in rule.carve_outs)}.")
 
 
 def clock_line(ladder: Ladder, clock: ClockRule, step: StepRule | None) -> Line:
@@ -336,11 +294,9 @@ def clock_line(ladder: Ladder, clock: ClockRule, step: StepRule | None) -> Line:
             head = f"Within {time}"
         case _:
             head = time
-    who = "" if clock.who == "both" else f" for {role(ladder, clock.who)}"
+    who = "" if clock.who == "both" else f" for {bound(ladder, clock)}"
     who += "".join(f", {track}: {length(after)}" for track, after in clock.tracks.items())
-    return Line(
-        f"{head}{who}: {clock.title} ({_since(ladder, clock, step)})", "clock", clock.id, CHECKS.get(clock.check, "")
-    )
+    return Line(f"{head}{who}: {clock.title} ({_since(ladder, clock, step)})", "clock", clock.id, mark(clock))
 
 
 def _since(ladder: Ladder, clock: ClockRule, step: StepRule | None) -> str:
@@ -349,18 +305,5 @@ def _since(ladder: Ladder, clock: ClockRule, step: StepRule | None) -> str:
         return f"from {event}"
     if step is not None and clock.of == step.id:
         return {"request": "from the request", "acceptance": "from acceptance"}.get(clock.starts, "from then on")
-    if clock.of in ladder.steps:
-        return f"from {event} “{ladder.steps[clock.of].title}”"
-    return f"from {event} {_kind(clock.of)}"
-
-
-def _and(words: Iterable[str]) -> str:
-    return _join(list(words), "and")
-
-
-def _or(words: Iterable[str]) -> str:
-    return _join(list(words), "or")
-
-
-def _join(words: list[str], last: str) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else ""
+    name = step_name(ladder, clock.of)
+    return f"from {event} “{name}”" if clock.of in ladder.steps else f"from {event} {name}"

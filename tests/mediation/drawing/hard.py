@@ -66,7 +66,10 @@ def crowded(rungs: int, levels: int, steps: int) -> Ladder:
         review="P1Y",
         start=names[0],
         closed=names[-1],
-        rung=tuple(Rung(name, f"Rung {name} {LONG if k == 1 else ''}".strip(), level[name], LONG) for k, name in enumerate(names)),
+        rung=tuple(
+            Rung(name, f"Rung {name} {LONG if k == 1 else ''}".strip(), level[name], LONG)
+            for k, name in enumerate(names)
+        ),
         step=tuple(made),
         clock=tuple(clocks),
         role=(

@@ -94,7 +94,10 @@ def test_no_line_runs_through_a_text(name: str, placed: bool) -> None:
     for route in (shape for shape in picture.shapes if isinstance(shape, Route)):
         for (x, y), (a, b) in pairwise(route.points):
             line = (min(x, a), min(y, b), abs(a - x) + 0.1, abs(b - y) + 0.1)
-            assert not any(meet(line, text.bounds) for text in texts), (route, [t for t in texts if meet(line, t.bounds)])
+            assert not any(meet(line, text.bounds) for text in texts), (
+                route,
+                [t for t in texts if meet(line, t.bounds)],
+            )
 
 
 @every
