@@ -64,7 +64,7 @@ class Sheet:
 def step_block(ladder: Ladder, card: Card, w: float, position: Position | None, badge: str = "") -> Block:
     """A step's card, ``w`` wide. ``badge``: the letter of the lane it belongs to."""
     still = ladder.steps[card.step].standstill is not None
-    state, status = _state(ladder, card.step, position)
+    state, status = state_of(ladder, card.step, position)
     sheet = Sheet(w, left=PAD + STRIP if still or state == "forbidden" else PAD)
     _headed(sheet, card.title, card.kind, badge)
     if status:
@@ -85,7 +85,7 @@ def lane_block(ladder: Ladder, cards: tuple[Card, ...], w: float, position: Posi
     _headed(sheet, "Ways down" if cards[0].kind == "down" else "Steps", cards[0].kind, badge)
     open_now = 0
     for card in cards:
-        state, _ = _state(ladder, card.step, position)
+        state, _ = state_of(ladder, card.step, position)
         to = ladder.rungs[ladder.steps[card.step].to].title
         sheet.write(f"{card.title}: to {to}{': open now' if state == 'open' else ''}", sign=state or card.kind)
         open_now += state == "open"
@@ -125,7 +125,7 @@ def write_line(sheet: Sheet, line: Line, position: Position | None) -> None:
     sheet.left = left
 
 
-def _state(ladder: Ladder, step: str, position: Position | None) -> tuple[str, str]:
+def state_of(ladder: Ladder, step: str, position: Position | None) -> tuple[str, str]:
     """Whether a step is open now, in a word for the shape and in words for people."""
     if position is None:
         return "", ""
