@@ -12,29 +12,30 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from mediation import holders
+from mediation import holders, suspension, windows
 from mediation.draft import Draft
-from mediation.durations import scaled
+from mediation.durations import end_of
 from mediation.effects import (
     ClockExpired,
     ClockExtended,
     ClockMet,
     ClockStarted,
     ClockStopped,
-    ExtensionProposed,
     PageAlternate,
 )
 from mediation.move import Move
 from mediation.refusals import Refusal
-from mediation.rules import ClockRule
-from mediation.state import Clock, ExtensionProposal
-from protocols.kinds import Expired, Extension
+from mediation.state import Clock
+from protocols.kinds import Expired
 
 ANNOUNCED_KEPT = 16
 """Announced clocks kept for the record of screens; the trail holds them all."""
 
 EXPIRED_KEPT = 64
 """All expired clocks kept; a hub that never announces cannot make a state grow."""
+
+
+_ANYBODY = frozenset({"both", "nominee"})
 
 
 def start(
@@ -56,19 +57,26 @@ def start(
     for rule in draft.ladder.starting.get((event, of), ()):
         if rule in skip or (once and any(clock.rule == rule for clock in draft.state.clocks)):
             continue
+        ladder, state = draft.ladder, draft.state
+        span = ladder.spans.get((rule, state.track)) or ladder.spans[rule, ""]
+        opens = ladder.opens.get(rule)
         clock = Clock(
             id=_fresh_id(draft, rule, seq),
             rule=rule,
             start=at,
-            end=at + scaled(draft.ladder.ms[rule], draft.state.scale),
+            end=end_of(at, span, state.scale),
             entry=entry,
             seq=seq,
             requester=requester,
             respondent=respondent,
             subject=subject,
+            opens=None if opens is None else end_of(at, opens, state.scale),
+            paused=at if state.suspension is not None and not suspension.goes_on(draft, rule) else None,
         )
-        draft.set(clocks=(*draft.state.clocks, clock))
+        draft.set(clocks=(*state.clocks, clock))
         draft.note(ClockStarted(clock))
+        if opens is None and ladder.clocks[rule].gives is not None:
+            windows.opened(draft, clock)
 
 
 def _fresh_id(draft: Draft, rule: str, seq: int) -> str:
@@ -89,40 +97,54 @@ def meet_by_move(draft: Draft, move: Move) -> None:
     if state.awaiting:
         _meet_before_receipt(draft, move, rules)
     for clock in state.clocks:
-        if clock.rule in rules and meets(draft, draft.ladder.clocks[clock.rule], move, clock.entry, clock.respondent):
+        if clock.rule in rules and meets(draft, move, clock):
             met(draft, clock)
     if any(clock.rule in rules and not clock.answered for clock in state.expired):
         draft.set(
             expired=tuple(
-                replace(clock, answered=True)
-                if clock.rule in rules
-                and meets(draft, draft.ladder.clocks[clock.rule], move, clock.entry, clock.respondent)
-                else clock
+                replace(clock, answered=True) if clock.rule in rules and meets(draft, move, clock) else clock
                 for clock in draft.state.expired
             )
         )
+
+
+def meet_by_step(draft: Draft, step: str) -> None:
+    """Meets the clocks that wait for this step to be taken; one that already ran out is marked as answered late."""
+    rules = draft.ladder.step_meets.get(step)
+    if not rules:
+        return
+    for clock in draft.state.clocks:
+        if clock.rule in rules:
+            met(draft, clock)
+    draft.set(
+        expired=tuple(
+            replace(clock, answered=True) if clock.rule in rules and not clock.answered else clock
+            for clock in draft.state.expired
+        )
+    )
 
 
 def _meet_before_receipt(draft: Draft, move: Move, rules: frozenset[str]) -> None:
     """A person may answer before the machine's receipt arrives; the clock that the receipt starts is then met."""
     changed = []
     for awaiting in draft.state.awaiting:
-        respondent = draft.state.other_party(awaiting.office)
+        opponent = draft.opponent(awaiting.office)
         found = tuple(
             rule
             for rule in draft.ladder.starting.get(("receipt", awaiting.kind), ())
             if rule in rules
             and rule not in awaiting.met
             and not awaiting.received
-            and meets(draft, draft.ladder.clocks[rule], move, awaiting.entry, respondent)
+            and meets(draft, move, Clock("", rule, 0, 0, awaiting.entry, awaiting.seq, awaiting.office, opponent))
         )
         changed.append(replace(awaiting, met=(*awaiting.met, *found)) if found else awaiting)
     draft.set(awaiting=tuple(changed))
 
 
-def meets(draft: Draft, rule: ClockRule, move: Move, entry: str, respondent: str) -> bool:
-    """Whether ``move`` is what a clock of ``rule`` about ``entry`` waits for."""
-    if rule.who == "respondent" and move.office != respondent:
+def meets(draft: Draft, move: Move, clock: Clock) -> bool:
+    """Whether ``move`` is what the clock waits for."""
+    rule, entry = draft.ladder.clocks[clock.rule], clock.entry
+    if rule.who not in _ANYBODY and move.office not in holders.of(draft.state, rule.who, clock):
         return False
     if move.kind in rule.met_by_any:
         return True
@@ -166,6 +188,8 @@ def _drop(draft: Draft, clock: Clock) -> None:
         clocks=tuple(other for other in state.clocks if other.id != clock.id),
         extensions=tuple(found for found in state.extensions if found.clock != clock.id),
     )
+    if clock.open:
+        draft.set(options=tuple(option for option in state.options if not (option.window and option.clock == clock.id)))
 
 
 def lengthen(draft: Draft, clock: Clock, until: int) -> None:
@@ -189,10 +213,10 @@ def expire(draft: Draft, clock: Clock) -> None:
     draft.set(expired=_prune(kept))
     draft.note(ClockExpired(clock))
     timeout = draft.ladder.clocks[clock.rule].timeout
-    if timeout is not None and timeout.option:
-        for office in beneficiaries(draft, clock):
-            if option_makes_sense(draft, timeout.option):
-                draft.add_option(timeout.option, office, clock.end, clock.id)
+    if timeout is not None and timeout.option and option_makes_sense(draft, timeout.option):
+        for office in holders.of(draft.state, timeout.to, clock):
+            draft.add_option(timeout.option, office, clock.end, clock.id)
+        holders.invite_callable(draft)
 
 
 def option_makes_sense(draft: Draft, option: str) -> bool:
@@ -200,16 +224,20 @@ def option_makes_sense(draft: Draft, option: str) -> bool:
     step = draft.ladder.steps.get(option)
     if step is not None:
         return draft.state.rung in step.start
-    return draft.ladder.mediation is not None and draft.state.rung == draft.ladder.steps[draft.ladder.mediation.step].to
+    return mediation_is_here(draft)
 
 
-def beneficiaries(draft: Draft, clock: Clock) -> tuple[str, ...]:
-    """The offices whom a clock's running out entitles."""
-    timeout = draft.ladder.clocks[clock.rule].timeout
-    if timeout is None:
-        return ()
-    chosen = {"requester": (clock.requester,), "respondent": (clock.respondent,), "either": draft.state.parties}
-    return tuple(office for office in chosen[timeout.to] if office) or draft.state.parties
+def mediation_is_here(draft: Draft) -> bool:
+    """Whether the thread stands where its mediation goes on: on the rung of mediation or, where mediation runs beside
+    the rungs, wherever it is open and nothing is settled or closed."""
+    rule = draft.ladder.mediation
+    if rule is None:
+        return False
+    rung = draft.ladder.steps[rule.step].to
+    if rung:
+        return draft.state.rung == rung
+    state = draft.state
+    return state.mediation is not None and state.settlement is None and state.closed_at is None
 
 
 def _prune(expired: tuple[Clock, ...]) -> tuple[Clock, ...]:
@@ -231,64 +259,6 @@ def find(draft: Draft, name: str) -> Clock | Refusal:
     if any(over.id == name for over in draft.state.expired):
         return draft.refuse("clock-over", "That clock has already run out.", "Agree on the next step instead.")
     return draft.refuse("unknown-clock", "No clock of that name is running.", "Choose one of the running clocks.")
-
-
-def extension(draft: Draft, move: Move) -> Refusal | None:
-    """``extension``: lengthens a clock, by those whom the ladder binds (RLA practice, JCPOA paras 36-37)."""
-    act = move.act
-    assert isinstance(act, Extension)  # noqa: S101 - the form was checked
-    clock = find(draft, act.clock)
-    if isinstance(clock, Refusal):
-        return clock
-    rule = draft.ladder.clocks[clock.rule]
-    if act.until <= clock.end:
-        return draft.refuse(
-            "not-longer",
-            "A clock can only be lengthened, never shortened.",
-            "Name a later end.",
-            rule=clock.rule,
-            clock=clock,
-        )
-    if act.until > draft.at + draft.ladder.extension_ms:
-        return draft.refuse(
-            "extension-too-long",
-            "That end is further away than this ladder allows.",
-            "Name an earlier end.",
-            clock=clock,
-        )
-    needed = _must_agree(draft, rule, clock)
-    if move.office not in needed:
-        return draft.refuse(
-            "extension-not-yours",
-            "Only those whom this clock protects or binds may lengthen it."
-            if rule.extend != "nobody"
-            else "Nobody may lengthen this clock.",
-            "Ask the other side in a statement.",
-            rule=clock.rule,
-            clock=clock,
-        )
-    others = tuple(found for found in draft.state.extensions if (found.clock, found.office) != (clock.id, move.office))
-    agreed = {found.office for found in others if found.clock == clock.id and found.until == act.until}
-    if agreed | {move.office} >= set(needed):
-        lengthen(draft, clock, act.until)
-        return None
-    draft.set(extensions=(*others, ExtensionProposal(clock.id, act.until, move.office)))
-    draft.note(ExtensionProposed(clock.id, act.until, move.office))
-    return None
-
-
-def _must_agree(draft: Draft, rule: ClockRule, clock: Clock) -> tuple[str, ...]:
-    match rule.extend:
-        case "requester":
-            return (clock.requester,) if clock.requester else draft.state.parties
-        case "mutual":
-            return draft.state.parties
-        case "consensus":
-            return (*draft.state.parties, *draft.state.admitted)
-        case "nobody":
-            return ()
-        case role:
-            return holders.of(draft.state, role, clock)
 
 
 def announce(draft: Draft, move: Move) -> Refusal | None:

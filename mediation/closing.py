@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mediation import clocks, standstill, steps
+from mediation import clocks, standstill, steps, suspension
 from mediation.draft import Draft
 from mediation.effects import Closed, CloseSigned, FindingMade, Invited
 from mediation.move import Move
@@ -34,6 +34,7 @@ def close(draft: Draft, move: Move) -> Refusal | None:
     draft.note(CloseSigned(move.office, recommendation=False))
     if set(draft.state.closes) >= set(state.parties):
         clocks.stop(draft, lambda clock: True)
+        suspension.lift(draft)
         steps.enter(draft, draft.ladder.closed, move.seq, draft.at)
         draft.set(closed_at=draft.at, options=(), requests=(), awaiting=())
         draft.note(Closed())

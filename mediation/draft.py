@@ -53,12 +53,20 @@ class Draft:
         """Whether ``office`` holds an option for ``step``."""
         return any(option.step == step and option.office == office for option in self.state.options)
 
-    def add_option(self, step: str, office: str, since: int, clock: str = "") -> None:
-        """Gives an option once; a second reason for the same option adds nothing."""
-        if self.has_option(step, office):
+    def opponent(self, office: str) -> str:
+        """The other party, or nobody where ``office`` is none."""
+        return self.state.other_party(office) if self.is_party(office) else ""
+
+    def add_option(self, step: str, office: str, since: int, clock: str = "", *, window: bool = False) -> None:
+        """Gives an option once; a second reason for the same option adds nothing, save that what lasts takes the place
+        of what is given only while a window is open."""
+        before = next((found for found in self.state.options if (found.step, found.office) == (step, office)), None)
+        if before is not None and (window or not before.window):
             return
-        self.set(options=(*self.state.options, Option(step, office, since, clock)))
-        self.note(OptionOpened(step, office))
+        others = tuple(found for found in self.state.options if found is not before)
+        self.set(options=(*others, Option(step, office, since, clock, window)))
+        if before is None:
+            self.note(OptionOpened(step, office))
 
     def drop_options(self, step: str) -> None:
         """Takes back every option for ``step``, because it was taken or has no object any more."""

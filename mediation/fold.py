@@ -17,6 +17,8 @@ from msgspec.structs import replace
 from mediation import (
     clocks,
     closing,
+    evidence,
+    extensions,
     holders,
     mediators,
     nominations,
@@ -24,10 +26,13 @@ from mediation import (
     questions,
     release,
     renewals,
+    requests,
     roster,
+    seconding,
     standing,
     standstill,
     steps,
+    windows,
 )
 from mediation.context import ThreadContext
 from mediation.crossing import note_crossing
@@ -76,7 +81,9 @@ HANDLERS: dict[str, Handler] = {
     "step-request": steps.request,
     "step-accept": steps.accept,
     "step-decline": steps.decline,
-    "extension": clocks.extension,
+    "second": seconding.second,
+    "block": seconding.block,
+    "extension": extensions.extension,
     "carve-out-notice": closing.carve_out,
     "breach-report": closing.breach_report,
     "finding": closing.finding,
@@ -194,6 +201,7 @@ def step(ladder: Ladder, state: ThreadState, move: Move, at: int) -> Outcome | R
     if refusal is not None:
         return refusal
     release.book(draft, move)
+    evidence.book(draft, move)
     last = note_crossing(draft, move) if kind.content else draft.state.last_content
     return Outcome(replace(draft.state, seq=move.seq, at=at, last_content=last), tuple(draft.effects))
 
@@ -223,20 +231,38 @@ def advance(ladder: Ladder, state: ThreadState, at: int) -> ThreadState:
 
 
 def _elapse(draft: Draft) -> None:
-    """Lets clocks run out in the order of their ends; what a clock starts may itself run out before ``draft.at``."""
-    while draft.state.clocks:
-        clock = min(draft.state.clocks, key=_by_end)
-        if clock.end > draft.at:
-            return
+    """Lets clocks run out, and windows open, in the order of their times; what a clock starts may itself run out before
+    ``draft.at``."""
+    while (clock := _next(draft.state.clocks, draft.at)) is not None:
+        if clock.opens is not None and not clock.open and clock.opens < clock.end:
+            windows.opened(draft, clock)
+            continue
         over = clocks.is_standstill(draft, clock)
         clocks.expire(draft, clock)
         if over:
             standstill.end(draft)
             proposals.begin_monitoring(draft, draft.state.seq, clock.end)
         mediators.window_ended(draft, clock)
+        requests.seconds_ran_out(draft, clock)
         timeout = draft.ladder.clocks[clock.rule].timeout
         if timeout is not None and timeout.moves:
             steps.by_silence(draft, clock, timeout.moves)
+
+
+def _next(running: tuple[Clock, ...], at: int) -> Clock | None:
+    """The clock to which something happens next, by ``at`` at the latest; ties go by id."""
+    found: Clock | None = None
+    for clock in running:
+        if clock.end > at and clock.opens is None:
+            continue  # the common case, kept cheap: every entry passes here
+        if clock.paused is None and _turn(clock) <= at:
+            found = clock if found is None else min(found, clock, key=lambda each: (_turn(each), each.id))
+    return found
+
+
+def _turn(clock: Clock) -> int:
+    """When something next happens to a clock: its window opens, or it ends."""
+    return clock.end if clock.opens is None or clock.open or clock.opens >= clock.end else clock.opens
 
 
 def _by_end(clock: Clock) -> tuple[int, str]:
@@ -248,17 +274,17 @@ def _is_time(at: int) -> bool:
 
 
 def due(state: ThreadState) -> tuple[Clock, ...]:
-    """The running clocks, soonest end first."""
-    return tuple(sorted(state.clocks, key=_by_end))
+    """The running clocks, soonest end first; those that stand still in a suspension come last."""
+    return tuple(sorted(state.clocks, key=lambda clock: (clock.paused is not None, *_by_end(clock))))
 
 
 def next_due(state: ThreadState) -> int | None:
     """The end of the soonest running clock, milliseconds UTC, or None when none runs."""
-    return min((clock.end for clock in state.clocks), default=None)
+    return min((clock.end for clock in state.clocks if clock.paused is None), default=None)
 
 
 def unannounced(state: ThreadState, at: int) -> tuple[Clock, ...]:
     """Clocks that have run out by ``at`` and that the hub has not announced, in the order of their ends."""
     over = [clock for clock in state.expired if not clock.announced]
-    over += [clock for clock in state.clocks if clock.end <= at]
+    over += [clock for clock in state.clocks if clock.paused is None and clock.end <= at]
     return tuple(sorted(over, key=_by_end))

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from mediation import clocks
 from mediation.draft import Draft
-from mediation.durations import scaled
+from mediation.durations import end_of
 from mediation.effects import AdmissionComplete, NomineeRemoved, RekeyDue
 from mediation.move import Move
 from mediation.nominations import appoint, current, eligible
@@ -72,8 +72,8 @@ def declare(draft: Draft, move: Move) -> Refusal | None:
     if window is None:
         clocks.start(draft, "declaration", entry=move.id, seq=move.seq, at=draft.at, subject=move.office)
     else:
-        end = draft.at + scaled(draft.ladder.ms[rule.objections], draft.state.scale)
-        if end > window.end:
+        end = end_of(draft.at, draft.ladder.spans[rule.objections, ""], draft.state.scale)
+        if end > window.end and window.paused is None:
             clocks.lengthen(draft, window, end)
     return None
 
@@ -300,7 +300,7 @@ def remove(draft: Draft, office: str, move: Move) -> None:
         ranking = mediation.ranking[mediation.ranking.index(following) + 1 :]
         draft.set(mediation=replace(mediation, ranking=ranking))
         appoint(draft, following, "overlap", entry=move.id, seq=move.seq)
-    elif draft.state.rung == draft.ladder.steps[rule.step].to:
+    elif clocks.mediation_is_here(draft):
         if was_admitted:
             # Everything starts anew: fresh lists, fresh clocks, without those who are out.
             draft.set(mediation=replace(mediation, nominations=(), ranking=(), opened=draft.at))

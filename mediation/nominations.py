@@ -38,6 +38,15 @@ def open_mediation(draft: Draft, entry: str, seq: int, at: int) -> tuple[str, ..
     return (rule.nominations, rule.default_appointment)
 
 
+def under_way(draft: Draft) -> bool:
+    """Whether a mediation that runs beside the rungs goes on: somebody is nominated or admitted, or still can be."""
+    rule, mediation = draft.ladder.mediation, draft.state.mediation
+    if rule is None or mediation is None or not clocks.mediation_is_here(draft):
+        return False
+    running = {clock.rule for clock in draft.state.clocks}
+    return bool(mediation.admitted or mediation.nominees or running & {rule.nominations, rule.default_appointment})
+
+
 def current(draft: Draft) -> tuple[MediationRule, Mediation] | Refusal:
     """The ladder's mediation rules and the thread's mediation, or the refusal that none is open."""
     if draft.ladder.mediation is None or draft.state.mediation is None:

@@ -16,7 +16,8 @@ from mediation.fold import advance, step
 from mediation.ladder import Ladder
 from mediation.move import Move
 from mediation.refusals import Refusal
-from mediation.state import ThreadState
+from mediation.rules import StepRule
+from mediation.state import Request, ThreadState
 from protocols.kinds import (
     KINDS,
     About,
@@ -114,11 +115,12 @@ def _candidates(ladder: Ladder, state: ThreadState, office: str) -> Iterator[tup
             case "step-request":
                 for found in ladder.steps.values():
                     if found.trigger == "step-request":
-                        yield name, found.id, "", Step(found.id)
-            case "step-accept" | "step-decline":
-                for asked in state.requests:
+                        yield name, found.id, "", Step(found.id, _newest(state, found))
+            case "step-accept" | "step-decline" | "second" | "block":
+                waiting = [asked for asked in state.requests if _answerable(ladder, name, asked)]
+                for asked in waiting:
                     yield name, asked.step, asked.entry, StepAnswer(asked.entry, asked.step)
-                if not state.requests:
+                if not waiting:
                     yield name, None, "", StepAnswer(NOTHING, "none")
             case "extension":
                 for clock in state.clocks:
@@ -134,6 +136,22 @@ def _candidates(ladder: Ladder, state: ThreadState, office: str) -> Iterator[tup
                     yield name, None, "", Answer(NOTHING, ("later",))
             case _:
                 yield name, None, *_example(name, state, office)
+
+
+def _newest(state: ThreadState, step: StepRule) -> tuple[str, ...]:
+    """The newest entry of each kind that the step rests on, as far as there is one."""
+    return tuple(dict.fromkeys(state.evidence[kind][-1] for kind in step.evidence if state.evidence.get(kind)))
+
+
+def _answerable(ladder: Ladder, kind: str, asked: Request) -> bool:
+    """Whether an answer of that kind makes sense for the request at all."""
+    step = ladder.steps[asked.step]
+    match kind:
+        case "second":
+            return step.seconded_by is not None
+        case "block":
+            return step.blocked_by is not None
+    return True
 
 
 def _agreed_end(state: ThreadState, clock: str, end: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mediation import clocks, steps
+from mediation import clocks, steps, suspension
 from mediation.draft import Draft
 from mediation.effects import ProposalMade, Settled
 from mediation.move import Move
@@ -76,6 +76,7 @@ def settle(draft: Draft, text: Text, move: Move) -> None:
     """Both accepted: what was open has lost its object; monitoring begins, after a standstill if one runs."""
     draft.set(settlement=Settlement(text.entry, text.version, draft.at), options=(), requests=())
     clocks.stop(draft, lambda clock: True)
+    suspension.lift(draft)
     draft.note(Settled(text.entry, text.version))
     clocks.start(draft, "settlement", entry=move.id, seq=move.seq, at=draft.at)
     begin_monitoring(draft, move.seq, draft.at)

@@ -108,7 +108,7 @@ def opened(draft: Draft, move: Move) -> None:
             seq=move.seq,
             at=draft.at,
             requester=move.office,
-            respondent=draft.state.other_party(move.office),
+            respondent=draft.opponent(move.office),
         )
     if ("receipt", move.kind) in starting:
         awaiting = (*draft.state.awaiting, Awaiting(move.id, move.seq, move.kind, move.office))
