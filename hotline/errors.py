@@ -19,6 +19,8 @@ class HotlineError(Exception):
 
     code: ClassVar[str] = "hotline.error"
     _sentence: ClassVar[str] = "Something failed on this machine. Nothing that was acknowledged is lost."
+    exit_status: ClassVar[int] = 1
+    """Of a command that ends by it; 3 where starting it again would not help and must not be tried."""
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail)

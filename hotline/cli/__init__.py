@@ -14,6 +14,7 @@ _COMMANDS = {
     "ladder": "hotline.cli.ladder",
     "office": "hotline.cli.office",
     "station": "hotline.cli.station",
+    "witness": "hotline.cli.witness",
 }
 
 

@@ -30,6 +30,12 @@ class Said(click.ClickException):
         click.echo(self.format_message(), err=True)
 
 
+class SaidForGood(Said):
+    """One that stands until a person did something: exit status 3, so that no supervisor tries again."""
+
+    exit_code = 3
+
+
 def says_refusals(function: F) -> F:
     """Turns this project's errors into what a command prints; anything else stays a traceback."""
 
@@ -38,6 +44,7 @@ def says_refusals(function: F) -> F:
         try:
             return function(*args, **kwargs)
         except (ProtocolError, HotlineError) as error:
-            raise Said(error) from error
+            for_good = isinstance(error, HotlineError) and error.exit_status == SaidForGood.exit_code
+            raise (SaidForGood if for_good else Said)(error) from error
 
     return run  # type: ignore[return-value]  # same signature, by wraps

@@ -28,6 +28,7 @@ from protocols.translog import (
     WitnessState,
     cosign,
     forgotten,
+    log_note,
     open_with_policy,
     parse_proof,
     peek_checkpoint,
@@ -114,18 +115,19 @@ class Observer:
             await self._rejected(verdict, frame.request)
             return
         after = verdict.state
+        note = log_note(parse_add_checkpoint(frame.request.encode()).note, core.identity.log)
         async with core.lock, core.store.change() as change:
             stored = await change.swap_witness(
                 core.identity.log.name,
                 None if before is None else (before.size, before.root, before.time),
                 (after.size, after.root, after.time),
-                parse_add_checkpoint(frame.request.encode()).note,
+                note,
             )
         if not stored:
             await core.alarm("witness", "Another program uses this station's witness key or store. Stop one of them.")
             return
         self._state, core.cosigned = after, after.size
-        self._note = parse_add_checkpoint(frame.request.encode()).note
+        self._note = note
         self._short = 0
         lines = [cosign(verdict.checkpoint, signer, verdict.time).line for signer in self._signers]
         await self._send(frames.Cosign(after.size, "".join(lines)))
@@ -247,11 +249,15 @@ class Observer:
     async def _keep_evidence(self, first: str, second: str) -> None:
         """On the disk before anybody is told, then on every desk."""
         core = self._core
-        first, second = sorted((first, second))
+        if not first:
+            # A store of an earlier version kept only the root of what it cosigned, not the note: nothing to prove it by.
+            await core.alarm("log", TWO_HISTORIES)
+            return
+        first, second = sorted(log_note(each, core.identity.log) for each in (first, second))
         async with core.lock, core.store.change() as change:
             new = await change.add_evidence(core.now(), first, second)
         await core.alarm("log", TWO_HISTORIES)
-        if new and first:
+        if new:
             await self._send(frames.Evidence(first, second))
 
     async def _remember(self, note: str) -> None:

@@ -23,6 +23,7 @@ the caller passes in, storage is the caller's.
 from protocols.translog.checkpoint import (
     Checkpoint,
     format_checkpoint,
+    log_note,
     note_digest,
     open_checkpoint,
     parse_checkpoint,
@@ -217,6 +218,7 @@ __all__ = [
     "key_id",
     "leaf_hash",
     "liars_tolerated",
+    "log_note",
     "mldsa44_cosigner",
     "node_hash",
     "note_digest",

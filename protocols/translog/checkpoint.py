@@ -23,6 +23,7 @@ from protocols.translog.note import (
     Note,
     Signer,
     VerifierKey,
+    format_note,
     open_note,
     parse_note,
     sign_note,
@@ -114,6 +115,16 @@ def open_checkpoint(note: Note, log: VerifierKey) -> Checkpoint:
     if checkpoint.origin != log.name:
         raise CheckpointMalformed(f"a checkpoint of {checkpoint.origin}, signed by {log.name}")
     return checkpoint
+
+
+def log_note(note: Note, log: VerifierKey) -> str:
+    """The checkpoint's note with the log's signature alone: what is worth keeping of one that strangers sent.
+
+    Raises:
+        NoteMalformed, SignatureRefused, NoKnownSignature: see ``open_checkpoint``.
+    """
+    opened = open_note(note, [Ed25519Verifier(log)])
+    return format_note(opened.text, opened.good)
 
 
 def note_digest(note: Note) -> bytes:
