@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hotline.hub import records
+from hotline.hub.recent import Recent
 from hotline.hub.thread import Thread, may_see
 from hotline.store.engine import Store
 from protocols.entry import PARTS
@@ -47,21 +48,25 @@ class Batch:
     more: bool
 
 
-async def next_batch(store: Store, thread: Thread, cursors: Cursors, mandate: VerifiedMandate) -> Batch:
+async def next_batch(store: Store, recent: Recent, thread: Thread, cursors: Cursors, mandate: VerifiedMandate) -> Batch:
     """The next entries for this station; moves its cursor past them."""
     if may_see(thread, mandate.kid) is not None:
-        return await _inside(store, thread, cursors, mandate)
+        return await _inside(store, recent, thread, cursors, mandate)
     if mandate.office in thread.state.parties:
         return Batch((), False)
     return await _outside(store, thread, cursors, mandate)
 
 
-async def _inside(store: Store, thread: Thread, cursors: Cursors, mandate: VerifiedMandate) -> Batch:
+async def _inside(store: Store, recent: Recent, thread: Thread, cursors: Cursors, mandate: VerifiedMandate) -> Batch:
     times = thread.members[mandate.kid]
     after = cursors.of(thread.thread, member=True)
     upto = thread.seq if times[-1].left is None else times[-1].left
     if after >= upto:
         return Batch((), False)
+    fresh = recent.after(thread.thread, after, upto, BATCH)
+    if fresh and all(any(time.covers(frame.seq) for time in times) for frame in fresh):
+        cursors.inside[thread.thread] = fresh[-1].seq
+        return Batch(fresh, fresh[-1].seq < upto)
     async with store.read() as connection:
         found = await records.read_entries(connection, thread.thread, after, upto, BATCH)
         shared = [row.seq for row in found if any(time.covers(row.seq) for time in times)]

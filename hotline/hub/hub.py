@@ -30,6 +30,7 @@ from hotline.hub.lines import Lines, Throttle
 from hotline.hub.log import HeadKeeper
 from hotline.hub.login import Door
 from hotline.hub.metrics import Metrics
+from hotline.hub.recent import Recent
 from hotline.hub.settings import Settings
 from hotline.hub.thread import Thread
 from hotline.hub.watchers import Watchers
@@ -86,6 +87,7 @@ class Hub:
         self.metrics = Metrics()
         self.watchers = Watchers()
         self.lines = Lines(self.metrics)
+        self.recent = Recent()
         self.throttle = Throttle(settings.limits.login_failures)
         self.directory = Directory(store, accord, self.clock, settings.limits)
         self.writer = Writer(
@@ -263,6 +265,7 @@ class Hub:
     # -- what the writer and the log tell -------------------------------------------------------------------------
 
     async def _committed(self, admitted: list[Admitted]) -> None:
+        self.recent.add(admitted)
         ranks: dict[str, int] = {}
         for each in admitted:
             rank = RANK[each.entry.payload.precedence]
@@ -270,7 +273,7 @@ class Hub:
         for name in ranks:
             self._arm(self.writer.standing.threads[name])
         self._moved.set()
-        self.lines.touched(ranks.items())
+        self.lines.touched((self.writer.standing.threads[name], rank) for name, rank in ranks.items())
         self.heads.grown()
         for name in ranks:
             self.watchers.tell(name)
@@ -281,7 +284,7 @@ class Hub:
             self._arm(self.writer.standing.threads[name])
             self.watchers.tell(name)
         self._moved.set()
-        self.lines.touched((name, RANK["PRIORITY"]) for name in names)
+        self.lines.touched((self.writer.standing.threads[name], RANK["PRIORITY"]) for name in names)
         self.heads.grown()
 
     async def _offer(self) -> None:

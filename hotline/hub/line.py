@@ -244,7 +244,7 @@ class Line:
         thread = hub.writer.standing.threads.get(name)
         if thread is None:
             return
-        batch = await delivery.next_batch(hub.store, thread, self._cursors, self._mandate)
+        batch = await delivery.next_batch(hub.store, hub.recent, thread, self._cursors, self._mandate)
         for frame in batch.frames:
             await self._send_frame(frame)
             hub.metrics.delivered.inc()

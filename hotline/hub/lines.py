@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hotline.hub.errors import MandateEnded, Replaced
 from hotline.hub.metrics import Metrics
+from hotline.hub.thread import Thread
 from protocols.errors import ProtocolError
 from protocols.frames import Frame, Presence
 from protocols.mandate import MandateBook, OutOfMandate
@@ -24,6 +25,7 @@ class Lines:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._lines: dict[str, Line] = {}
+        self._offices: dict[str, dict[str, Line]] = {}
 
     def __iter__(self) -> Iterator[Line]:
         return iter(tuple(self._lines.values()))
@@ -38,6 +40,7 @@ class Lines:
         if older is not None:
             older.cut(Replaced())
         self._lines[line.kid] = line
+        self._offices.setdefault(line.office, {})[line.kid] = line
         self._metrics.lines.set(len(self._lines))
         self.tell(Presence({line.kid: line.since}))
 
@@ -45,6 +48,7 @@ class Lines:
         """A station's connection ended; an older one's end says nothing about the newer."""
         if self._lines.get(line.kid) is line:
             del self._lines[line.kid]
+            del self._offices[line.office][line.kid]
             self._metrics.lines.set(len(self._lines))
             self.tell(Presence({line.kid: 0}))
 
@@ -53,11 +57,20 @@ class Lines:
         for line in self:
             line.push(frame)
 
-    def touched(self, threads: Iterable[tuple[str, int]]) -> None:
-        """Threads have new entries: (thread, rank of the most urgent)."""
-        changed = tuple(threads)
-        for line in self:
-            line.touch(changed)
+    def touched(self, threads: Iterable[tuple[Thread, int]]) -> None:
+        """Threads have new entries: (thread, rank of the most urgent). Only those hear of it whom it may concern, so
+        that the cost of an entry does not grow with the number of stations on the line."""
+        for thread, rank in threads:
+            changed = ((thread.thread, rank),)
+            for kid in thread.members:
+                if (line := self._lines.get(kid)) is not None:
+                    line.touch(changed)
+            parties = thread.state.parties
+            for office, lines in self._offices.items():
+                if office not in parties:
+                    for line in lines.values():
+                        if line.kid not in thread.members:
+                            line.touch(changed)
 
     def check_mandates(self, book: MandateBook, now: int) -> None:
         """Cut every station whose mandate is no longer in force."""
