@@ -45,7 +45,7 @@ def _quorums(ladder: Ladder, role: RoleRule) -> Iterator[Quorum]:
 
 
 def _needed(ladder: Ladder, role: RoleRule) -> int:
-    counts = [_ENOUGH if quorum.count is None else quorum.count for quorum in _quorums(ladder, role)]
+    counts = [quorum.count or _ENOUGH for quorum in _quorums(ladder, role)]
     if counts:
         return max(counts) + 1
     return 1 if role.held_by == "named" else _ENOUGH

@@ -124,7 +124,7 @@ def entitled(ladder: Ladder, to: str) -> str:
 
 def quorum(ladder: Ladder, rule: Quorum) -> str:
     """How many of whom."""
-    many = str(rule.count) if rule.count is not None else f"{rule.fraction} (rounded up)"
+    many = str(rule.count) if rule.count else f"{rule.fraction} (rounded up)"
     return f"{many} of: {role(ladder, rule.role)}"
 
 

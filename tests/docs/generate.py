@@ -17,12 +17,17 @@ import msgspec
 
 import hotline
 import protocols
+from hotline import ladders
 from hotline.errors import HotlineError
+from mediation.drawing import svg
+from mediation.ladder import parse_ladder
+from mediation.schema import schema
 from protocols import frames
 from protocols.errors import ProtocolError
 from protocols.kinds import KINDS, Act, Author, Empty
 from tests.docs.commands import commands
-from tests.docs.ladders import default_ladder, ladder_language
+from tests.docs.default_ladder import PICTURE, default_ladder
+from tests.docs.ladders import ladder_language
 from tests.docs.settings import settings
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +68,8 @@ def pages() -> dict[Path, str]:
         REFERENCE / "settings.md": _joined([MARK, *settings()]),
         REFERENCE / "ladder.md": _joined([MARK, *ladder_language()]),
         REFERENCE / "default-ladder.md": _joined([MARK, *default_ladder()]),
+        REFERENCE / "ladder.schema.json": msgspec.json.format(msgspec.json.encode(schema()), indent=2).decode() + "\n",
+        ROOT / "docs" / "images" / PICTURE: svg(parse_ladder(ladders.load("cpci-default"))),
     }
 
 

@@ -1,315 +1,315 @@
-"""Two references: the language of ladder files, and the default ladder in plain words."""
+"""The reference of the ladder language, from its own code: every field in the sentence its docstring has for it."""
 
 from __future__ import annotations
 
 import inspect
 import re
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
-from hotline import ladders
-from mediation import ladder_check, rules
-from mediation.ladder import Ladder, parse_ladder
-from mediation.rules import ClockRule, StepRule
-from protocols.kinds import KINDS, Author
+from mediation import rules
+from mediation.durations import end_of, parse_span
+from mediation.kind_groups import BLOCKERS, CONSENTERS, EXTENDERS, GROUPS, HOLDERS, SECONDERS, TAKERS
+from mediation.ladder_check import CODES
+from mediation.schema import fields, intro, structures
+from mediation.words import EVENTS, ROLES
+from protocols.encoding import from_rfc3339, rfc3339
+from protocols.kinds import KINDS
 
 QUOTES = "'\""
-TABLES = (
+TABLES: tuple[tuple[str, type[msgspec.Struct], str], ...] = (
     ("The file", rules.LadderFile, ""),
     ("Rung", rules.Rung, "[[rung]]"),
+    ("Role", rules.RoleRule, "[[role]]"),
     ("Step", rules.StepRule, "[[step]]"),
+    ("Quorum", rules.Quorum, "seconded_by = { ... }   # or blocked_by"),
     ("Standstill", rules.StandstillRule, "[step.standstill]"),
     ("Clock", rules.ClockRule, "[[clock]]"),
     ("Timeout", rules.Timeout, "timeout = { ... }"),
+    ("Gives", rules.Gives, "gives = { ... }"),
     ("Kind", rules.KindRule, "[kinds.NAME]"),
     ("Mediation", rules.MediationRule, "[mediation]"),
     ("Limits", rules.Limits, "[limits]"),
 )
-_CHOICES = {
-    "Direction": rules.Direction,
-    "StartsFrom": rules.StartsFrom,
-    "Ground": rules.Ground,
+_CHOICES = {"Direction": rules.Direction, "StartsFrom": rules.StartsFrom, "Ground": rules.Ground}
+_FILLED = {
+    TAKERS: "whoever a step names in `who`",
+    CONSENTERS: "whoever a step needs the consent of",
+    SECONDERS: "the roles in `seconded_by`",
+    BLOCKERS: "the roles in `blocked_by`",
+    EXTENDERS: "the roles in `extend`",
+    HOLDERS: "every declared role",
 }
-_FROM = {
-    "receipt": "the signed receipt of the *{of}* by the other side's station",
-    "admission": "the hub's admission of the *{of}*",
-    "request": "the request for *{of}*",
-    "acceptance": "the acceptance of *{of}*",
-    "opening": "the opening of *{of}*",
-    "appointment": "the nominee's appointment",
-    "declaration": "the nominee's declaration of interests",
-    "objection": "the objection",
-    "mediators-admitted": "the moment the mediators hold keys",
-    "settlement": "the settlement",
-    "close": "the closing",
-}
-_BOUND = {"respondent": "the other side", "both": "both parties", "nominee": "the nominee"}
-_EXTEND = {
-    "requester": "the side that waits",
-    "mutual": "both parties together",
-    "consensus": "all members together",
-    "nobody": "nobody",
-}
-_TO = {"requester": "the side that waited", "respondent": "the side that was to act", "either": "either party"}
-_DIRECTION = {"up": "up", "down": "down", "deescalate": "calms", "across": "the level stays"}
-_FILE = (
-    "`format` is 1. `id` is the ladder's name in accords; `title`, `status` (as in *design proposal*) and `source` are for"
-    " people. `review`: ISO 8601, how often those who adopted it look at it again. `start`: the rung a thread begins on."
-    " `monitoring`: the rung on which an agreement is watched. `closed`: the rung of a thread that both parties closed; no"
-    " step leads to it or from it. The rest are the tables below."
-)
-_UNITS = {"D": "day", "H": "hour", "M": "minute", "S": "second"}
+_HEAD = """\
+# The ladder file
+
+A ladder is one TOML file in UTF-8, at most 256 KiB. The accord puts it in force by the SHA-256 of its exact bytes: a
+changed comment makes another ladder. Unknown fields are refused. The engine knows no rung's or step's name: all it does,
+it reads from the file.
+
+How to write one, step by step: [write a ladder](../how-to/write-a-ladder.md). A complete example is
+[the default ladder](default-ladder.md); `hotline ladder save cpci-default FILE` writes its file, and
+`hotline ladder show FILE` says in words what a file holds. Editors that check and complete TOML take
+[the JSON Schema](ladder.schema.json), which `hotline ladder schema` prints; form is all it checks, the rest is
+`hotline ladder check FILE`.
+
+## How the parts work together
+
+- A thread stands on one **rung**. **Steps** lead between rungs, or do something that leaves the rung as it is. Who may
+  take a step, with whose consent, with whose seconds and upon which evidence, the step says.
+- **Clocks** start by events: a message received or admitted, a step asked for, accepted or taken. A clock that runs out
+  gives somebody an *option*; it moves nothing, unless it says `moves` and the step says `negative_consensus`. What comes
+  in the very instant of its end is late.
+- An **option** is held by an office for a step. It goes when the step is taken, when a step down is taken, and when the
+  step cannot be taken from the rung the thread stands on.
+- A clock is lengthened by those whom `extend` names, all of them agreeing on the same end; nobody can shorten it. What
+  meets it stops it.
+- A **standstill** is a clock beside the rung. No role, no track, no suspension and no operator shortens or pauses it. Kinds
+  that [always pass](kinds.md), steps down and steps that calm go on.
+- `step-request` leaves the step waiting until its consent (if any) *and* its seconds (if any) are there; then it is taken.
+  A step with `blocked_by` waits for the clock that moves it, and falls when so many have blocked it. A `second-by` clock
+  that runs out before lets the request lapse; it may be made again.
+- **Suspension**: a step with `suspends` says that another forum is seized. Clocks pause, all but a standstill's, and end
+  later by exactly the pause; steps `up` and `across` wait; talk, steps down and steps that calm go on. A step with
+  `resumes` ends it; it must be open to either party with consent `none`, so that nobody is held there.
+- **Tracks**: a step with `track` changes what clocks started afterwards last; those that run stay as they are.
+- Mediators come in by `[mediation]`; its step may leave the rung, and then mediation runs beside it.
+
+## Roles
+
+Built in, without being declared:
+
+"""
+_CALENDAR = """\
+## Durations and the calendar
+
+Durations are ISO 8601: `PT30M`, `PT72H`, `P14D`, `P3W`, and with months and years `P1M`, `P1Y6M`, `P1M10D`. Ten years at
+most. Weeks, days, hours, minutes and seconds have a fixed length. Months and years are counted on the calendar, in UTC,
+from the instant the clock starts:
+
+1. years and months are added; the day is brought back to the month's last where that month is shorter;
+2. the time of day stays the same;
+3. then weeks, days and time are added.
+
+| starts | lasts | ends |
+|---|---|---|
+{rows}
+
+So every office computes the same end from the same stamp. In an EXERCISE the length that results is divided by the
+accord's scale; in an ACTUAL accord the scale is 1.
+
+"""
+_EXAMPLES = """\
+## Examples
+
+A request that at least twelve other states second within forty-eight hours, and a meeting that then takes place:
+
+```toml
+[[role]]
+id = "others"
+title = "the other participating states"
+held_by = "others"
+
+[[step]]
+id = "emergency-meeting"
+title = "Call an emergency meeting"
+from = ["clarified"]
+to = "meeting"
+direction = "up"
+consent = "none"
+seconded_by = { role = "others", count = 12, within = "seconds" }
+
+[[clock]]
+id = "seconds"
+title = "Twelve states second the request"
+kind = "second-by"
+after = "PT48H"
+from = "request"
+of = "emergency-meeting"
+extend = "nobody"
+check = "D"
+why = "Long enough for capitals, short enough for an emergency."
+```
+
+A decision that is adopted unless three quarters of the council block it in thirty days:
+
+```toml
+[[step]]
+id = "adopt"
+title = "Adopt the report"
+from = ["reported"]
+to = "adopted"
+direction = "across"
+consent = "none"
+negative_consensus = true
+blocked_by = { role = "council", fraction = "3/4" }
+
+[[clock]]
+id = "adoption"
+title = "Adoption by silence"
+kind = "duration"
+after = "P30D"
+from = "request"
+of = "adopt"
+timeout = { moves = "adopt" }
+extend = "nobody"
+check = "D"
+why = "A month on the desks of all members."
+```
+
+A window that opens two days after a request and closes five days after it:
+
+```toml
+[[clock]]
+id = "inspection-window"
+title = "Inspection"
+kind = "window"
+opens = "PT48H"
+after = "P5D"
+from = "acceptance"
+of = "inspection"
+gives = { step = "inspect", to = "requester" }
+tracks = { urgent = "P3D" }
+check = "D"
+why = "Two days to prepare, three to look."
+```
+
+"""
 
 
 def ladder_language() -> list[str]:
     """``ladder.md``."""
-    lines = [
-        "# The ladder file",
+    described = {struct for _, struct, _ in TABLES}
+    assert described == set(structures(rules.LadderFile)), "a structure of the language without a section"
+    lines = _HEAD.splitlines()
+    lines += [f"- `{name}`: {words}" for name, words in ROLES.items()]
+    lines += [
         "",
-        "A ladder is one TOML file in UTF-8, at most 256 KiB. The accord puts it in force by the SHA-256 of its exact",
-        "bytes: a changed comment makes another ladder. Unknown fields are refused. Names (`id` and wherever one is",
-        "referred to) are short: letters, digits, dots, dashes. Durations are ISO 8601 (`PT72H`, `P14D`); an EXERCISE",
-        "accord may divide all of them by a scale, an ACTUAL one never. The engine knows no rung's or step's name: all",
-        "it does, it reads from the file. `hotline ladder show FILE` says in words what a file holds;",
-        "[the default ladder](default-ladder.md) is a complete example, and `hotline ladder save cpci-default FILE`",
-        "writes its file.",
+        "Others are declared ([role](#role)), for bodies that are not in the group. The accord names who holds them",
+        "(`named`), or they follow from it (`others`, `all`). A role that the accord must name and that nobody is left to",
+        "hold keeps a thread from being opened.",
         "",
     ]
     for title, struct, head in TABLES:
         lines += [f"## {title}", ""]
         if head:
             lines += ["```toml", head, "```", ""]
-        lines += [_FILE if struct is rules.LadderFile else _prose(struct), ""]
-        lines += ["| field | type | |", "|---|---|---|"]
-        annotations = inspect.get_annotations(struct)
-        for field in msgspec.structs.fields(struct):
-            default = "required" if field.required else f"default {_default(field.default)}"
-            lines.append(f"| `{field.encode_name}` | {_type(annotations[field.name])} | {default} |")
-        lines.append("")
+        lines += [intro(struct), "", *_table(struct), ""]
+    lines += _CALENDAR.format(rows="\n".join(_calendar())).splitlines()
     lines += ["## Words with a fixed meaning", ""]
     for name, values in _CHOICES.items():
         words = ", ".join(f"`{value}`" for value in typing.get_args(values))
         lines.append(f"- *{_spaced(name)}*: {words}")
-    lines += [
+    lines += ["", "A clock's `from` says which event starts it:", ""]
+    lines += [f"- `{name}`: {words.format(of='kind or step in `of`')}" for name, words in EVENTS.items()]
+    lines += ["", "## Groups of kinds", "", *_groups(), "", *_EXAMPLES.splitlines(), *_checks()]
+    return lines
+
+
+def _calendar() -> Iterator[str]:
+    """Ends that the fold itself computes."""
+    for start, span in (
+        ("2031-01-31", "P1M"),
+        ("2032-01-31", "P1M"),
+        ("2031-12-31", "P1Y6M"),
+        ("2031-03-15", "P1M10D"),
+    ):
+        begun = from_rfc3339(f"{start}T03:12:00Z")
+        yield f"| {rfc3339(begun)[:16]} | `{span}` | {rfc3339(end_of(begun, parse_span(span)))[:16]} |"
+
+
+def _table(struct: type[msgspec.Struct]) -> list[str]:
+    annotations = inspect.get_annotations(struct)
+    said = fields(struct)
+    lines = ["| field | type | default | |", "|---|---|---|---|"]
+    for field in msgspec.structs.fields(struct):
+        default = "required" if field.required else _default(field)
+        sentence = said[field.encode_name].replace("|", "\\|")
+        assert sentence, f"{struct.__name__}.{field.encode_name} is not described"
+        lines.append(f"| `{field.encode_name}` | {_type(annotations[field.name])} | {default} | {sentence} |")
+    return lines
+
+
+def _groups() -> list[str]:
+    lines = [
+        'A ladder names those it wants: `uses = ["talk", "steps"]`. An entry under `[kinds]` overrides the group\'s. Where a',
+        "group says *whoever*, the ladder's own steps, clocks and roles fill it in.",
         "",
-        "A clock's `from` says which event starts it:",
-        "",
-        *(f"- `{name}`: {words.format(of='kind or step in `of`')}" for name, words in _FROM.items()),
-        "",
+        "| group | kind | who | two officers |",
+        "|---|---|---|---|",
+    ]
+    for group, kinds in GROUPS.items():
+        for name, rule in kinds.items():
+            who = " or ".join(_FILLED.get(word, f"`{word}`") for word in rule.who)
+            two = "yes" if rule.two_person else ""
+            lines.append(f"| `{group}` | `{name}` ({KINDS[name].title}) | {who} | {two} |")
+    return lines
+
+
+def _checks() -> list[str]:
+    return [
         "## What is checked before a ladder is used",
         "",
-        "The first complaint refuses the file and names its line and field. The codes:",
+        "`hotline ladder check FILE` reports everything at once, each fault with its line and column. What the text alone",
+        "shows has one of these codes:",
         "",
-    ]
-    lines += [f"- `ladder.file.{code}`" for code in sorted(_check_codes())]
-    lines += [
+        *(f"- `ladder.file.{code}`" for code in sorted(CODES)),
         "",
         "Besides form and references: every rung can be reached, and every rung above level 0 has a step down; `close`",
         "can be sent by somebody; an `up` step leads up, a `down` step down; whoever needs an option can get it from a",
         "clock; a standstill's clock is a duration that nothing meets, stops or shortens, and that forbids neither",
         "de-escalation nor what [always passes](kinds.md); silence moves only steps that say `negative_consensus`.",
+        "Then it tries out everything that can happen under the ladder; what it finds that way has codes of the form",
+        "`ladder.check.…` and comes with the story of entries that leads there.",
     ]
-    return lines
-
-
-def default_ladder() -> list[str]:
-    """``default-ladder.md``."""
-    ladder = parse_ladder(ladders.load("cpci-default"))
-    still = [step for step in ladder.steps.values() if step.standstill is not None]
-    lines = [
-        f"# The default ladder: {ladder.title.lower().removeprefix('default ladder for ')}",
-        "",
-        f"`{ladder.id}`, SHA-256 `{ladder.hash}`. Status: {ladder.status}. Modelled on: {ladder.source}. It is a model,",
-        "not legal advice, and no state has agreed to it. Those who adopt it review it at least every",
-        f"{_length(ladder.review)}.",
-        "",
-        "## In short",
-        "",
-        "An incident climbs step by step, from a notice to talks with mediators, and every level has a way down. Whoever",
-        "is asked has time to answer, counted from when their station signed for the question. Silence moves nothing: when",
-        "time runs out, the side that waited *may* take the next step. In a cooling-off nobody may step up or accuse in",
-        "public, whatever the hub's operator or an administrator may wish; what protects life, what calms and what reports",
-        "a breach always passes.",
-        "",
-        "## Levels",
-        "",
-        "| level | name | |",
-        "|---|---|---|",
-        *(f"| {rung.level} | {rung.title} | {rung.about} |" for rung in ladder.rungs.values()),
-        "",
-        "## Steps",
-        "",
-    ]
-    for step in ladder.steps.values():
-        lines += [f"### {step.title}", "", " ".join(_step(ladder, step)), ""]
-    lines += ["## What a cooling-off forbids", ""]
-    for step in still:
-        rule = step.standstill
-        assert rule is not None
-        barred = [f"every step {direction}" for direction in rule.forbids_directions]
-        barred += [f"*{ladder.steps[name].title}*" for name in rule.forbids_steps]
-        barred += [f"*{KINDS[name].title}*" for name in rule.forbids_kinds]
-        lines.append(
-            f"*{step.title}* ({_of(ladder, rule.clock)}): {_list(barred)}. Permitted acts may be announced on these "
-            f"grounds: {_list(ground.replace('-', ' ') for ground in rule.carve_outs)}."
-        )
-        lines.append("")
-    always = [kind.title for kind in KINDS.values() if kind.always and kind.author is Author.OFFICER]
-    lines += [
-        f"Always possible, on every level and in every cooling-off: {_list(always)}. Steps down and *Open mediation* too.",
-        "",
-        "## Clocks",
-        "",
-        "Times in an exercise are divided by the exercise's scale.",
-        "",
-        "| clock | how long | runs from | who must act | is met by | when it runs out | longer if agreed by | why |",
-        "|---|---|---|---|---|---|---|---|",
-        *(_clock(ladder, clock) for clock in ladder.clocks.values()),
-        "",
-        "## Mediators",
-        "",
-        "Either party opens mediation alone. Both seal a list from the accord's roster"
-        f" ({_of(ladder, 'nominations')}); the lists are opened together, and who stands on both is appointed. If nothing"
-        f" comes of it within {_of(ladder, 'default-appointment')}, either party may ask for the accord's default"
-        " appointment. The nominee accepts and declares interests"
-        f" ({_of(ladder, 'nominee-answer')}); the parties may then object, with a condition if they wish"
-        f" ({_of(ladder, 'objections')}), or waive. Both parties sign the admission, two persons each, and say what the"
-        " mediators may read. Only then the keys are renewed with them among the members: from before, they read what is"
-        f" handed over to them, and nothing else. They work for {_of(ladder, 'mediation')}, at most"
-        f" {_of(ladder, 'mediation-cap')} in all from the opening.",
-        "",
-        "## Who may send what",
-        "",
-        "| message | who | where | two officers |",
-        "|---|---|---|---|",
-    ]
-    for name, kind in ladder.kinds.items():
-        where = ", ".join(ladder.rungs[rung].title for rung in kind.rungs) or (
-            "everywhere" if KINDS[name].always else "until closed"
-        )
-        lines.append(
-            f"| {KINDS[name].title} (`{name}`) | {_list(kind.who)} | {where} | {'yes' if kind.two_person else ''} |"
-        )
-    return lines
-
-
-def _step(ladder: Ladder, step: StepRule) -> Iterator[str]:
-    starts = _list(ladder.rungs[name].title for name in step.start)
-    to = f"to **{ladder.rungs[step.to].title}**" if step.to else "without leaving the level"
-    whole = len(step.start) == len(ladder.rungs) - 1
-    yield f"From {'any level' if whole else starts} {to} ({_DIRECTION[step.direction]})."
-    if step.trigger != "step-request":
-        yield f"Taken by sending *{KINDS[step.trigger].title}*."
-    elif step.consent == "none":
-        yield "Asked for by one party; takes effect at once."
-    else:
-        yield "Asked for by one party; takes effect when the other accepts."
-    if step.needs_option:
-        by = [f"*{ladder.clocks[name].title}*" for name in ladder.granted_by.get(step.id, ())]
-        early = "; earlier only with the other party's consent" if step.early_exit else ""
-        yield f"Open once one of these clocks has run out: {_list(by)}{early}."
-    if step.two_person:
-        yield "Needs a drafter and a releaser."
-    if step.standstill is not None:
-        yield f"Starts a standstill of {_length(ladder.clocks[step.standstill.clock].after)}."
-    if step.stops:
-        stopped = list(dict.fromkeys(ladder.clocks[name].title for name in step.stops))
-        yield f"Stops, by agreement: {_list(stopped)}."
-
-
-def _clock(ladder: Ladder, clock: ClockRule) -> str:
-    of = KINDS[clock.of].title if clock.of in KINDS else ladder.steps[clock.of].title if clock.of else ""
-    met = (
-        _list(dict.fromkeys(KINDS[name].title for name in (*clock.met_by, *clock.met_by_any)))
-        or "nothing; it simply ends"
-    )
-    if clock.kind == "reply-by" and not (clock.met_by or clock.met_by_any):
-        met = "what it waits for"
-    out = "nothing follows"
-    if clock.timeout is not None:
-        name = clock.timeout.option or clock.timeout.moves
-        step = f"*{ladder.steps[name].title}*" if name in ladder.steps else "the default appointment"
-        out = f"{_TO[clock.timeout.to]} may take {step}" if clock.timeout.option else f"{step} takes effect"
-    if clock.page:
-        out = "the other side's alternate is paged" if clock.timeout is None else f"{out}; the alternate is paged"
-    cells = (
-        clock.title, _length(clock.after), _FROM[clock.starts].format(of=of), _BOUND[clock.who], met, out,
-        _EXTEND[clock.extend], clock.why,
-    )  # fmt: skip
-    return f"| {' | '.join(cells)} |"
-
-
-def _of(ladder: Ladder, clock: str) -> str:
-    return _length(ladder.clocks[clock].after)
-
-
-def _length(text: str) -> str:
-    """``PT72H`` as "72 hours"."""
-    if text.startswith("P") and text.endswith(("Y", "W")):
-        number, unit = int(text[1:-1]), {"Y": "year", "W": "week"}[text[-1]]
-        return unit if number == 1 else f"{number} {unit}s"
-    found = re.findall(r"(\d+)([DHMS])", text)
-    return " ".join(f"{number} {_UNITS[unit]}{'' if number == '1' else 's'}" for number, unit in found)
-
-
-def _list(words: Iterable[str]) -> str:
-    found = list(words)
-    return f"{', '.join(found[:-1])} and {found[-1]}" if len(found) > 1 else "".join(found)
-
-
-def _prose(struct: type) -> str:
-    text = " ".join((struct.__doc__ or "").split()).replace("``", "`")
-    # The docstrings use the names of Python's attributes where the file's are reserved words.
-    for name, written in (
-        ("`start`", "`from`"),
-        ("`starts`", "`from`"),
-        ("`who`: who must act", "`for`: who must act"),
-    ):
-        text = text.replace(name, written)
-    return text
 
 
 def _type(text: str) -> str:
+    """An annotation of the language in words."""
     words = {
-        "Name": "name", "Sentence": "text, 1 to 400 characters", "str": "text", "bool": "true or false",
-        "MediationRule | None": "[mediation](#mediation)", "Limits": "[limits](#limits)",
+        "Name": "name", "str": "text", "bool": "true or false",
+        "int": "whole number", "MediationRule | None": "[mediation](#mediation)", "Limits": "[limits](#limits)",
         "StandstillRule | None": "[standstill](#standstill)", "Timeout | None": "[timeout](#timeout)",
-        "dict[str, KindRule]": "table of [kinds](#kind) by name",
+        "Quorum | None": "[quorum](#quorum)", "Gives | None": "[gives](#gives)", "Rung": "[rungs](#rung)",
+        "RoleRule": "[roles](#role)", "StepRule": "[steps](#step)", "ClockRule": "[clocks](#clock)",
+        "dict[str, KindRule]": "table of [kinds](#kind) by name", "dict[Name, str]": "table of durations by track",
     }  # fmt: skip
     if text in words:
         return words[text]
     if text in _CHOICES:
         return f"a *{_spaced(text)}*"
-    if found := re.fullmatch(r"tuple\[(\w+), \.\.\.\]", text):
+    if found := re.fullmatch(r"tuple\[(.+), \.\.\.\]", text):
         inner = _type(found[1]).removeprefix("a ")
-        return f"list of {'names' if inner == 'name' else inner}"
-    if found := re.fullmatch(r"Annotated\[(.+), msgspec\.Meta\((.*)\)\]", text):
-        bounds = dict(each.split("=") for each in found[2].split(", "))
+        return f"list of {'names' if inner == 'name' else 'texts' if inner.startswith('text') else inner}"
+    if found := re.fullmatch(r"Annotated\[(.+), msgspec\.Meta\((.*)\)\](?: \| None)?", text):
+        bounds = dict(each.split("=", 1) for each in re.split(r", (?=\w+=)", found[2]))
         low, high = bounds.get("ge", bounds.get("min_length", "")), bounds.get("le", bounds.get("max_length", ""))
         between = f"{low} to {high}" if low and high else f"at least {low}" if low else f"at most {high}"
         return f"{_type(found[1])} ({between})"
     if text.startswith("Literal["):
-        return " or ".join(
-            f"`{word.strip(QUOTES)}`" for word in text.removeprefix("Literal[").removesuffix("]").split(", ")
-        )
-    return {
-        "int": "whole number", "Rung": "[rungs](#rung)", "StepRule": "[steps](#step)", "ClockRule": "[clocks](#clock)",
-    }.get(text, f"`{text}`")  # fmt: skip
+        choices = text.removeprefix("Literal[").removesuffix("]").split(", ")
+        return " or ".join(f"`{word.strip(QUOTES)}`" for word in choices)
+    alias = getattr(rules, text, None)
+    if typing.get_origin(alias) is typing.Annotated and alias.__origin__ is str:
+        meta = alias.__metadata__[0]
+        if meta.pattern is not None:
+            return "text like `1/3`"
+        if meta.max_length is None:
+            return f"text, at least {meta.min_length} character{'' if meta.min_length == 1 else 's'}"
+        return f"text, {meta.min_length or 0} to {meta.max_length:,} characters"
+    raise AssertionError(f"no words for the type {text}")
 
 
-def _default(value: object) -> str:
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
     if value is True or value is False:
         return f"`{str(value).lower()}`"
-    if isinstance(value, tuple):
-        return f"`{list(value)}`".replace("'", '"') if value else "none"
-    return "none" if value in (None, "") or isinstance(value, msgspec.Struct) else f"`{value}`"
+    if isinstance(value, tuple) and value:
+        return f"`{list(value)}`".replace("'", '"')
+    return "none" if value in (None, "", (), {}) or isinstance(value, msgspec.Struct) else f"`{value}`"
 
 
 def _spaced(name: str) -> str:
     return re.sub(r"(?<!^)([A-Z])", r" \1", name).lower()
-
-
-def _check_codes() -> set[str]:
-    return set(ladder_check.CODES)
