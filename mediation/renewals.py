@@ -23,11 +23,14 @@ from mediation.draft import Draft
 from mediation.effects import KeysReturned, Rejoined, RekeyDue, Rekeyed
 from mediation.move import Move
 from mediation.refusals import Refusal
-from mediation.state import Dispute, Renewal, Seat, ThreadState
+from mediation.state import Dispute, Made, Renewal, Seat, ThreadState
 from protocols.kinds import CannotFollow, Followed, Member, Rejoin
 
 WINDOW = 7 * 24 * 3_600_000
 """ms after a renewal for which the keys before it are kept, unless all have followed sooner."""
+
+CHAIN = 15
+"""Commits since the keys that everybody had of which it is kept who made them, beside the newest."""
 
 LIMIT = 3
 """Complaints of one station about one office after which that office renews no more."""
@@ -73,18 +76,16 @@ def begin(draft: Draft, move: Move, adds: tuple[Member, ...] = (), removes: tupl
     state = draft.state
     before = state.renewal if window_open(state, draft.at) else None
     if before is None:
-        before = Renewal(0, "", "", "", draft.at, 0, ())
+        before = Renewal(state.epoch, draft.at, 0, (), ())
     gone, came = {member.station for member in removes}, {member.station for member in adds}
     members = (set(state.roster) | came) - gone
     out = {member.station for member in before.removes}
     was_in = {member.station for member in before.adds}
     renewal = Renewal(
         epoch=state.epoch + 1,
-        entry=move.id,
-        station=move.station,
-        office=move.office,
         at=before.at,
         depth=before.depth + 1,
+        made=(*before.made[:CHAIN], Made(move.id, move.station, move.office)),
         waiting=tuple(sorted(members - {move.station})),
         adds=(
             *(member for member in before.adds if member.station not in gone),
@@ -126,7 +127,7 @@ def _confirm(draft: Draft, station: str) -> None:
     if waiting:
         draft.set(renewal=replace(renewal, waiting=waiting))
         return
-    disputes = tuple(dispute for dispute in draft.state.disputes if dispute.against != renewal.office)
+    disputes = tuple(dispute for dispute in draft.state.disputes if dispute.against != renewal.newest.office)
     draft.set(renewal=None, disputes=disputes)
 
 
@@ -135,7 +136,8 @@ def cannot_follow(draft: Draft, move: Move) -> Refusal | None:
     act, state = move.act, draft.state
     assert isinstance(act, CannotFollow)  # noqa: S101 - the form was checked
     renewal = state.renewal
-    if renewal is None or (act.epoch, act.entry) != (renewal.epoch, renewal.entry):
+    blamed = None if renewal is None else next((made for made in renewal.made if made.entry == act.entry), None)
+    if renewal is None or blamed is None or act.epoch != renewal.epoch:
         return draft.refuse("nothing-to-follow", "That renewal of the keys is not the one that waits to be followed.")
     if move.station not in renewal.waiting:
         return draft.refuse("already-followed", "Your station made these keys, or has shown that it holds them.")
@@ -163,18 +165,18 @@ def cannot_follow(draft: Draft, move: Move) -> Refusal | None:
         leaving=renewal.removes,
         due_adds=(*state.due_adds, *(office for office in back if office not in state.due_adds)),
         due_removes=tuple(office for office in state.due_removes if office in inside),
-        disputes=_with(state.disputes, move, renewal, act.code, draft.at),
+        disputes=_with(state.disputes, move, blamed, act.code, draft.at),
     )
     first = renewal.epoch - renewal.depth + 1
-    draft.note(KeysReturned(first, renewal.epoch, renewal.office, renewal.station, move.office, move.station, act.code))
+    draft.note(KeysReturned(first, renewal.epoch, blamed.office, blamed.station, move.office, move.station, act.code))
     draft.note(RekeyDue(draft.state.due_adds, draft.state.due_removes))
     return None
 
 
-def _with(disputes: tuple[Dispute, ...], move: Move, renewal: Renewal, code: str, at: int) -> tuple[Dispute, ...]:
-    same = next((d for d in disputes if (d.by, d.against) == (move.station, renewal.office)), None)
+def _with(disputes: tuple[Dispute, ...], move: Move, blamed: Made, code: str, at: int) -> tuple[Dispute, ...]:
+    same = next((d for d in disputes if (d.by, d.against) == (move.station, blamed.office)), None)
     count = 1 if same is None else same.count + 1
-    new = Dispute(move.station, move.office, renewal.office, renewal.station, count, at, code)
+    new = Dispute(move.station, move.office, blamed.office, blamed.station, count, at, code)
     return (*(dispute for dispute in disputes if dispute is not same), new)
 
 

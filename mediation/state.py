@@ -198,24 +198,36 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     finding: str = ""
 
 
-class Renewal(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The newest renewal of the keys, as long as not every member has shown that it followed.
+class Made(msgspec.Struct, frozen=True):
+    """One renewal of the keys: by which entry, whose."""
 
-    ``epoch`` it made, by ``entry`` of ``station``. ``waiting``: member stations that have shown nothing yet. Until all have,
-    the group can go back ``depth`` commits, to where everybody was; ``at`` is the first of them (ms UTC), ``adds`` and
-    ``removes`` what they changed in the roster, ``due`` the offices among the added that had to come in.
-    """
-
-    epoch: int
     entry: str
     station: str
     office: str
+
+
+class Renewal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The newest renewal of the keys, as long as not every member has shown that it followed.
+
+    ``epoch`` it made; ``waiting``: member stations that have shown nothing yet. Until all have, the group can go back
+    ``depth`` commits, to where everybody was; ``made`` are these commits (of very many the first and the newest), ``at``
+    is the first of them (ms UTC), ``adds`` and ``removes`` what they changed in the roster, ``due`` the offices among the
+    added that had to come in.
+    """
+
+    epoch: int
     at: int
     depth: int
+    made: tuple[Made, ...]
     waiting: tuple[str, ...]
     adds: tuple[Member, ...] = ()
     removes: tuple[Member, ...] = ()
     due: tuple[str, ...] = ()
+
+    @property
+    def newest(self) -> Made:
+        """The commit that made this epoch."""
+        return self.made[-1]
 
 
 class Dispute(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -27,7 +27,6 @@ from mediation.ladder import Ladder
 from mediation.refusals import Refusal
 from mediation.state import Clock as RunningClock
 from mediation.state import state_hash
-from protocols import mls
 from protocols.accord import SignedAccord
 from protocols.encoding import Malformed, b64u, digest, from_json, rfc3339
 from protocols.entry import (
@@ -140,7 +139,7 @@ class Pass:
         group = groups.open_group(verified, parts, self.rules.accord.accord.suite, self.at)
         groups.check_roster(group, outcome.state, self.mandates, self.at)
         empty = Thread(payload.thread, name, 0, "", "", 0, self.at, outcome.state, b"", {})
-        return self._take(verified, parts, None, empty, outcome.state, group.snapshot())
+        return self._take(verified, parts, None, empty, outcome.state, groups.Kept(group.snapshot()).write())
 
     def _step(self, verified: VerifiedEntry, parts: Mapping[str, bytes], thread: Thread | None) -> Admitted | Refusal:
         payload = verified.payload
@@ -155,12 +154,11 @@ class Pass:
             return outcome
         if payload.epoch is not None and not inside:
             raise NotAMember("a body sealed to the group by a station outside it")
-        group = thread.group
-        if payload.kind == "rekey":
-            followed = groups.follow(mls.PublicGroup.restore(group), parts["commit"], payload.station, self.at)
-            groups.check_roster(followed, outcome.state, self.mandates, self.at)
-            group = followed.snapshot()
-        return self._take(verified, parts, thread.state.rung, thread, outcome.state, group)
+        kept = groups.Kept.read(thread.group)
+        group = groups.after(kept, verified, parts, outcome.state, self.mandates, self.at)
+        return self._take(
+            verified, parts, thread.state.rung, thread, outcome.state, thread.group if group == kept else group.write()
+        )
 
     def _take(
         self,

@@ -22,7 +22,8 @@ class Membership(NamedTuple):
 class Thread:
     """Position and state after entry ``seq``. ``head``: its id; ``chain``: SHA-256 of its leaf; ``at``: its stamp (ms).
 
-    ``group``: snapshot of the public MLS group. ``members``: station kid to its times of membership.
+    ``group``: snapshots of the public MLS group (`hotline.hub.groups.Kept`). ``members``: station kid to its times
+    of membership.
     """
 
     thread: str

@@ -94,8 +94,11 @@ class MemberGroup(Protocol):
     def members(self) -> tuple[Member, ...]:
         """The roster."""
 
-    def group_info(self, rng: Rng | None = None) -> bytes:
+    def group_info(self, rng: Rng | None = None, *, external_commit: bool = False) -> bytes:
         """A signed GroupInfo with the tree."""
+
+    def info_after(self, staged: StagedCommit) -> bytes:
+        """A GroupInfo of the epoch that our commit will make, for external commits."""
 
     def commit(
         self,
@@ -165,6 +168,18 @@ class Engine(Protocol):
     ) -> MemberGroup:
         """Enter a group by a Welcome."""
 
+    def join_external(
+        self,
+        group_info: bytes,
+        identity: bytes,
+        signature_private: bytes,
+        *,
+        now: int,
+        rng: Rng,
+        replaces: int | None = None,
+    ) -> tuple[MemberGroup, bytes]:
+        """Enter a group by our own commit, in place of our former leaf."""
+
     def restore(self, data: bytes) -> MemberGroup:
         """Read a saved group."""
 
@@ -214,6 +229,19 @@ class Rfc9420Engine:
     ) -> Group:
         """Enter a group by a Welcome."""
         return Group.join(welcome, bundle, signature_private, now=now, ratchet_tree=ratchet_tree, psks=psks)
+
+    def join_external(
+        self,
+        group_info: bytes,
+        identity: bytes,
+        signature_private: bytes,
+        *,
+        now: int,
+        rng: Rng,
+        replaces: int | None = None,
+    ) -> tuple[Group, bytes]:
+        """Enter a group by our own commit, in place of our former leaf."""
+        return Group.join_external(group_info, identity, signature_private, now=now, rng=rng, replaces=replaces)
 
     def restore(self, data: bytes) -> Group:
         """Read a saved group."""

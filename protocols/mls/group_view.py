@@ -13,6 +13,7 @@ from .member_state import MemberState, PskLookup
 from .proposals import EXTERNAL_PSK, PreSharedKeyID
 from .protection import MessageKeys
 from .public_state import Member, PublicState
+from .staged import StagedCommit
 from .succession import Successor
 
 MAX_EXPORT = 255 * 32
@@ -98,6 +99,12 @@ class GroupView:
         if external_commit:
             external_pub = self._public.suite.derive_key_pair(member.secrets.external_secret)[1]
         return write_message(make_group_info(self._public, member.own_leaf, self._signing, external_pub))
+
+    def info_after(self, staged: StagedCommit) -> bytes:
+        """A GroupInfo of the epoch that a commit of ours will make, to travel beside it: by it a member that loses its
+        state can come back with an external commit."""
+        external_pub = self._public.suite.derive_key_pair(staged.member.secrets.external_secret)[1]
+        return write_message(make_group_info(staged.public, staged.member.own_leaf, self._signing, external_pub))
 
     @property
     def _member(self) -> MemberState:

@@ -124,7 +124,7 @@ class Crisis:
         self._tick(rng)
         state = self._current()
         if state.renewal is not None:
-            act = CannotFollow(state.epoch, state.renewal.entry, "mls.bad-tag")
+            act = CannotFollow(state.epoch, state.renewal.newest.entry, "mls.bad-tag")
             self._send(self._own(office, "cannot-follow", act))
 
     def the_hub_announces(self, rng: Random) -> None:
@@ -278,7 +278,7 @@ class Crisis:
             About: lambda: About(entry),
             Followed: lambda: Followed(max(1, state.epoch - number % 2)),
             CannotFollow: lambda: CannotFollow(
-                state.epoch, entry if state.renewal is None else state.renewal.entry, "mls.bad-tag"
+                state.epoch, entry if state.renewal is None else state.renewal.newest.entry, "mls.bad-tag"
             ),
             Rejoin: lambda: Rejoin(state.epoch + number % 2),
             Resealed: lambda: Resealed((entry,)),

@@ -21,7 +21,9 @@ def renew(play: Play, at: str, office: str, *, adds: tuple[Member, ...] = (), re
 def complain(play: Play, at: str, office: str, **changes: str) -> str:
     renewal = play.state.renewal
     assert renewal is not None
-    return play.send(at, office, "cannot-follow", CannotFollow(renewal.epoch, renewal.entry, "mls.bad-tag"), **changes)
+    return play.send(
+        at, office, "cannot-follow", CannotFollow(renewal.epoch, renewal.newest.entry, "mls.bad-tag"), **changes
+    )
 
 
 def complaint_refused(play: Play, at: str, office: str, epoch: int, entry: str) -> str:
@@ -164,10 +166,10 @@ def test_who_came_in_with_the_keys_taken_back_is_due_to_come_in_again() -> None:
     play = on("L5-mediation")
     state = play.state
     assert state.renewal is not None and state.renewal.due == ("MD",)
-    complain(play, "06:00", "AV" if state.renewal.office == "KV" else "KV")
+    complain(play, "06:00", "AV" if state.renewal.newest.office == "KV" else "KV")
     assert kid("MD-1") not in play.state.roster and play.state.due_adds == ("MD",)
     assert play.saw(RekeyDue).adds == ("MD",)
-    renew(play, "06:01", "AV" if state.renewal.office == "KV" else "KV", adds=(MD,))
+    renew(play, "06:01", "AV" if state.renewal.newest.office == "KV" else "KV", adds=(MD,))
     assert kid("MD-1") in play.state.roster and not play.state.due_adds
 
 
@@ -192,3 +194,22 @@ def test_a_station_comes_back_only_where_the_ladder_lets_its_office() -> None:
 def test_nothing_is_sealed_again_where_nothing_was_taken_back() -> None:
     play = Play()
     assert play.refused("00:01", "AV", "resealed", Resealed((kid("open"),))).code == "ladder.nothing-to-reseal"
+
+
+def test_the_blame_is_on_the_renewal_that_could_not_be_followed() -> None:
+    play = mediated()
+    bad = renew(play, "06:00", "AV")
+    renew(play, "06:01", "MD")
+    play.send("06:02", "KV", "cannot-follow", CannotFollow(play.state.epoch, bad, "mls.invalid-path"))
+    assert barred(play.state, "AV") and not barred(play.state, "MD")
+    assert play.saw(KeysReturned).office == "AV"
+
+
+def test_very_many_renewals_are_not_all_remembered() -> None:
+    play = Play()
+    for _ in range(40):
+        renew(play, "00:01", "AV")
+    renewal = play.state.renewal
+    assert renewal is not None and renewal.depth == 40 and len(renewal.made) == 16
+    complain(play, "00:02", "KV")
+    assert play.state.mls_epoch == 1

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from hotline.hub.groups import Kept
 from protocols import mls
 from protocols.encoding import b64u, digest
 from protocols.entry import body_aad, make_entry, parse_entry
@@ -137,4 +138,4 @@ async def test_nobody_is_added_to_the_keys_whom_the_ladder_does_not_admit(tmp_pa
             answer = await av.submit(make_entry(av.payload(a, "rekey", act, parts=marks), av.station.sign), parts)
             assert isinstance(answer, Refused)
         await av.say(a, "goodwill-note", fields={"text": "the old keys stay in use"})
-        assert mls.PublicGroup.restore(hub.hub.threads()[0].group).epoch == 1
+        assert mls.PublicGroup.restore(Kept.read(hub.hub.threads()[0].group).now).epoch == 1
