@@ -1,0 +1,195 @@
+"""One silent party never blocks mediation for ever.
+
+From every reachable state in which one party can open mediation (or in which it is open and nobody is admitted), with
+the other party silent for ever, the waiting party must, by acting and by letting time pass,
+
+* get as far as its own signature under the admission of a mediator (admission needs both signatures by design; what
+  silence must not prevent is the appointment), unless the roster is used up or the ladder asks for consent to mediation
+  itself, where the request takes its place; and
+* get onward: an option, a step of its own, or a step by declared negative consensus, so that the wait has an end.
+
+Helpful parts of a state never hurt (`mediation.checker.relevance`), so a state is tried without its options, requests
+and clocks that only grant options first: if that goes well, every state with the same core goes well. Only where it
+does not is the state itself tried, and only that makes a violation. Nominees and bodies are not the silent party; they
+act.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable
+
+from msgspec.structs import replace
+
+from mediation.checker.abstraction import full_key
+from mediation.checker.explore import Graph, Node
+from mediation.checker.found import Found
+from mediation.checker.plans import alone, plans
+from mediation.checker.relevance import DEFAULT_APPOINTMENT, Relevance
+from mediation.checker.story import tell
+from mediation.checker.world import PARTIES, Line, Run
+from mediation.draft import Draft
+from mediation.nominations import eligible
+from mediation.rules import MediationRule
+from mediation.state import ThreadState
+
+MOST = 600
+"""So many states of waiting are tried from one state; a ladder that needs more is not decided."""
+
+_Goal = Callable[[ThreadState, str], bool]
+
+
+class _Stuck(Exception):
+    """Nothing more can be done, and the goal was not reached; holds the longest course of events."""
+
+    def __init__(self, lines: tuple[Line, ...], *, decided: bool) -> None:
+        super().__init__("stuck")
+        self.lines = lines
+        self.decided = decided
+
+
+class Silence:
+    """The search for both goals, remembering states from which they were reached."""
+
+    def __init__(self, graph: Graph, found: Found, rule: MediationRule) -> None:
+        self.graph = graph
+        self.found = found
+        self.rule = rule
+        self.world = graph.world
+        self.good: dict[str, set[Hashable]] = {"appointed": set(), "onward": set()}
+
+    def run(self) -> None:
+        """Tries every state with either party silent."""
+        for node in self.graph.nodes:
+            if node.state.closed_at is None and not node.state.admitted:
+                for waiting in PARTIES:
+                    self._try(node, waiting)
+
+    def _try(self, node: Node, waiting: str) -> None:
+        for name, goal in (("appointed", self._appointed), ("onward", self._onward)):
+            for state in (strip(self.graph.relevance, node.state), node.state):
+                opened = self._opened(state, waiting)
+                if opened is None:
+                    break
+                try:
+                    self._reach(name, goal, opened, waiting)
+                    break
+                except _Stuck as stuck:
+                    if state is node.state:
+                        self._report(name, node, waiting, (*opened.lines, *stuck.lines), decided=stuck.decided)
+
+    def _opened(self, state: ThreadState, waiting: str) -> Run | None:
+        """Mediation open, or asked for, by the waiting party alone; None where that is not possible here."""
+        run = Run(self.world, state)
+        step = self.world.ladder.steps[self.rule.step]
+        if step.trigger == "step-request" and alone(step, waiting, run):
+            return run
+        here = state.rung in self.world.ladder.rung_kinds.get(DEFAULT_APPOINTMENT, frozenset())
+        return Run(self.world, state) if state.mediation is not None and here else None
+
+    def _reach(self, name: str, goal: _Goal, opened: Run, waiting: str) -> None:
+        good, relevance = self.good[name], self.graph.relevance
+        first = full_key(relevance, opened.state, waiting)
+        parent: dict[Hashable, tuple[Hashable, tuple[Line, ...]]] = {first: (first, ())}
+        queue = deque([(first, opened.state)])
+        deepest = first
+        while queue:
+            key, state = queue.popleft()
+            deepest = key
+            if key in good or goal(state, waiting):
+                while key not in good:
+                    good.add(key)
+                    key = parent[key][0]
+                return
+            if len(parent) > MOST:
+                raise _Stuck(_path(parent, deepest), decided=False)
+            for run in self._runs(state, waiting):
+                following = full_key(relevance, run.state, waiting)
+                if following not in parent:
+                    parent[following] = (key, tuple(run.lines))
+                    queue.append((following, run.state))
+        raise _Stuck(_path(parent, deepest), decided=True)
+
+    def _runs(self, state: ThreadState, waiting: str) -> list[Run]:
+        found = []
+        for needs, plan in plans(self.world, self.graph.relevance, state, self.graph.seen.granted):
+            run = Run(self.world, state)
+            if needs <= {waiting} and plan(run):
+                found.append(run)
+        # Only ends that the key shows: waiting for any other would seem to lead nowhere.
+        running = [c for c in state.clocks if c.paused is None and self.graph.relevance.matters(c.rule)]
+        ends = [c.end for c in running] + [c.opens for c in running if c.opens is not None and not c.open]
+        if ends:
+            run = Run(self.world, state)
+            if run.wait(min(ends)):
+                found.append(run)
+        return found
+
+    def _appointed(self, state: ThreadState, waiting: str) -> bool:
+        mediation = state.mediation
+        if mediation is None:
+            return any(asked.step == self.rule.step for asked in state.requests)
+        if mediation.admitted or any(consent.office == waiting for consent in mediation.consents):
+            return True
+        return not mediation.nominees and not eligible(Draft(self.world.ladder, state, state.at))
+
+    def _onward(self, state: ThreadState, waiting: str) -> bool:
+        if any(held.office == waiting and held.step != DEFAULT_APPOINTMENT for held in state.options):
+            return True
+        for step in self.world.ladder.steps.values():
+            moves = step.direction in ("up", "across") and step.to and step.to != state.rung
+            if moves and step.trigger == "step-request" and state.rung in step.start and step.id != self.rule.step:
+                run = Run(self.world, state)
+                if alone(step, waiting, run) and run.state.rung != state.rung:
+                    return True
+        return False
+
+    def _report(self, name: str, node: Node, waiting: str, lines: tuple[Line, ...], *, decided: bool) -> None:
+        silent = node.state.other_party(waiting)
+        field = "mediation.default_appointment" if name == "appointed" else "mediation.step"
+        if not decided:
+            sentence = (
+                f"Whether {silent}'s silence can block mediation was not decided within {MOST} states of waiting."
+            )
+            self.found.add("not-decided", field, sentence)
+            return
+        sentence, ending = {
+            "appointed": (
+                "A party that stays silent keeps mediators from being appointed for ever.",
+                f"{silent} stays silent. Here {waiting} can do nothing more, and no mediator is appointed.",
+            ),
+            "onward": (
+                "A party that stays silent while mediation is open leaves the other waiting for ever.",
+                f"{silent} stays silent. Here no clock runs that would give {waiting} a way onward.",
+            ),
+        }[name]
+        story = tell(self.world, (*node.story(), *lines), ending)
+        self.found.add("silence-blocks", field, sentence, story)
+
+
+def silence(graph: Graph, found: Found) -> None:
+    """``silence-blocks``: see the module."""
+    rule = graph.world.ladder.mediation
+    if rule is not None:
+        Silence(graph, found, rule).run()
+
+
+def strip(relevance: Relevance, state: ThreadState) -> ThreadState:
+    """The state without what only helps, save what belongs to the mediation."""
+    kept = relevance.binding | relevance.kept
+    return replace(
+        state,
+        options=tuple(option for option in state.options if option.step == DEFAULT_APPOINTMENT),
+        clocks=tuple(clock for clock in state.clocks if clock.rule in kept),
+        requests=tuple(asked for asked in state.requests if asked.step in relevance.pending),
+        awaiting=(),
+        extensions=(),
+    )
+
+
+def _path(parent: dict[Hashable, tuple[Hashable, tuple[Line, ...]]], key: Hashable) -> tuple[Line, ...]:
+    parts: list[tuple[Line, ...]] = []
+    while parent[key][1]:
+        key, lines = parent[key]
+        parts.append(lines)
+    return tuple(line for part in reversed(parts) for line in part)

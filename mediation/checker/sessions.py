@@ -1,0 +1,138 @@
+"""The exchanges of a mediation: choosing, declaring, objecting, waiving, admitting, withdrawing.
+
+The inside of a mediation is the engine's and the same under every ladder. What a ladder can get wrong are its clocks,
+rungs and steps, so each way into and out of a stage is tried once: one common nominee, one objection of each form, one
+admission. Whoever withdraws also renews the keys, because nothing else can be written until that is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from mediation.checker.relevance import DEFAULT_APPOINTMENT
+from mediation.checker.world import PARTIES, Run, World, entry_id, station
+from mediation.draft import Draft
+from mediation.nominations import eligible
+from mediation.state import Mediation, ThreadState
+from protocols.kinds import (
+    Act,
+    Admission,
+    Empty,
+    Member,
+    Nominate,
+    Objection,
+    ObjectionAnswer,
+    Rekey,
+    Reveal,
+    Scope,
+    Waiver,
+    Withdrawal,
+)
+from protocols.nomination import nomination_digest
+
+_SALT = "s" * 42 + "A"
+_BOTH = frozenset(PARTIES)
+_NONE: frozenset[str] = frozenset()
+
+Plan = tuple[frozenset[str], Callable[[Run], bool]]
+
+
+def mediation_plans(world: World, state: ThreadState) -> Iterator[Plan]:
+    """What can be done about mediators, if a mediation was ever opened."""
+    mediation = state.mediation
+    if world.ladder.mediation is None or mediation is None:
+        return
+    left = eligible(Draft(world.ladder, state, state.at))[:1]
+    if not mediation.nominees and not mediation.admitted and left:
+        yield _BOTH, lambda run: _overlap(run, left)
+        for party in state.parties:
+            act = Nominate(nomination_digest(state.thread, party, left, _SALT))
+            yield frozenset((party,)), _one(party, "nomination", act)
+    for party in state.parties:
+        if any(option.step == DEFAULT_APPOINTMENT and option.office == party for option in state.options):
+            yield frozenset((party,)), _one(party, "default-appointment", Empty())
+    yield from _about_nominees(mediation, left, state)
+    for office in mediation.admitted:
+        for party in state.parties:
+            yield frozenset((party,)), partial(_leave, party, office)
+
+
+def _about_nominees(mediation: Mediation, left: tuple[str, ...], state: ThreadState) -> Iterator[Plan]:
+    for nominee in mediation.nominees:
+        if not nominee.declared:
+            yield _NONE, partial(_declare, nominee.office)
+        elif not nominee.window_over and mediation.objection is None:
+            for party in state.parties:
+                act = Objection(nominee.office)
+                yield frozenset((party,)), _one(party, "objection", act)
+                if left:
+                    yield frozenset((party,)), _one(party, "objection", Objection(nominee.office, left[0]))
+    objection = mediation.objection
+    if objection is not None:
+        other = state.other_party(objection.office)
+        # Agreeing appoints the co-mediator, by the clocks of every appointment; refusing is what can end a list.
+        refused = ObjectionAnswer(objection.entry, agree=False)
+        yield frozenset((other,)), _one(other, "objection-answer", refused)
+    nominees = tuple(nominee.office for nominee in mediation.nominees)
+    if not nominees or objection is not None or not all(nominee.declared for nominee in mediation.nominees):
+        return
+    if not all(nominee.window_over for nominee in mediation.nominees):
+        yield _BOTH, lambda run: all(run.send(party, "waiver", Waiver(nominees)) for party in run.state.parties)
+        return
+    for party in state.parties:
+        if not any(consent.office == party for consent in mediation.consents):
+            yield frozenset((party,)), _one(party, "admission", Admission(nominees, Scope()))
+    yield _BOTH, lambda run: _admit(run, nominees)
+
+
+def _one(office: str, kind: str, act: Act) -> Callable[[Run], bool]:
+    return lambda run: run.send(office, kind, act)
+
+
+def _overlap(run: Run, left: tuple[str, ...]) -> bool:
+    """Both nominate the same offices and open their lists."""
+    sealed = {
+        nomination.office: nomination.entry
+        for nomination in (run.state.mediation.nominations if run.state.mediation is not None else ())
+        if not nomination.nominees
+    }
+    for party in run.state.parties:
+        if party not in sealed:
+            act = Nominate(nomination_digest(run.state.thread, party, left, _SALT))
+            if not run.send(party, "nomination", act):
+                return False
+            sealed[party] = entry_id(run.state.seq)
+    return all(run.send(party, "nomination-reveal", Reveal(entry, left, _SALT)) for party, entry in sealed.items())
+
+
+def _declare(office: str, run: Run) -> bool:
+    nominees = run.state.mediation.nominees if run.state.mediation is not None else ()
+    accepted = any(nominee.office == office and nominee.accepted for nominee in nominees)
+    return (accepted or run.send(office, "mediator-acceptance", Empty())) and run.send(office, "declaration", Empty())
+
+
+def _admit(run: Run, nominees: tuple[str, ...]) -> bool:
+    """Both sign, and the mediators' stations enter the group."""
+    mediation = run.state.mediation
+    signed = {consent.office for consent in mediation.consents} if mediation is not None else set()
+    for party in run.state.parties:
+        if party not in signed and not run.send(party, "admission", Admission(nominees, Scope())):
+            return False
+    return _renew_keys(run, run.state.parties[0])
+
+
+def _leave(party: str, office: str, run: Run) -> bool:
+    """Consent is withdrawn, and the group's keys leave the mediator out."""
+    return run.send(party, "withdrawal", Withdrawal(office)) and _renew_keys(run, party)
+
+
+def _renew_keys(run: Run, party: str) -> bool:
+    state = run.state
+    adds = tuple(Member(station(office), office) for office in state.due_adds)
+    removes = tuple(
+        Member(name, seat.office)
+        for name, seat in state.seats.items()
+        if seat.member and seat.office in state.due_removes
+    )
+    return run.send(party, "rekey", Rekey(state.epoch + 1, adds, removes))
