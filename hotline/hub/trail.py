@@ -16,6 +16,7 @@ from hotline.store import hub as t
 from hotline.store.engine import Store
 from mediation import effects as fx
 from mediation import fold
+from mediation.drawing import Chart
 from mediation.inputs import context_of, move_of
 from mediation.ladder import Ladder
 from mediation.refusals import Refusal
@@ -139,7 +140,8 @@ def make_trail(
         drawing.tell(fold.elapse(ladder, state, now).effects, now)
     spans = _rung_spans(ladder, rungs) + drawing.finish() + _member_spans(thread, entries)
     table = tuple((rung.id, rung.title, rung.level) for rung in ladder.rungs.values())
-    return ThreadTrail(row_of(thread, ladder), tuple(entries), tuple(spans), table)
+    chart = Chart(ladder, state, now)
+    return ThreadTrail(row_of(thread, ladder), tuple(entries), tuple(spans), table, chart)
 
 
 def _entry(

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mediation.drawing import Chart
+
 
 @dataclass(frozen=True, slots=True)
 class HubSummary:
@@ -94,6 +96,8 @@ class ThreadTrail:
     spans: tuple[Span, ...]
     rungs: tuple[tuple[str, str, int], ...]
     """(id, title, level) in order"""
+    chart: Chart | None = None
+    """The ladder with the thread's place on it, to be drawn."""
 
 
 class Console(Protocol):

@@ -8,21 +8,26 @@ from typing import Any
 from hotline.station.core import Core
 from hotline.station.model import Held, Thread
 from hotline.station.outbox import Item
+from hotline.station.parting import CODE, passes, state_words
 from hotline.station.views import (
     ClockView,
     EntryView,
     Mark,
     MediatorView,
     OfferView,
+    PartingView,
     PendingView,
+    ReportView,
     RungView,
     ThreadSummary,
     ThreadView,
 )
 from hotline.station.words import act_words, clock_title, late_words, step_title
+from mediation.drawing import Chart
 from mediation.fold import advance
 from mediation.ladder import Ladder
 from mediation.offers import allowed
+from mediation.refusals import Refusal
 from mediation.state import Clock, ThreadState, state_hash
 from protocols.encoding import rfc3339
 from protocols.kinds import KINDS, act_to_dict, kind_of
@@ -50,6 +55,7 @@ def summary(core: Core, thread: Thread) -> ThreadSummary:
         last_at=thread.held[-1].stamp.at if thread.held else thread.position.at,
         closed=closed,
         frozen=thread.frozen,
+        parted=None if thread.parted is None else thread.parted.sentence(thread.id),
     )
 
 
@@ -84,7 +90,54 @@ def view(core: Core, thread: Thread, since: int) -> ThreadView:
         epoch=None if state is None or thread.mls is None else state.epoch,
         state_hash="" if thread.state is None else state_hash(thread.state),
         newest=thread.held[-1].seq if thread.held else 0,
+        parting=parting(core, thread),
+        chart=None if ladder is None else Chart(ladder, state, core.now()),
     )
+
+
+def parting(core: Core, thread: Thread) -> PartingView | None:
+    """Where stations and hub differ over the state of this thread, if any does."""
+    reports = tuple(
+        ReportView(
+            _office_of(core, thread, said.station),
+            said.seq,
+            _kind_title(said.kind),
+            said.stamped,
+            said.computed,
+            said.at,
+        )
+        for said in sorted(thread.reports.values(), key=lambda each: each.seq)
+    )
+    parted = thread.parted
+    if parted is not None:
+        state = thread.apart if thread.apart is not None else thread.state
+        return PartingView(
+            own=True,
+            seq=parted.seq,
+            kind_title=_kind_title(parted.kind),
+            at=parted.noticed,
+            stamped=parted.stamped,
+            computed=parted.computed,
+            words=() if state is None else state_words(thread.ladder, state, core.office_name),
+            moved=parted.moved,
+            reports=reports,
+        )
+    if not reports:
+        return None
+    first = reports[0]
+    agreed = "" if (held := thread.by_seq.get(first.seq)) is None else held.stamp.state
+    words = () if thread.state is None else state_words(thread.ladder, thread.state, core.office_name)
+    return PartingView(False, first.seq, first.kind_title, first.at, first.stamped, agreed, words, (), reports)
+
+
+def _office_of(core: Core, thread: Thread, kid: str) -> str:
+    seat = None if thread.state is None else thread.state.seats.get(kid)
+    return kid[:8] if seat is None else seat.office
+
+
+def _kind_title(kind: str) -> str:
+    found = KINDS.get(kind)
+    return kind if found is None else found.title
 
 
 def shown_state(core: Core, thread: Thread) -> ThreadState | None:
@@ -131,6 +184,7 @@ def entry(core: Core, thread: Thread, held: Held) -> EntryView:
         marks=_marks(core, thread, held),
         unread=_unread(core, thread, held),
         proven=held.proven,
+        agreed=thread.parted is None or held.seq < thread.parted.seq,
     )
 
 
@@ -279,6 +333,9 @@ def _offers(core: Core, thread: Thread, state: ThreadState | None) -> tuple[Offe
         kind = KINDS[offer.kind]
         step = None if offer.step is None else ladder.steps.get(offer.step)
         refusal = offer.refusal
+        if thread.parted is not None:
+            talks = passes(offer.kind, ladder, thread.state)
+            refusal = None if talks else Refusal(CODE, "station", thread.parted.refusal())
         found.append(
             OfferView(
                 kind=offer.kind,
@@ -286,7 +343,7 @@ def _offers(core: Core, thread: Thread, state: ThreadState | None) -> tuple[Offe
                 step=offer.step,
                 step_title="" if step is None else step.title,
                 direction="" if step is None else step.direction,
-                allowed=offer.allowed,
+                allowed=refusal is None,
                 two_person=needs_two(ladder, offer.kind, offer.step),
                 act=act_to_dict(offer.act),
                 fields=kind.fields,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from hotline.errors import LocalFault
+from mediation.drawing import Chart
 
 LineState = Literal["live", "reconnecting", "offline"]
 SendState = Literal["draft", "queued", "sending", "accepted", "refused"]
@@ -83,6 +84,8 @@ class ThreadSummary:
     closed: bool
     frozen: str | None
     """Why the station no longer follows this thread, if it does not."""
+    parted: str | None = None
+    """Why only words go out here, if so: this station and the hub differ over the ladder's state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,8 @@ class EntryView:
     unread: bool
     proven: bool
     """An inclusion proof under a quorum head was checked."""
+    agreed: bool = True
+    """False from the entry on at which this station and the hub parted over the ladder's state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +214,38 @@ class MediatorView:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportView:
+    """Another office's station that computes another state than the hub, by its own signed word."""
+
+    office: str
+    seq: int
+    kind_title: str
+    stamped: str
+    computed: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartingView:
+    """Where this station (``own``), or only another one, began to differ from the hub over the ladder's state.
+
+    ``seq``, ``kind_title``: the first entry that differs; ``stamped``, ``computed``: the hub's hash and ours after it.
+    ``words``: our state right after that entry, to be read out: (part, what it is); of the hub's only the hash is known.
+    ``moved``: the parts which that entry changed by our reckoning. ``reports``: what other stations say.
+    """
+
+    own: bool
+    seq: int
+    kind_title: str
+    at: int
+    stamped: str
+    computed: str
+    words: tuple[tuple[str, str], ...]
+    moved: tuple[str, ...]
+    reports: tuple[ReportView, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ThreadView:
     summary: ThreadSummary
     ladder: str
@@ -224,6 +261,9 @@ class ThreadView:
     epoch: int | None
     state_hash: str
     newest: int
+    parting: PartingView | None = None
+    chart: Chart | None = None
+    """The ladder, to be drawn; None where this station does not know it."""
 
 
 @dataclass(frozen=True, slots=True)

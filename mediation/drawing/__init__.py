@@ -5,9 +5,10 @@ Pure: no font, no clock, no outside program is asked. `words` says each step, `p
 measures, `svg` writes.
 """
 
+from mediation.drawing.chart import Chart
 from mediation.drawing.mermaid import mermaid
 from mediation.drawing.outline import Outline, outline
 from mediation.drawing.position import Position, position_of
 from mediation.drawing.svg import svg
 
-__all__ = ["Outline", "Position", "mermaid", "outline", "position_of", "svg"]
+__all__ = ["Chart", "Outline", "Position", "mermaid", "outline", "position_of", "svg"]

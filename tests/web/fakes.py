@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from msgspec.structs import replace as replace_state
+
 from hotline.hub.views import HubSummary, LogHealth, Span, ThreadRow, ThreadTrail, TrailEntry
 from hotline.station.views import (
     AccordView,
@@ -26,7 +28,10 @@ from hotline.station.views import (
     ThreadView,
     UnknownThread,
 )
+from mediation.drawing import Chart
+from mediation.state import Standstill
 from protocols.kinds import KINDS, Author
+from tests.mediation.play import LADDER, Play
 
 T0 = 1_931_051_520_000
 """2031-03-12T03:12:00Z."""
@@ -76,6 +81,13 @@ RUNGS = tuple(
         ("L7-referral", "Referral", 7),
     )
 )
+
+
+def chart() -> Chart:
+    """The ladder in a cooling-off, with a standstill."""
+    still = Standstill("L4-cooling-off", "standstill/8", T0 - HOUR, T0 + 71 * HOUR)
+    state = replace_state(Play().state, rung="L4-cooling-off", standstill=still, at=T0)
+    return Chart(LADDER, state, T0)
 
 
 def entry(seq: int, kind: str, office: str, **given: Any) -> EntryView:
@@ -393,7 +405,7 @@ class FakeDesk:
             ),
             "Both nominations are in; Meridia stands on both.",
             tuple(e for e in self.entries if e.seq > since), self.pending, 3, "h" * 43,
-            max((e.seq for e in self.entries), default=0),
+            max((e.seq for e in self.entries), default=0), chart(),
         )  # fmt: skip
 
     async def redeem(self, token: str) -> str | None:
@@ -544,7 +556,7 @@ class FakeConsole:
             Span("Members", "Kostrava", start, None, "member"),
             Span("Members", HOSTILE, start + 40 * HOUR, None, "member"),
         )
-        return ThreadTrail(self.row(), entries, spans, tuple((r.id, r.title, r.level) for r in RUNGS))
+        return ThreadTrail(self.row(), entries, spans, tuple((r.id, r.title, r.level) for r in RUNGS), chart())
 
     async def export(self, thread: str) -> bytes:
         self.exports.append(thread)

@@ -156,7 +156,7 @@ async def test_axe_finds_no_fault_on_any_page_of_the_desk(stage: Stage, scheme: 
     await page.fill("#passphrase", PASSPHRASE.decode())
     await page.click("button.primary")
     await page.wait_for_url(stage.url("/"))
-    paths = ["/", PAGE, "/journal", "/help", "/nowhere", *(f"{PAGE}?write={kind}" for kind in FORMS)]
+    paths = ["/", PAGE, f"{PAGE}/ladder", "/journal", "/help", "/nowhere", *(f"{PAGE}?write={kind}" for kind in FORMS)]
     for path in paths:
         await page.goto(stage.url(path))
         found += await faults(page)
@@ -181,7 +181,7 @@ async def test_axe_finds_no_fault_on_any_page_of_the_console(stage: Stage, schem
     await page.fill("#token", "good-token")
     await page.click("#login button")
     await page.wait_for_url(stage.url("/console/overview"))
-    for path in ("overview", "threads", f"threads/{THREAD}", "log"):
+    for path in ("overview", "threads", f"threads/{THREAD}", f"threads/{THREAD}/ladder", "log"):
         await page.goto(stage.url(f"/console/{path}"))
         found += await faults(page)
     assert found == []
@@ -198,7 +198,7 @@ async def test_the_token_leaves_the_address_line_and_the_history(stage: Stage) -
 
 async def test_the_browser_complains_about_nothing_on_the_way_through(stage: Stage) -> None:
     page = await stage.page()
-    for path in ("/", PAGE, f"{PAGE}?write=statement", "/journal", "/help"):
+    for path in ("/", PAGE, f"{PAGE}/ladder", f"{PAGE}?write=statement", "/journal", "/help"):
         await page.goto(stage.url(path))
         await page.wait_for_selector("body[data-connected=yes]")
         assert await page.locator("script:not([src])").count() == 0

@@ -11,6 +11,7 @@ from aiohttp import web
 from hotline.hub.views import Console
 from web.console.drawing import draw
 from web.console.state import CONSOLE, look, show
+from web.shared.charts import drawn
 from web.shared.live import serve
 from web.shared.rendering import render
 from web.shared.sessions import SESSION
@@ -53,6 +54,16 @@ async def trail(request: web.Request) -> web.Response:
     return show(request, "console/trail.html", trail=found, thread=found.row, drawing=draw(found, now))
 
 
+async def ladder(request: web.Request) -> web.Response:
+    """The ladder of one incident with its place on it: nothing that the trail does not show."""
+    thread = _thread(request)
+    await look(request, f"trail {thread}")
+    found = await request.app[CONSOLE].trail(thread)
+    if found is None:
+        raise web.HTTPNotFound
+    return show(request, "console/ladder.html", thread=found.row, drawn=drawn(found.chart))
+
+
 async def log(request: web.Request) -> web.Response:
     """The log: sizes, ages, quorum, cosigners, the newest checkpoint as it is."""
     await look(request, "log")
@@ -91,6 +102,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/overview", overview, name="overview")
     app.router.add_get("/threads", threads, name="threads")
     app.router.add_get("/threads/{thread}", trail, name="trail")
+    app.router.add_get("/threads/{thread}/ladder", ladder, name="ladder")
     app.router.add_get("/log", log, name="log")
     app.router.add_post("/threads/{thread}/export", export, name="export")
     app.router.add_get("/live", live, name="live")

@@ -15,6 +15,7 @@ from web.desk.inputs import Setting, Values
 from web.desk.shortcuts import SHORTCUTS
 from web.desk.state import DESK, OFFICER, show, thread_of
 from web.desk.verbs import verb
+from web.shared.charts import drawn
 from web.shared.language import TEXT_LANGUAGES
 from web.shared.markings import PRECEDENCES, TLPS
 
@@ -188,6 +189,12 @@ def as_values(kept: Mapping[str, Any]) -> Values:
     }
 
 
+async def ladder_page(request: web.Request) -> web.Response:
+    """The ladder of an incident as a picture and as a list, with the place the incident has on it."""
+    view = thread_of(request)
+    return show(request, "desk/ladder.html", view=view, thread=view.summary, drawn=drawn(view.chart))
+
+
 async def journal_page(request: web.Request) -> web.Response:
     """What happened at this station: refused attempts, alarms, logins, rekeys."""
     return show(request, "desk/journal.html", journal=request.app[DESK].journal())
@@ -201,5 +208,6 @@ async def help_page(request: web.Request) -> web.Response:
 def add_routes(app: web.Application) -> None:
     app.router.add_get("/", threads_page, name="threads")
     app.router.add_get("/threads/{thread}", thread_page, name="thread")
+    app.router.add_get("/threads/{thread}/ladder", ladder_page, name="ladder")
     app.router.add_get("/journal", journal_page, name="journal")
     app.router.add_get("/help", help_page, name="help")
