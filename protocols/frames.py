@@ -18,7 +18,7 @@ import msgspec
 
 from protocols.encoding import Malformed, to_json, unb64u
 from protocols.entry import ThreadId
-from protocols.kinds import Id, OfficeId, Text
+from protocols.kinds import Id, Name, OfficeId, Text
 from protocols.translog.note import MAX_NOTE_BYTES
 
 T = TypeVar("T")
@@ -152,6 +152,33 @@ class Ping(Frame, frozen=True, tag="ping"):
     ref: Ref
 
 
+# -- both ways --------------------------------------------------------------------------------------------------------
+
+
+class Disagreement(Frame, frozen=True, tag="disagreement"):
+    """A station computes another ladder state than the hub stamped, from entry ``seq`` on; the hub hands it to the members.
+
+    ``entry``: its id. ``stamped``: the state's hash in its stamp; ``computed``: the station's own. The same in both: they
+    agree again. ``at``: the station's clock, ms UTC; of two by one station the later counts. ``signature``: by the
+    station's key over `disagreement_text`, so that the hub can withhold it but not make it up.
+    """
+
+    thread: ThreadId
+    seq: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+    entry: Id
+    kind: Name
+    stamped: Id
+    computed: Id
+    at: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    station: Id
+    signature: bytes
+
+    @property
+    def over(self) -> bool:
+        """Whether it says that they agree again."""
+        return self.stamped == self.computed
+
+
 # -- hub to station ---------------------------------------------------------------------------------------------------
 
 
@@ -269,7 +296,7 @@ class Pong(Frame, frozen=True, tag="pong"):
     key_packages: int
 
 
-FromStation = Hello | Proof | Submit | Follow | Publish | Claim | Announce | Cosign | Evidence | Prove | Ping
+FromStation = Hello | Proof | Submit | Follow | Publish | Claim | Announce | Cosign | Evidence | Prove | Ping | Disagreement
 FromHub = (
     Challenge
     | Ready
@@ -287,6 +314,7 @@ FromHub = (
     | Proven
     | Presence
     | Pong
+    | Disagreement
 )
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -319,6 +347,24 @@ def login_text(
     unb64u(theirs, size=32)
     unb64u(ours, size=32)
     return to_json(["hotline-login/v1", side, hub, accord, station, theirs, ours])
+
+
+def disagreement_text(accord: str, said: Disagreement) -> bytes:
+    """What a station signs of a `Disagreement`: all of it, and the accord it stands under."""
+    return to_json(
+        [
+            "hotline-disagreement/v1",
+            accord,
+            said.thread,
+            said.seq,
+            said.entry,
+            said.kind,
+            said.stamped,
+            said.computed,
+            said.at,
+            said.station,
+        ]
+    )
 
 
 def _decode(decoder: msgspec.msgpack.Decoder[T], data: bytes) -> T:

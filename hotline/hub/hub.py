@@ -25,6 +25,7 @@ from hotline.clock import SystemClock, span_words
 from hotline.hub import records
 from hotline.hub.admission import Admitted, Rules
 from hotline.hub.directory import Directory
+from hotline.hub.disagreements import Disagreements
 from hotline.hub.errors import Closing, HubNotReady
 from hotline.hub.lines import Lines, Throttle
 from hotline.hub.log import HeadKeeper
@@ -32,7 +33,7 @@ from hotline.hub.login import Door
 from hotline.hub.metrics import Metrics
 from hotline.hub.recent import Recent
 from hotline.hub.settings import Settings
-from hotline.hub.thread import Thread
+from hotline.hub.thread import Thread, may_see
 from hotline.hub.watchers import Watchers
 from hotline.hub.writer import RANK, Writer
 from hotline.store import hub as t
@@ -44,6 +45,7 @@ from protocols import frames
 from protocols.accord import SignedAccord
 from protocols.encoding import b64u
 from protocols.keys import SeedSigner
+from protocols.mandate import VerifiedMandate
 from protocols.translog import ed25519_signer, parse_policy, parse_vkey
 
 _LOG = structlog.get_logger("hotline.hub")
@@ -88,6 +90,7 @@ class Hub:
         self.watchers = Watchers()
         self.lines = Lines(self.metrics)
         self.recent = Recent()
+        self.disagreements = Disagreements(store, accord.id)
         self.throttle = Throttle(settings.limits.login_failures)
         self.directory = Directory(store, accord, self.clock, settings.limits)
         self.writer = Writer(
@@ -146,6 +149,7 @@ class Hub:
         await self._set_clock()
         await self.directory.load()
         await self.heads.load()
+        await self.disagreements.load({each.kid: each.office for each in self.directory.book.all()})
         for thread in self.threads():
             self._arm(thread)
 
@@ -241,7 +245,16 @@ class Hub:
 
     def alarms(self) -> tuple[str, ...]:
         """What operators must know, in sentences."""
-        return (self.clock_alarm,) if self.clock_alarm else ()
+        return (*((self.clock_alarm,) if self.clock_alarm else ()), *self.disagreements.words())
+
+    async def disagree(self, said: frames.Disagreement, mandate: VerifiedMandate) -> None:
+        """A station computes another state than this hub stamped: keep it and tell the thread's members, that one too."""
+        thread = self.writer.standing.threads.get(said.thread)
+        if await self.disagreements.take(said, mandate, thread) and thread is not None:
+            for line in self.lines:
+                if may_see(thread, line.kid) is not None:
+                    line.push(said)
+            self.watchers.tell(said.thread)
 
     def threads(self) -> tuple[Thread, ...]:
         """Every thread as it stands."""

@@ -34,6 +34,7 @@ from protocols.frames import (
     Claim,
     Claimed,
     Cosign,
+    Disagreement,
     Failed,
     Follow,
     Frame,
@@ -164,6 +165,8 @@ class Line:
                     self.push(Proven(frame.ref, await hub.heads.prove(frame.index)))
                 case Ping():
                     self.push(Pong(frame.ref, hub.clock.now(), await hub.directory.left(self.kid)))
+                case Disagreement():
+                    await hub.disagree(frame, self._mandate)
                 case Hello() | Proof():
                     self.cut(OutOfTurn("a second login"))
         except ProtocolError as error:
@@ -200,6 +203,10 @@ class Line:
         if hub.heads.published is not None:
             self.push(Published(hub.heads.published.note))
         await self.offer_head()
+        for thread in hub.threads():
+            if may_see(thread, self.kid) is not None:
+                for said in hub.disagreements.of(thread.thread):
+                    self.push(said)
 
     async def _cosign(self, frame: Cosign) -> None:
         if self.witness is None:

@@ -14,14 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from hotline.clock import Clock
-from hotline.station.errors import DoesNotFollow
+from hotline.station.errors import NotParted
 from hotline.station.fanout import Fanout
 from hotline.station.folder import Identity
 from hotline.station.model import Held, Thread
 from hotline.station.outbox import Intent, Item, Sealer, decode_answer, decode_intent, decode_wire, encode
+from hotline.station.parting import Parting
 from hotline.station.replay import Own, Replay, reveal_body
 from hotline.station.vault import StoreDamaged, Vault
 from hotline.station.views import Change
@@ -95,6 +97,8 @@ class Core:
         self.alarms: dict[str, str] = {}
         self.nominations: dict[str, dict[str, Any]] = {}
         """Our sealed lists, by digest: nominees and salt."""
+        self.mended: dict[str, Parting] = {}
+        """Threads that had parted from the hub and agree again, of which the others are still to hear."""
         self.officers: dict[str, Signer] = {}
         self.head: tuple[int, str, str] | None = None
         """Newest published head: size, its digest, the note."""
@@ -229,7 +233,12 @@ class Core:
 
     async def _load_bodies(self) -> None:
         for row in await self.store.rows(tables.bodies):
-            value = self.vault.open_json(f"bodies/{row.entry}", row.sealed)
+            try:
+                value = self.vault.open_json(f"bodies/{row.entry}", row.sealed)
+            except StoreDamaged as error:
+                log.error("body not read", entry=row.entry, detail=str(error)[:200])
+                self.kept[row.entry] = ("refused", (error.code,))
+                continue
             self.kept[row.entry] = (row.how, tuple(value))
 
     async def _load_renewals(self) -> None:
@@ -253,41 +262,96 @@ class Core:
         for row in await self.store.rows(tables.entries, tables.entries.c.thread, tables.entries.c.seq):
             leaves.setdefault(row.thread, []).append(row)
         for row in await self.store.rows(tables.threads, tables.threads.c.id):
-            thread = self.blank(row.id, row.ladder)
-            thread.title = "" if row.title is None else self.vault.open(f"threads/title/{row.id}", row.title).decode()
-            thread.read_to = row.read_to
-            if row.frozen is not None:
-                thread.frozen = self.vault.open(f"threads/frozen/{row.id}", row.frozen).decode()
+            thread = self.threads[row.id] = self.blank(row.id, row.ladder)
+            try:
+                await self._load_thread(thread, row, leaves.get(row.id, ()))
+            except Exception as error:
+                # One thread that does not read must not keep the others from the officers. Not written down, so that a
+                # program that does read it finds it as it was.
+                log.error("thread not loaded", thread=row.id, error=type(error).__name__, detail=str(error)[:200])
+                thread.frozen = thread.frozen or unloaded_words(row.id, thread.position.seq + 1)
                 self.alarms[f"frozen/{row.id}"] = thread.frozen
-            if row.invitation is not None:
-                found = decode_from_hub(self.vault.open(f"threads/invitation/{row.id}", row.invitation))
-                if isinstance(found, Invitation):
-                    thread.invite(found)
-            if row.mls is not None:
-                thread.mls = self.vault.open(f"threads/mls/{row.id}", row.mls)
-            self.threads[row.id] = thread
-            self._rebuild(thread, row, leaves.get(row.id, ()))
 
-    def _rebuild(self, thread: Thread, row: Any, leaves: Iterable[Any]) -> None:
-        """Replay a stored thread; what was replayed once must replay again to the same state."""
-        try:
-            for leaf in leaves:
-                verified, stamp = self.replay.verified(thread.id, leaf.seq, leaf.leaf)
-                held = Held(admit(verified, stamp, leaf.leaf), proven=leaf.proof is not None)
-                self.attach(held)
-                if row.outside:
-                    thread.add(held)
-                    continue
-                state, effects, position = self.replay.fold(thread, verified, stamp, leaf.leaf)
-                if thread.joined is None and self.identity.kid in state.roster:
-                    thread.joined = stamp.seq
-                thread.follow(held, state, effects, position)
-            if not row.outside and row.state is not None:
-                stored = from_bytes(self.vault.open(f"threads/state/{thread.id}", row.state))
-                if thread.state is None or state_hash(stored) != state_hash(thread.state):
-                    raise StoreDamaged(f"thread {thread.id} replays to another state than stored")
-        except (DoesNotFollow, ProtocolError) as error:
-            raise StoreDamaged(f"thread {thread.id} does not replay: {error}") from error
+    async def _load_thread(self, thread: Thread, row: Any, leaves: Iterable[Any]) -> None:
+        """Read one stored thread and replay it. Raises what reading and replaying raise."""
+        thread.title = "" if row.title is None else self.vault.open(f"threads/title/{row.id}", row.title).decode()
+        thread.read_to = row.read_to
+        if row.frozen is not None:
+            thread.frozen = self.vault.open(f"threads/frozen/{row.id}", row.frozen).decode()
+            self.alarms[f"frozen/{row.id}"] = thread.frozen
+        if row.invitation is not None:
+            found = decode_from_hub(self.vault.open(f"threads/invitation/{row.id}", row.invitation))
+            if isinstance(found, Invitation):
+                thread.invite(found)
+        if row.mls is not None:
+            thread.mls = self.vault.open(f"threads/mls/{row.id}", row.mls)
+        kept = await self.store.sealed(parting_name(row.id))
+        parted = None if kept is None else Parting.from_bytes(self.vault.open(parting_name(row.id), kept))
+        if parted is not None and parted.over:
+            self.mended[row.id], parted = parted, None
+        self._rebuild(thread, row, leaves, parted)
+        if thread.parted is not None:
+            if thread.parted != parted:  # another program than the one that stored it folds otherwise
+                async with self.store.change() as change:
+                    await self.put_parting(change, row.id, thread.parted)
+                    await self.note(change, "alarm", thread.parted.sentence(row.id), alarm=True)
+            self.alarms[f"parted/{row.id}"] = thread.parted.sentence(row.id)
+
+    def _rebuild(self, thread: Thread, row: Any, leaves: Iterable[Any], parted: Parting | None) -> None:
+        """Replay a stored thread; what was replayed once must replay again to the same state, but where the thread had
+        ``parted`` from the hub: it stays so until somebody thaws it."""
+        for leaf in leaves:
+            verified, stamp = self.replay.verified(thread.id, leaf.seq, leaf.leaf)
+            held = Held(admit(verified, stamp, leaf.leaf), proven=leaf.proof is not None)
+            self.attach(held)
+            if row.outside:
+                thread.add(held)
+                continue
+            state, effects, position, found = self.replay.fold(thread, verified, stamp, leaf.leaf)
+            if found is None and parted is not None and stamp.seq >= parted.seq:
+                found = parted
+            if thread.joined is None and self.identity.kid in state.roster:
+                thread.joined = stamp.seq
+            thread.follow(held, state, effects, position, found)
+        if not row.outside and row.state is not None and thread.parted is None:
+            stored = from_bytes(self.vault.open(f"threads/state/{thread.id}", row.state))
+            if thread.state is None or state_hash(stored) != state_hash(thread.state):
+                raise StoreDamaged(f"thread {thread.id} replays to another state than stored")
+
+    async def put_parting(self, change: Transaction, thread: str, parted: Parting | None) -> None:
+        """Store within a transaction where a thread and the hub parted, or that it is over and everybody knows."""
+        name = parting_name(thread)
+        if parted is None:
+            await change.drop_sealed(name)
+        else:
+            await change.put_sealed(name, self.vault.seal(name, parted.to_bytes()))
+
+    async def thaw(self, name: str) -> Parting | None:
+        """Replay a thread that parted from the hub once more from its first entry. None: every state agrees now, and steps
+        go on; else where they part, and nothing was changed. Raises `NotParted`, `DoesNotFollow`, `ProtocolError`."""
+        thread = self.threads.get(name)
+        if thread is None or thread.parted is None or thread.frozen is not None:
+            raise NotParted(name[:22])
+        fresh = thread.without_content()
+        for held in thread.held:
+            leaf = held.admitted.leaf
+            verified, stamp = self.replay.verified(name, held.seq, leaf)
+            state, _, position, parted = self.replay.fold(fresh, verified, stamp, leaf)
+            if parted is not None:
+                return parted
+            fresh.state, fresh.position = state, position
+        over = replace(thread.parted, computed=thread.parted.stamped, over=True)
+        async with self.lock:
+            thread.state = fresh.state
+            async with self.store.change() as change:
+                await self.put_thread(change, thread)
+                await self.put_parting(change, name, over)
+                await self.note(change, "thaw", f"Thread {name[:6]} agrees with the hub again; steps go on.")
+            thread.parted, thread.apart = None, None
+            self.mended[name] = over
+            self.alarms.pop(f"parted/{name}", None)
+        self.tell(name, "thaw")
+        return None
 
     def blank(self, thread: str, ladder: str) -> Thread:
         """A thread of which nothing is held yet."""
@@ -342,6 +406,20 @@ class Core:
     def _said(self, payload: Payload) -> tuple[str, ...] | None:
         item = self.meant(payload)
         return None if item is None else item.intent.disclosures
+
+
+def parting_name(thread: str) -> str:
+    """Under which it is kept that a thread and the hub parted."""
+    return f"parted/{thread}"
+
+
+def unloaded_words(thread: str, seq: int) -> str:
+    """The alarm of a station that cannot read what it holds of a thread."""
+    return (
+        f"Thread {thread[:6]}: what this station keeps of it does not read from entry {seq} on. It is frozen here, nothing is "
+        "taken or sent in it; the other threads go on. Read it at another station of your office. Keep station.db as it is "
+        "and tell your engineers."
+    )
 
 
 def restored_words(thread: str) -> str:

@@ -19,6 +19,7 @@ from hotline.station.core import Core
 from hotline.station.model import Thread
 from hotline.station.officers import OfficerKeys
 from hotline.station.outbox import Intent, Item, Sealer
+from hotline.station.parting import CODE, passes
 from hotline.station.sender import Sender
 from hotline.station.views import (
     AccordView,
@@ -194,6 +195,8 @@ class StationDesk:
         found = self._find(thread)
         if found.frozen:
             return _no("station.frozen", found.frozen, thread=thread)
+        if (apart := _apart(found, kind)) is not None:
+            return await self._refuse(thread, kind, apart)
         try:
             known = kind_of(kind)
             if known.author is not Author.OFFICER:
@@ -354,6 +357,10 @@ class StationDesk:
             if known.author is not Author.OFFICER:
                 # An opening or a change of keys is made by the station from what it holds, never from words.
                 return _no("entry.out-of-mandate", f"Stations write this by themselves. {_AT_ONCE}", thread=thread), b""
+            if found.frozen:
+                return _no("station.frozen", found.frozen, thread=thread), b""
+            if (apart := _apart(found, kind)) is not None:
+                return await self._refuse(thread, kind, apart), b""
             intent = self._intent(found, known, act, fields, "ROUTINE", "AMBER+STRICT", None, True)
         except ProtocolError as error:
             return await self._refuse(thread, kind, Refusal(error.code, "protocol", error.sentence)), b""
@@ -440,7 +447,9 @@ class StationDesk:
 
     def _speculate(self, thread: Thread, intent: Intent, *, two_person: bool) -> Refusal | None:
         """The ladder's answer as of now, after everything that waits in the outbox before it."""
-        if thread.state is None or thread.ladder is None:
+        if (apart := _apart(thread, intent.kind)) is not None:
+            return apart
+        if thread.state is None or thread.ladder is None or thread.parted is not None:
             return None
         core, state = self._core, thread.state
         for item in core.pending(thread.id):
@@ -535,6 +544,13 @@ class StationDesk:
             return Outcome(True, "accepted", id=item.entry, thread=item.thread)
         state = "draft" if item.state == "draft" else "queued"
         return Outcome(True, state, id=item.id, thread=item.thread, sentence=item.waiting)
+
+
+def _apart(thread: Thread, kind: str) -> Refusal | None:
+    """Why nothing of ``kind`` goes out while the station and the hub do not agree where the ladder stands, or None."""
+    if thread.parted is None or passes(kind, thread.ladder, thread.state):
+        return None
+    return Refusal(CODE, "station", thread.parted.refusal())
 
 
 def _no(code: str, sentence: str, *, thread: str | None = None) -> Outcome:

@@ -74,7 +74,7 @@ class Duties:
     def rekey(self, thread: Thread, hub_now: int) -> tuple[str, Intent] | None:
         """The row that renews the keys, if they are due and it is our turn."""
         state = thread.state
-        if state is None or thread.mls is None or thread.frozen:
+        if state is None or thread.mls is None or thread.frozen or thread.parted is not None:
             return None
         if not (state.due_adds or state.due_removes or thread.must_renew):
             return None

@@ -5,7 +5,8 @@ Tree::
     HotlineError
     ├── LocalFault
     │   ├── BadFolder        settings, accord, ladders or mandates in the station's folder do not fit together
-    │   └── TakesBack        a mandate begins before messages that stand, and would unmake them
+    │   ├── TakesBack        a mandate begins before messages that stand, and would unmake them
+    │   └── NotParted        a thread is to be thawed that is not frozen over a disagreement
     └── RemoteFault
         ├── HubImposter      whoever answered at the hub's address is not the hub the accord names
         ├── LoginRefused     the hub would not let this station in
@@ -34,6 +35,16 @@ class TakesBack(LocalFault):
     _sentence = (
         "This mandate takes back rights from a time before messages that stand in a thread, which no hub or station "
         "accepts. Nothing was written. Sign it again so that it begins a few minutes from now (--from)."
+    )
+
+
+class NotParted(LocalFault):
+    """A thread to be thawed that is not frozen for steps."""
+
+    code = "station.not-parted"
+    _sentence = (
+        "This station does not hold that thread, or it is not frozen over a disagreement about the ladder's state. Nothing "
+        "was changed. A thread that was frozen because what the hub delivered is forged or broken is not thawed."
     )
 
 

@@ -29,6 +29,8 @@ class Intake:
         self._duties = duties
         self.held_back: set[str] = set()
         """Threads of which this connection brought an entry from the future: nothing more of them is taken from it."""
+        self.unsaid: set[str] = set()
+        """Threads that have parted from the hub, of which the others have not been told on this connection."""
 
     async def deliver(self, frame: Deliver) -> Item | None:
         """Take one entry. Returns our own item that came back with it, if it is one."""
@@ -131,6 +133,9 @@ class Intake:
             for row, intent in duties:
                 added.append(await core.queue(change, row, thread.id, intent))
             await self._note(change, taken)
+            if taken.parted is not None and thread.parted is None:
+                await core.put_parting(change, thread.id, taken.parted)
+                await core.note(change, "alarm", taken.parted.sentence(thread.id), alarm=True)
             if renew != thread.renew:
                 await core.put_renewal(change, thread.id, renew)
                 if thread.renew is None:
@@ -138,7 +143,8 @@ class Intake:
         if taken.state is None:
             thread.add(held)
         else:
-            thread.follow(held, taken.state, taken.effects, taken.position)
+            self._part(thread, taken)
+            thread.follow(held, taken.state, taken.effects, taken.position, taken.parted)
             thread.mls = taken.mls
             if taken.joined:
                 thread.joined = held.seq
@@ -184,6 +190,17 @@ class Intake:
             log.error("restored from an older copy", thread=thread.id, epoch=renew)
         thread.renew = renew
         core.tell(None, "connection", alarm=renew is not None)
+
+    def _part(self, thread: Thread, taken: Taken) -> None:
+        """Sound it when with this entry the thread parts from the hub. Written down already."""
+        if taken.parted is None or thread.parted is not None:
+            return
+        core = self._core
+        core.alarms[f"parted/{thread.id}"] = taken.parted.sentence(thread.id)
+        log.error("thread parted", thread=thread.id, seq=taken.parted.seq)
+        core.tell(thread.id, "parted", alarm=True)
+        core.tell(None, "connection", alarm=True)
+        self.unsaid.add(thread.id)
 
     async def _store_bodies(self, change: Transaction, taken: Taken) -> None:
         core, held = self._core, taken.held
@@ -240,6 +257,7 @@ def _shadow(thread: Thread, taken: Taken) -> Thread:
     shadow = thread.without_content()
     shadow.state, shadow.position, shadow.mls = taken.state, taken.position, taken.mls
     shadow.held, shadow.by_id, shadow.by_seq = thread.held, thread.by_id, thread.by_seq
+    shadow.parted = taken.parted
     shadow.joined = taken.held.seq if taken.joined else thread.joined
     return shadow
 

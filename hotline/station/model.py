@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hotline.station.parting import Parting
 from mediation.effects import AdmissionComplete, Crossed, Effect, RekeyDue, Rekeyed
 from mediation.ladder import Ladder
 from mediation.state import ThreadState
 from protocols.entry import AdmittedEntry, Payload, Stamp
-from protocols.frames import Invitation
+from protocols.frames import Disagreement, Invitation
 from protocols.kinds import Kind, Supersede
 
 ANSWERS = {
@@ -98,6 +99,8 @@ class Thread:
     is no longer followed. ``rekey_by``: the office whose turn it is to renew the keys, since when (ms UTC).
     ``joined``: seq of the entry that made us a member. ``renew``: an epoch in which this station may have used message keys
     that it still holds, because it was restored from an older copy: nothing is sealed in it.
+    ``parted``: where this station and the hub began to disagree about the state: words go on, steps do not; ``apart``: our
+    state after that entry. ``reports``: the same said by other stations, by their kid.
     """
 
     id: str
@@ -118,6 +121,9 @@ class Thread:
     rekey_since: int = 0
     joined: int | None = None
     renew: int | None = None
+    parted: Parting | None = None
+    apart: ThreadState | None = None
+    reports: dict[str, Disagreement] = field(default_factory=dict)
 
     @property
     def must_renew(self) -> bool:
@@ -128,8 +134,17 @@ class Thread:
     def outside(self) -> bool:
         return self.state is None
 
-    def follow(self, held: Held, state: ThreadState | None, effects: tuple[Effect, ...], position: Position) -> None:
-        """Take a replayed entry in."""
+    def follow(
+        self,
+        held: Held,
+        state: ThreadState | None,
+        effects: tuple[Effect, ...],
+        position: Position,
+        parted: Parting | None = None,
+    ) -> None:
+        """Take a replayed entry in. ``parted``: since when the hub's state is another, with this entry at the latest."""
+        if parted is not None and self.parted is None:
+            self.parted, self.apart = parted, state
         self.state = state
         self.position = position
         self.add(held)
@@ -184,7 +199,17 @@ class Thread:
     def without_content(self) -> Thread:
         """The same thread at its beginning, for replaying it anew."""
         return replace(
-            self, state=None, position=Position(), mls=None, held=[], by_id={}, by_seq={}, rekey_by=None, joined=None
+            self,
+            state=None,
+            position=Position(),
+            mls=None,
+            held=[],
+            by_id={},
+            by_seq={},
+            rekey_by=None,
+            joined=None,
+            parted=None,
+            apart=None,
         )
 
     def _note(self, seq: int, words: str) -> None:

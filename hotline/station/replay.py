@@ -2,8 +2,9 @@
 
 The hub is trusted with nothing but carrying. For each entry: its form, signatures and mandates at the stamped time, the
 hub's stamp, the place in the thread (no gap, the chain of leaves unbroken, time never backwards and not ahead of our
-clock), the ladder's verdict, the hash of the state after it, and for a commit the group's members against the roster
-the ladder allows. Then its content: decrypted, every digest compared with what the sender signed.
+clock), the ladder's verdict, the hash of the state after it (another one parts the thread, which does not stop), and for
+a commit the group's members against the roster the ladder allows. Then its content: decrypted, every digest compared
+with what the sender signed.
 
 A body that does not open is the sender's fault or the hub's, and no reason to stop following the ladder: the entry
 stands, its text is not shown, a complaint is recorded. Everything else raises `DoesNotFollow`, and nothing was changed.
@@ -19,6 +20,7 @@ from hotline.clock import Clock
 from hotline.station.errors import FORGOTTEN, DoesNotFollow
 from hotline.station.folder import Identity
 from hotline.station.model import Held, Position, Thread
+from hotline.station.parting import Parting, carried, moved
 from mediation.effects import Effect
 from mediation.fold import Outcome, open_thread, step
 from mediation.inputs import context_of, move_of
@@ -77,7 +79,8 @@ class Taken:
     """An entry that follows, with everything that must be stored in the same transaction.
 
     ``mls``: the group after it (None: no member). ``spent``: ref of the key package that let us in. ``joined``: this
-    entry made us a member. ``suspect``: words for the journal about something odd that is no reason to stop.
+    entry made us a member. ``suspect``: words for the journal about something odd that is no reason to stop. ``parted``:
+    the hub vouches for another state than ``state``, since the entry it names.
     """
 
     held: Held
@@ -89,6 +92,7 @@ class Taken:
     joined: bool = False
     handed: tuple[Revealed, ...] = ()
     suspect: str | None = None
+    parted: Parting | None = None
 
 
 class Replay:
@@ -108,6 +112,8 @@ class Replay:
         self._bundles = bundles
         self._own = own
         self._said = said
+        self.hash_of: Callable[[ThreadState], str] = state_hash
+        """What is compared with the stamp: another version of this program may come to other states."""
 
     def take(self, thread: Thread | None, delivered: Deliver) -> Taken:
         """Check one delivered entry against the thread as it stands. Raises `DoesNotFollow`."""
@@ -121,7 +127,7 @@ class Replay:
                 )
             if verified.entry.kind.name != "open" and (thread is None or thread.state is None):
                 return self._from_outside(verified, stamp, delivered)
-            state, effects, position = self.fold(thread, verified, stamp, delivered.leaf)
+            state, effects, position, parted = self.fold(thread, verified, stamp, delivered.leaf)
             before = None if thread is None else thread.mls
             mls, spent = self._keys(before, state, verified, stamp, delivered.parts)
         except DoesNotFollow:
@@ -144,6 +150,7 @@ class Replay:
             joined=before is None and mls is not None,
             handed=self._handed(thread, held),
             suspect=suspect,
+            parted=parted,
         )
 
     def judge(self, thread: Thread, data: bytes, at: int) -> Refusal | None:
@@ -181,8 +188,10 @@ class Replay:
 
     def fold(
         self, thread: Thread | None, verified: VerifiedEntry, stamp: Stamp, leaf: bytes
-    ) -> tuple[ThreadState, tuple[Effect, ...], Position]:
-        """Place, time, ladder and state hash. Raises `DoesNotFollow` or `ProtocolError`."""
+    ) -> tuple[ThreadState, tuple[Effect, ...], Position, Parting | None]:
+        """Place, time, ladder and state hash. Another state than the hub's is no reason to stop: from then on words go on
+        and steps do not (`hotline.station.parting`). Raises `DoesNotFollow` or `ProtocolError`."""
+        parted = None if thread is None else thread.parted
         place = Position() if thread is None or thread.state is None else thread.position
         if stamp.seq != place.seq + 1:
             raise DoesNotFollow("replay.gap", place.seq + 1, f"entry {stamp.seq} came where {place.seq + 1} is due")
@@ -207,14 +216,20 @@ class Replay:
             if isinstance(act, Rekey):
                 self._seated(act, stamp.at)
             outcome = step(thread.ladder, thread.state, move, stamp.at)
-        if isinstance(outcome, Refusal):
-            raise DoesNotFollow(outcome.code, stamp.seq, f"the ladder refuses it ({outcome.rule})")
-        if state_hash(outcome.state) != stamp.state:
-            raise DoesNotFollow(
-                "replay.state", stamp.seq, "the hub vouches for another state than this station computes"
-            )
         position = Position(stamp.seq, verified.id, digest(leaf), stamp.at)
-        return outcome.state, tuple(outcome.effects), position
+        before = None if thread is None else thread.state
+        if isinstance(outcome, Refusal):
+            counted = None if parted is None or before is None else carried(before, move, stamp.at)
+            if counted is None:
+                raise DoesNotFollow(outcome.code, stamp.seq, f"the ladder refuses it ({outcome.rule})")
+            return counted, (), position, parted
+        computed = self.hash_of(outcome.state)
+        if parted is None and computed != stamp.state:
+            name = verified.payload.kind
+            parted = Parting(
+                stamp.seq, name, verified.id, stamp.state, computed, self._clock.now(), moved(before, outcome.state)
+            )
+        return outcome.state, tuple(outcome.effects), position, parted
 
     def _seated(self, act: Open | Rekey, at: int) -> None:
         """Each station that joins is mandated by the office under whose name it joins."""

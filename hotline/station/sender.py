@@ -15,6 +15,7 @@ from hotline.station.duties import Duties
 from hotline.station.errors import LineBroken
 from hotline.station.model import Thread
 from hotline.station.outbox import Answer, Item, Sealed, encode
+from hotline.station.parting import CODE, passes
 from mediation.refusals import Refusal
 from protocols import frames
 from protocols.encoding import b64u, digest
@@ -280,6 +281,12 @@ class Sender:
         if thread is None and intent.kind != "open":
             item.waiting = "waits until the thread is open"
             return False
+        if thread is not None and thread.parted is not None and not passes(intent.kind, thread.ladder, thread.state):
+            if intent.auto:
+                item.waiting = "waits until this station and the hub agree again where the ladder stands"
+                return False
+            await self.settle(item, Answer(CODE, thread.parted.refusal(), core.now(), "station"))
+            return False
         state = None if thread is None else thread.state
         if item.newer_than is not None and state is not None and state.epoch <= item.newer_than:
             return False
@@ -323,8 +330,8 @@ class Sender:
     def _judge(self, thread: Thread | None, sealed: Sealed, force: bool) -> Refusal | None:
         core = self._core
         core.replay.admissible(sealed.wire.entry, core.now())
-        if thread is None or thread.state is None or force:
-            return None
+        if thread is None or thread.state is None or force or thread.parted is not None:
+            return None  # what our ladder says of a state that is not agreed is no reason to keep words back
         return core.replay.judge(thread, sealed.wire.entry, core.now())
 
     async def _persist(self, item: Item, thread: Thread | None, sealed: Sealed) -> None:

@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 from hotline.clock import Clock, SystemClock
 from hotline.station.core import Core, log
 from hotline.station.desk import StationDesk
+from hotline.station.disagreements import Disagreements
 from hotline.station.duties import Duties
 from hotline.station.errors import HubImposter, LineBroken, LoginRefused
 from hotline.station.folder import Identity
@@ -61,6 +62,7 @@ class Station(StationDesk):
         super().__init__(core, sender, keys)
         self.sender = sender
         self.intake = Intake(core, duties.after)
+        self.disagreements = Disagreements(core, self._send)
         self.observer = Observer(core, self._send, sender.ref)
         addresses = (*identity.settings.addresses, *identity.accord.accord.hub.addresses)
         self.line = Line(
@@ -152,7 +154,9 @@ class Station(StationDesk):
             await self._send(frames.Announce(tuple(ours[:ANNOUNCED_AT_ONCE])))
         await self.sender.replenish(ready.key_packages)
         cursors = {thread.id: thread.position.seq for thread in core.threads.values() if thread.state is not None}
+        self.intake.unsaid.clear()
         await self._send(frames.Follow(cursors, self.observer.newest))
+        await self.disagreements.begin()
         core.tell(None, "connection")
 
     async def receive(self, frame: frames.FromHub) -> None:
@@ -194,6 +198,7 @@ class Station(StationDesk):
                 if item is not None:
                     self.sender.delivered(item)
                 self.sender.wake()
+                await self.disagreements.tell(self.intake.unsaid)
             case frames.Invitation():
                 await self.intake.invite(frame)
                 self.sender.wake()
@@ -223,6 +228,8 @@ class Station(StationDesk):
                 await self._pong(frame)
             case frames.Caught():
                 self._caught()
+            case frames.Disagreement():
+                await self.disagreements.heard(frame)
             case _:
                 raise LineBroken(f"{type(frame).__name__} out of turn")
 

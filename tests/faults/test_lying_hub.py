@@ -154,7 +154,6 @@ def lies(at: Stage, other: Thread) -> dict[str, tuple[str, Rule]]:
     return {
         "altered body": ("entry.part-mismatch", flipped),
         "altered entry": ("entry.bad-signature", forged),
-        "false state": ("replay.state", lambda frame: [at.restamped(frame, state="A" * 43)]),
         "broken chain": ("replay.chain", lambda frame: [at.restamped(frame, chain="A" * 43)]),
         "time before": ("replay.time", lambda frame: [at.restamped(frame, at=1_700_000_000_000)]),
         "swapped": ("replay.gap", swapped),
@@ -193,6 +192,22 @@ async def test_every_forgery_freezes_its_thread_where_it_stood_and_no_other(
             await at.av.say(quiet, "goodwill-note", fields={"text": name})
             await until(lambda name=name: name in texts(at.kv, quiet.id))  # type: ignore[misc]
         assert at.kv.core.threads[quiet.id].frozen is None
+
+
+async def test_a_false_state_told_to_one_side_stops_its_steps_and_the_next_entry_shows_the_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stage(tmp_path, monkeypatch) as at:
+        thread = await at.thread()
+        at.rule = lambda frame: [at.restamped(frame, state="A" * 43)] if frame.thread == thread.id else [frame]
+        await at.av.say(thread, "goodwill-note", fields={"text": "stamped with another state"})
+        await until(lambda: at.kv.core.threads[thread.id].parted)
+        found = at.kv.core.threads[thread.id]
+        assert found.frozen is None and texts(at.kv, thread.id)[-1] == "stamped with another state"
+        at.rule = None
+        await at.av.say(thread, "goodwill-note", fields={"text": "after it"})
+        await until(lambda: found.frozen)
+        assert "replay.chain" in str(found.frozen)
 
 
 async def test_an_entry_delivered_again_is_harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,6 @@ async def test_what_follows_is_replayed_without_being_a_member(tape: tuple[Tape,
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"state": "A" * 43}, "replay.state"),
         ({"chain": "A" * 43}, "replay.chain"),
         ({"at": 1_700_000_000_000}, "replay.time"),
         ({"seq": 9}, "replay.gap"),
@@ -105,6 +104,20 @@ async def test_a_false_stamp_freezes_the_thread_where_it_stood(
     async with _played(station, found.frames[0], found.restamped(1, **changes), found.frames[1]):
         assert code in reason(station, found.thread)
         assert station.core.threads[found.thread].position.seq == 1
+
+
+async def test_another_state_in_a_good_stamp_stops_steps_and_a_broken_chain_after_it_stops_everything(
+    tape: tuple[Tape, Station],
+) -> None:
+    found, station = tape
+    async with _played(station, found.frames[0], found.restamped(1, state="A" * 43)):
+        thread = station.core.threads[found.thread]
+        assert thread.frozen is None and thread.parted is not None
+        assert (thread.parted.seq, thread.parted.stamped) == (2, "A" * 43)
+        assert thread.position.seq == 2
+        assert any("another ladder state" in alarm for alarm in station.connection().alarms)
+        await station.intake.deliver(found.frames[2])  # the hub told one side another leaf: the chain shows it
+        assert "replay.chain" in reason(station, found.thread)
 
 
 async def test_a_stamp_by_another_key_is_refused(tape: tuple[Tape, Station]) -> None:
@@ -137,10 +150,10 @@ async def test_a_left_out_entry_is_noticed_and_a_repeated_one_is_harmless(tape: 
 
 async def test_a_frozen_thread_stays_frozen_after_a_restart(tape: tuple[Tape, Station]) -> None:
     found, station = tape
-    async with _played(station, found.frames[0], found.restamped(1, state="A" * 43)):
+    async with _played(station, found.frames[0], found.restamped(1, chain="A" * 43)):
         await station.core.store.close()
     again = await open_station(found.world, "MD", "ws://127.0.0.1:9/line")
-    assert "replay.state" in reason(again, found.thread)
+    assert "replay.chain" in reason(again, found.thread)
     await again.intake.deliver(found.frames[1])
     assert again.core.threads[found.thread].position.seq == 1
     await again.stop()
