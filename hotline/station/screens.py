@@ -23,6 +23,7 @@ from hotline.station.views import (
     ThreadView,
 )
 from hotline.station.words import act_words, clock_title, late_words, step_title
+from mediation.drawing import Chart
 from mediation.fold import advance
 from mediation.ladder import Ladder
 from mediation.offers import allowed
@@ -90,6 +91,7 @@ def view(core: Core, thread: Thread, since: int) -> ThreadView:
         state_hash="" if thread.state is None else state_hash(thread.state),
         newest=thread.held[-1].seq if thread.held else 0,
         parting=parting(core, thread),
+        chart=None if ladder is None else Chart(ladder, state, core.now()),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from hotline.errors import LocalFault
+from mediation.drawing import Chart
 
 LineState = Literal["live", "reconnecting", "offline"]
 SendState = Literal["draft", "queued", "sending", "accepted", "refused"]
@@ -261,6 +262,8 @@ class ThreadView:
     state_hash: str
     newest: int
     parting: PartingView | None = None
+    chart: Chart | None = None
+    """The ladder, to be drawn; None where this station does not know it."""
 
 
 @dataclass(frozen=True, slots=True)
