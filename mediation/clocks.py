@@ -25,7 +25,8 @@ from mediation.effects import (
 )
 from mediation.move import Move
 from mediation.refusals import Refusal
-from mediation.state import Clock
+from mediation.rules import Timeout
+from mediation.state import Awaiting, Clock
 from protocols.kinds import Expired
 
 ANNOUNCED_KEPT = 16
@@ -126,7 +127,8 @@ def meet_by_step(draft: Draft, step: str) -> None:
 
 def _meet_before_receipt(draft: Draft, move: Move, rules: frozenset[str]) -> None:
     """A person may answer before the machine's receipt arrives; the clock that the receipt starts is then met."""
-    changed = []
+    changed: list[Awaiting] = []
+    granting: list[tuple[str, Awaiting]] = []
     for awaiting in draft.state.awaiting:
         opponent = draft.opponent(awaiting.office)
         found = tuple(
@@ -138,7 +140,11 @@ def _meet_before_receipt(draft: Draft, move: Move, rules: frozenset[str]) -> Non
             and meets(draft, move, Clock("", rule, 0, 0, awaiting.entry, awaiting.seq, awaiting.office, opponent))
         )
         changed.append(replace(awaiting, met=(*awaiting.met, *found)) if found else awaiting)
+        granting.extend((rule, awaiting) for rule in found)
     draft.set(awaiting=tuple(changed))
+    for rule, awaiting in granting:
+        clock = Clock("", rule, 0, 0, awaiting.entry, awaiting.seq, awaiting.office, draft.opponent(awaiting.office))
+        _grant(draft, draft.ladder.clocks[rule].when_met, clock, draft.at)
 
 
 def meets(draft: Draft, move: Move, clock: Clock) -> bool:
@@ -160,6 +166,7 @@ def met(draft: Draft, clock: Clock) -> None:
     """What the clock waited for happened."""
     _drop(draft, clock)
     draft.note(ClockMet(clock))
+    _grant(draft, draft.ladder.clocks[clock.rule].when_met, clock, draft.at)
 
 
 def met_by_rule(draft: Draft, rule: str, subject: str = "") -> None:
@@ -212,10 +219,14 @@ def expire(draft: Draft, clock: Clock) -> None:
     kept = (*draft.state.expired, clock)
     draft.set(expired=_prune(kept))
     draft.note(ClockExpired(clock))
-    timeout = draft.ladder.clocks[clock.rule].timeout
-    if timeout is not None and timeout.option and option_makes_sense(draft, timeout.option):
-        for office in holders.of(draft.state, timeout.to, clock):
-            draft.add_option(timeout.option, office, clock.end, clock.id)
+    _grant(draft, draft.ladder.clocks[clock.rule].timeout, clock, clock.end)
+
+
+def _grant(draft: Draft, rule: Timeout | None, clock: Clock, since: int) -> None:
+    """The option that the end of a clock brings, or its being met, where it can be taken from the present rung."""
+    if rule is not None and rule.option and option_makes_sense(draft, rule.option):
+        for office in holders.of(draft.state, rule.to, clock):
+            draft.add_option(rule.option, office, since, clock.id)
         holders.invite_callable(draft)
 
 

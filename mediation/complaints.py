@@ -25,9 +25,11 @@ class Complaints:
         self.declared = {role.id for role in file.role}
         self.roles = {*BUILT_IN_ROLES, *self.declared}
         self.standing = {step.standstill.clock for step in file.step if step.standstill is not None}
-        self.optioned = {clock.timeout.option for clock in file.clock if clock.timeout is not None} | {
-            clock.gives.step for clock in file.clock if clock.gives is not None
-        }
+        self.optioned = (
+            {clock.timeout.option for clock in file.clock if clock.timeout is not None}
+            | {clock.when_met.option for clock in file.clock if clock.when_met is not None}
+            | {clock.gives.step for clock in file.clock if clock.gives is not None}
+        )
         self.errors: list[LadderError] = []
 
     def add(self, code: str, sentence: str, field: str) -> None:

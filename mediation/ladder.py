@@ -109,8 +109,9 @@ def derive(file: LadderFile, hash_: str) -> Ladder:
             meeting[kind] = meeting.get(kind, frozenset()) | {clock.id}
         for name in clock.met_by_steps:
             step_meets[name] = step_meets.get(name, frozenset()) | {clock.id}
-        if clock.timeout is not None and clock.timeout.option:
-            granted[clock.timeout.option] = (*granted.get(clock.timeout.option, ()), clock.id)
+        options = {found.option for found in (clock.timeout, clock.when_met) if found is not None and found.option}
+        for option in sorted(options):
+            granted[option] = (*granted.get(option, ()), clock.id)
         if clock.gives is not None:
             granted[clock.gives.step] = (*granted.get(clock.gives.step, ()), clock.id)
         if clock.timeout is not None and clock.timeout.moves:

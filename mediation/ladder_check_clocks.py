@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mediation.complaints import Complaints
 from mediation.durations import end_of, parse_span
-from mediation.rules import ClockRule
+from mediation.rules import ClockRule, Timeout
 from protocols.kinds import KINDS
 
 _BY_KIND = frozenset({"receipt", "admission"})
@@ -26,7 +26,13 @@ def check_clock(found: Complaints, clock: ClockRule, at: str) -> None:
     if clock.extend not in _EXTEND:
         found.known([clock.extend], found.roles, "role", f"{at}.extend")
     if clock.timeout is not None:
-        _timeout(found, clock, f"{at}.timeout")
+        _timeout(found, clock.timeout, f"{at}.timeout")
+    if clock.when_met is not None:
+        _timeout(found, clock.when_met, f"{at}.when_met")
+        if clock.when_met.moves:
+            found.add("contradiction", "Being met gives an option; it moves nothing.", f"{at}.when_met.moves")
+        if not (clock.met_by or clock.met_by_any or clock.met_by_steps):
+            found.add("contradiction", "Nothing meets this clock.", f"{at}.when_met")
     if clock.holds and clock.kind != "not-before":
         found.add("contradiction", "Only a not-before clock holds steps back.", f"{at}.holds")
     found.known(clock.holds, found.steps, "step", f"{at}.holds")
@@ -59,9 +65,7 @@ def _start(found: Complaints, clock: ClockRule, at: str) -> None:
         found.add("contradiction", f"A clock from {clock.starts!r} is of nothing.", f"{at}.of")
 
 
-def _timeout(found: Complaints, clock: ClockRule, at: str) -> None:
-    timeout = clock.timeout
-    assert timeout is not None  # noqa: S101 - the caller looked
+def _timeout(found: Complaints, timeout: Timeout, at: str) -> None:
     if bool(timeout.option) == bool(timeout.moves):
         found.add("contradiction", "A timeout gives an option or moves, one of the two.", f"{at}.option")
     if timeout.option and timeout.option != "default-appointment":

@@ -196,6 +196,8 @@ class ClockRule(Rule, frozen=True):
     - ``met_by_any``: kinds that meet it whatever they refer to.
     - ``met_by_steps``: steps whose being taken meets it.
     - ``timeout``: what its running out brings.
+    - ``when_met``: the option that opens when it is met in time, for a side that the answer does not satisfy (Vienna
+      Document, chapter III, para 16; CWC art. IX.3).
     - ``extend``: who may lengthen it: `requester`, `mutual` (both parties), `consensus` (mediators too), `nobody`, or a
       role, all of whose holders must agree. Nobody can shorten it.
     - ``page``: its running out pages the respondent's alternate.
@@ -222,6 +224,7 @@ class ClockRule(Rule, frozen=True):
     met_by_any: tuple[str, ...] = ()
     met_by_steps: tuple[Name, ...] = ()
     timeout: Timeout | None = None
+    when_met: Timeout | None = None
     extend: Name = "mutual"
     page: bool = False
     holds: tuple[Name, ...] = ()

@@ -141,6 +141,9 @@ def consequence(ladder: Ladder, clock: ClockRule) -> str:
         said.append(f"*{step_name(ladder, clock.timeout.moves)}* takes effect by silence")
     elif clock.timeout is not None:
         said.append(f"{entitled(ladder, clock.timeout.to)} may take *{step_name(ladder, clock.timeout.option)}*")
+    if clock.when_met is not None:
+        option = step_name(ladder, clock.when_met.option)
+        said.append(f"met in time, {entitled(ladder, clock.when_met.to)} may take *{option}*")
     if clock.kind == "second-by":
         said.append("the request lapses")
     if clock.page:
