@@ -47,11 +47,18 @@ class LineTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class DutyTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[duty]``, seconds: how long a station waits for another to do what either may (renew keys, send a receipt), how
-    often it looks, how long `Desk.send` waits for the hub's answer before it says "queued"."""
+    often it looks, how long `Desk.send` waits for the hub's answer before it says "queued"; how long after an
+    acknowledgement somebody is reminded that no reply went out (``remind_urgent``: to FLASH and IMMEDIATE; 0: never; an
+    exercise's scale divides both); how long the hub may keep an entry that it took from coming back, and an entry from
+    standing under a head with a quorum, before the alarm sounds."""
 
     fallback: float = 30.0
     tick: float = 5.0
     answer: float = 3.0
+    remind: float = 1800.0
+    remind_urgent: float = 300.0
+    undelivered: float = 60.0
+    heads: float = 900.0
 
 
 class StationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

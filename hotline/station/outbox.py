@@ -92,7 +92,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 class Item:
     """One row in memory. ``entry`` is the id of its wire. ``ref``: submitted on this connection, awaiting the answer;
     ``accepted``: the hub has it, delivery back to us is due. ``newer_than``: wait for an epoch after this one.
-    ``waiting``: words for why it does not move."""
+    ``waiting``: words for why it does not move. ``promised``: when the hub first said that it has it (own clock, ms)."""
 
     position: int
     id: str
@@ -106,6 +106,7 @@ class Item:
     accepted: bool = False
     newer_than: int | None = None
     waiting: str | None = None
+    promised: int | None = None
 
     def own(self) -> Own | None:
         """What replay needs when this entry comes back."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from hotline.clock import span_words
 from hotline.station.core import Core
+from hotline.station.lookout import unanswered
 from hotline.station.model import Held, Thread
 from hotline.station.outbox import Item
 from hotline.station.parting import CODE, passes, state_words
@@ -161,6 +163,8 @@ def entry(core: Core, thread: Thread, held: Held) -> EntryView:
         notes.append(f"not readable here and not shown: ask them to send it again ({held.complaint})")
     elif payload.station == core.identity.kid and payload.sd and held.fields is None:
         notes.append("not readable here: this station sent it before it was restored from an older copy")
+    if (waiting := unanswered(core, thread, held)) is not None:
+        notes.append(f"acknowledged by us {span_words(waiting)} ago and not answered")
     if payload.kind == "clock-expired" and (late := late_words(act.get("late", 0))):
         notes.append(late)
     return EntryView(

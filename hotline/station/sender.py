@@ -121,6 +121,7 @@ class Sender:
         if item is None:
             return
         item.accepted = True
+        item.promised = item.promised or self._core.clock.now()
         self._core.tell(item.thread, "pending")
 
     async def refused(self, frame: frames.Refused) -> None:
@@ -133,7 +134,7 @@ class Sender:
         item = self._refs.pop(frame.ref, None)
         if item is None:
             return
-        item.ref = None
+        item.ref = item.promised = None
         if frame.code in LATER:
             self._not_before[item.id] = self._core.clock.now() + 2_000
             item.waiting = frame.sentence

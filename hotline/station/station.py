@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hotline.clock import Clock, SystemClock
+from hotline.clock import Clock, SystemClock, span_words
 from hotline.station.core import Core, log
 from hotline.station.desk import StationDesk
 from hotline.station.disagreements import Disagreements
@@ -28,6 +28,7 @@ from hotline.station.errors import HubImposter, LineBroken, LoginRefused
 from hotline.station.folder import Identity
 from hotline.station.intake import Intake
 from hotline.station.line import Line
+from hotline.station.lookout import Lookout
 from hotline.station.observer import Observer
 from hotline.station.officers import OfficerKeys
 from hotline.station.papers import Papers
@@ -63,6 +64,7 @@ class Station(StationDesk):
         self.sender = sender
         self.intake = Intake(core, duties.after)
         self.disagreements = Disagreements(core, self._send)
+        self.lookout = Lookout(core)
         self.observer = Observer(core, self._send, sender.ref)
         addresses = (*identity.settings.addresses, *identity.accord.accord.hub.addresses)
         self.line = Line(
@@ -102,7 +104,7 @@ class Station(StationDesk):
 
     async def start(self) -> None:
         """Open the line and keep it open."""
-        parts = {"line": self.line.run, "outbox": self.sender.run, "ping": self._ping}
+        parts = {"line": self.line.run, "outbox": self.sender.run, "ping": self._ping, "lookout": self.lookout.run}
         if self._papers is not None:
             parts["papers"] = self._look
         for name, work in parts.items():
@@ -271,7 +273,8 @@ class Station(StationDesk):
         show a cooling-off as over, or a mandate as begun."""
         if abs(offset) > MAX_AHEAD:
             self.core.line.offset = 0
-            await self.core.alarm("clock", CLOCKS_DIFFER)
+            way = "ahead" if offset > 0 else "behind"
+            await self.core.alarm("clock", f"{CLOCKS_DIFFER} The hub's is {span_words(round(offset, -4))} {way}.")
             return
         self.core.line.offset = offset
         self.core.alarms.pop("clock", None)

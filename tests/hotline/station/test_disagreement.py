@@ -11,10 +11,10 @@ import pytest
 
 from hotline.hub.console import HubConsole
 from hotline.hub.disagreements import disagreement_words
-from hotline.station import replay as replay_module
 from hotline.station.errors import NotParted
 from hotline.station.parting import CODE, TALK, carried, passes, state_words
 from hotline.station.station import Station
+from mediation.inputs import move_of
 from mediation.state import ThreadState, state_hash
 from protocols.frames import Disagreement, disagreement_text
 from protocols.kinds import KINDS
@@ -202,7 +202,7 @@ async def test_what_our_ladder_refuses_is_still_read_but_a_stranger_or_a_change_
         state = av.core.threads[thread].state
         assert state is not None
         kid = kv.core.identity.kid
-        move = replay_module.move_of(av.core.threads[thread].held[0].admitted.verified, 2)
+        move = move_of(av.core.threads[thread].held[0].admitted.verified, 2)
         move = msgspec.structs.replace(move, kind="statement", station=kid, office="KV", serial=1)
         counted = carried(state, move, state.at + 5)
         assert counted is not None and counted.seats[kid].serial == 1 and counted.rung == state.rung
