@@ -25,8 +25,9 @@ from hotline.cli.saying import printable, says_refusals
 from hotline.clock import SystemClock
 from hotline.office import StationCard, write_json
 from hotline.passphrase import PassphraseSource
+from hotline.station.core import Core
 from hotline.station.desk import LOGIN, token_hash
-from hotline.station.errors import BadFolder
+from hotline.station.errors import BadFolder, NotParted, StillParted
 from hotline.station.folder import SECRETS, StationSettings, load_identity, make_keys, read_settings
 from hotline.station.observer import begin_memory
 from hotline.station.officers import OfficerFolder, add_officer
@@ -206,6 +207,43 @@ async def _serve(
     finally:
         await runner.cleanup()
         await station.stop()
+
+
+@command.command()
+@click.argument("folder", type=FOLDER)
+@click.argument("thread")
+@passphrase.options("the station's keys")
+@says_refusals
+def thaw(folder: Path, thread: str, passphrase: PassphraseSource) -> None:
+    """Let steps go on in a thread in which this station and the hub differed over the ladder's state.
+
+    For after both sides have spoken and the cause is mended, a program of another version as a rule. The station must be
+    stopped. Every entry is replayed from the first; only if every state agrees with the hub's now does the thread thaw.
+    THREAD is its id, or the beginning of it.
+    """
+    with _only_one(folder):
+        opened = keystore.unlock(folder / "station.key", passphrase.get())
+        said = asyncio.run(_thaw(folder, opened, thread))
+    click.echo(said)
+
+
+async def _thaw(folder: Path, opened: dict[str, bytes], thread: str) -> str:
+    clock = SystemClock()
+    identity = load_identity(folder, opened, now=clock.now())
+    core = Core(identity, await asyncio.to_thread(StationStore.open, folder / "station.db"), clock)
+    try:
+        await core.load()
+        names = [name for name in core.threads if thread and name.startswith(thread)]
+        if len(names) != 1:
+            raise NotParted(f"{len(names)} threads begin with {thread[:22]}")
+        still = await core.thaw(names[0])
+    finally:
+        await core.store.close()
+    if still is not None:
+        raise StillParted(still.seq, still.kind, still.stamped, still.computed)
+    return (
+        f"Every state of thread {names[0]} agrees with the hub's. Steps go on; start the station, it tells the others."
+    )
 
 
 @command.command("login-link")

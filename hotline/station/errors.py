@@ -6,7 +6,8 @@ Tree::
     ├── LocalFault
     │   ├── BadFolder        settings, accord, ladders or mandates in the station's folder do not fit together
     │   ├── TakesBack        a mandate begins before messages that stand, and would unmake them
-    │   └── NotParted        a thread is to be thawed that is not frozen over a disagreement
+    │   ├── NotParted        a thread is to be thawed that is not frozen over a disagreement
+    │   └── StillParted      replayed from its first entry, it still comes to another state than the hub's
     └── RemoteFault
         ├── HubImposter      whoever answered at the hub's address is not the hub the accord names
         ├── LoginRefused     the hub would not let this station in
@@ -46,6 +47,24 @@ class NotParted(LocalFault):
         "This station does not hold that thread, or it is not frozen over a disagreement about the ladder's state. Nothing "
         "was changed. A thread that was frozen because what the hub delivered is forged or broken is not thawed."
     )
+
+
+class StillParted(LocalFault):
+    """A thread to be thawed in which this station still computes another state: from ``seq`` on."""
+
+    code = "station.still-parted"
+
+    def __init__(self, seq: int, kind: str, stamped: str, computed: str) -> None:
+        super().__init__(f"entry {seq} {kind}: stamped {stamped}, computed {computed}")
+        self.seq = seq
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"Replayed from its first entry, this thread still comes to another state than the hub's at entry {self.seq}. "
+            "Nothing was changed: messages go on, steps wait. Compare the versions of the programs on both sides and at the "
+            "hub, and keep this line for your engineers."
+        )
 
 
 class HubImposter(RemoteFault):

@@ -9,9 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hotline.cli import station as station_cli
 from hotline.hub.console import HubConsole
 from hotline.hub.disagreements import disagreement_words
-from hotline.station.errors import NotParted
+from hotline.station import replay as replay_module
+from hotline.station.errors import NotParted, StillParted
 from hotline.station.parting import CODE, TALK, carried, passes, state_words
 from hotline.station.station import Station
 from mediation.inputs import move_of
@@ -55,7 +57,7 @@ async def parted(av: Station, kv: Station, other: OtherProgram) -> str:
     other.of(kv, thread, 2)
     assert (await av.send(officer(av), thread, "goodwill-note", {}, {"text": "first"})).ok
     await until(lambda: kv.core.threads[thread].parted)
-    await until(lambda: av.core.threads[thread].reports)
+    await until(lambda: any("another ladder state" in alarm for alarm in av.connection().alarms))
     return thread
 
 
@@ -161,6 +163,29 @@ async def test_it_stays_over_restarts_and_ends_only_when_a_replay_from_the_first
         kv = await open_station(world, "KV", hub.url)
         assert kv.core.threads[thread].parted is None and not kv.core.mended
         await kv.core.store.close()
+
+
+async def test_the_command_thaws_only_what_agrees_and_says_where_it_still_parts(
+    tmp_path: Path, other: OtherProgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub, two(world, hub.url) as (av, kv):
+        thread = await parted(av, kv, other)
+        sound = await opened(av, kv)
+        identity = kv.core.identity
+    (tmp_path / "station.db").symlink_to(tmp_path / "KV-1.db")
+    monkeypatch.setattr(station_cli, "load_identity", lambda *_, now: identity)
+    for name in (sound, "", "no such thread"):
+        with pytest.raises(NotParted):
+            await station_cli._thaw(tmp_path, {}, name)
+    with monkeypatch.context() as same_program:
+        same_program.setattr(replay_module, "state_hash", _other(thread, 2))
+        with pytest.raises(StillParted) as still:
+            await station_cli._thaw(tmp_path, {}, thread)
+    assert still.value.seq == 2 and "entry 2" in still.value.sentence
+    assert "Steps go on" in await station_cli._thaw(tmp_path, {}, thread[:8])
+    with pytest.raises(NotParted):
+        await station_cli._thaw(tmp_path, {}, thread)
 
 
 async def test_who_logs_in_later_or_after_a_restart_of_the_hub_hears_of_it(tmp_path: Path, other: OtherProgram) -> None:

@@ -1,15 +1,20 @@
 // Countdowns on the hub's clock. The hub's time comes with every message; between two it is counted on monotonically.
 
-const HOLD = 10_000; // ms the hub's clock may turn out slower before digits are corrected instead of held
+const FAR = 300_000; // ms by which a page was not behind but on another clock: a station believes no hub so far off
+const WOKE = 5_000; // ms without a tick after which this machine has slept
 
 let base = Number(document.body.dataset.now);
 let heard = performance.now();
 let shown = base;
+let looked = heard;
 
-/** The hub's time, ms UTC. It never runs backwards; a small correction is waited out. */
+/** The hub's time, ms UTC. It never runs backwards: where it was shown too far on, it goes at half speed until it is right. */
 export function now() {
-  const reckoned = base + (performance.now() - heard);
-  if (reckoned > shown || shown - reckoned > HOLD) shown = reckoned;
+  const at = performance.now();
+  const reckoned = base + (at - heard);
+  if (reckoned >= shown || shown - reckoned > FAR) shown = reckoned;
+  else shown += (at - looked) / 2;
+  looked = at;
   return shown;
 }
 
@@ -54,7 +59,15 @@ export function tick() {
   for (const element of document.querySelectorAll("[data-age]")) put(element, span(at - Number(element.dataset.age)));
 }
 
-export function start() {
+/** Counts on, four times a second; `woke` is called when the machine or the tab has slept in between. */
+export function start(woke = () => {}) {
+  let last = Date.now();
   tick();
-  setInterval(tick, 250);
+  setInterval(() => {
+    // The wall clock, because the other one stands still while the machine sleeps. A correction of it costs one question.
+    const gap = Math.abs(Date.now() - last);
+    last = Date.now();
+    tick();
+    if (gap > WOKE) woke();
+  }, 250);
 }

@@ -3,5 +3,5 @@
 import * as clock from "./clock.js";
 import * as live from "./live.js";
 
-clock.start();
+clock.start(live.wake);
 live.start();

@@ -6,4 +6,5 @@ import * as alarm from "./alarm.js";
 import * as scratch from "./scratch.js";
 import * as shortcuts from "./shortcuts.js";
 
-for (const part of [clock, alarm, scratch, shortcuts, live]) part.start();
+clock.start(live.wake);
+for (const part of [alarm, scratch, shortcuts, live]) part.start();

@@ -115,16 +115,19 @@ function connect() {
   };
 }
 
+/** After a sleep: ask for the time and look again before anybody reads old digits. */
+export function wake() {
+  tick();
+  if (socket?.readyState === WebSocket.OPEN) socket.send("time");
+  if (!document.hidden) look();
+}
+
 export function start() {
   connect();
   setInterval(() => {
     if (socket && performance.now() - beat > SILENCE) socket.close();
   }, 2_000);
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) return;
-    // Timers of a hidden tab sleep: ask for the time and look again before anybody reads old digits.
-    tick();
-    if (socket?.readyState === WebSocket.OPEN) socket.send("time");
-    look();
+    if (!document.hidden) wake(); // timers of a hidden tab sleep
   });
 }
