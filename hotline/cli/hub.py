@@ -26,6 +26,7 @@ from hotline.hub import folder as folders
 from hotline.hub import records
 from hotline.hub.app import make_app
 from hotline.hub.console import HubConsole
+from hotline.hub.errors import BehindWitnesses
 from hotline.hub.hub import Hub, HubKeys
 from hotline.hub.operators import Operators
 from hotline.passphrase import PassphraseSource
@@ -128,6 +129,8 @@ async def _serve(made: folders.HubFolder, keys: HubKeys, tls: ssl.SSLContext | N
     finally:
         await hub.stop()
         await runner.cleanup()
+    if failed and isinstance(behind := hub.failed.exception(), BehindWitnesses):
+        raise behind
     if failed:
         # A part of the hub failed: end loudly, so that whatever supervises this process starts it again.
         raise SystemExit(1)

@@ -10,6 +10,7 @@ from hotline.hub.hub import Hub
 from hotline.hub.operators import Operators
 from hotline.hub.trail import make_trail, read_leaves, row_of
 from hotline.hub.views import HubSummary, LogHealth, ThreadRow, ThreadTrail
+from protocols.translog import parse_note
 
 
 class HubConsole:
@@ -51,7 +52,8 @@ class HubConsole:
         names = policy.witnesses
         cosigners: tuple[str, ...] = ()
         if published is not None:
-            cosigners = tuple(each.name for each in names if f"— {each.key.name} " in published.note)
+            signed = {(line.name, line.key_id) for line in parse_note(published.note).signatures}
+            cosigners = tuple(each.name for each in names if (each.key.name, each.key.key_id) in signed)
         return LogHealth(
             heads.origin,
             hub.writer.standing.frontier.size,
@@ -59,7 +61,7 @@ class HubConsole:
             now - heads.head_at if heads.head_at is not None else None,
             published.checkpoint.size if published else 0,
             now - published.at if published else None,
-            f"{policy.smallest_quorum()} of {len(names)} witnesses",
+            f"{policy.smallest_quorum()} of {len(policy.operators)} witnesses",
             cosigners,
             published.note if published else "",
         )

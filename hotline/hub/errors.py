@@ -10,6 +10,7 @@ Tree::
     └── NotProvenYet, BadCosignature                                                    the log
     LocalFault (hotline)
     ├── HubNotReady                                                                     the hub's own folder
+    ├── BehindWitnesses                                                                 a restored older copy
     ├── NotStored                                                                       the hub's disk
     └── HubFault                                                                        the hub's program
 """
@@ -212,6 +213,18 @@ class HubNotReady(LocalFault):
 
     code = "hub.not-ready"
     _sentence = "The hub's folder is not complete or does not fit its agreement. Nothing was started or changed."
+
+
+class BehindWitnesses(LocalFault):
+    """Others hold a head that this hub's own key signed and that its store cannot have come from. ``detail`` says which."""
+
+    code = "hub.behind-witnesses"
+    exit_status = 3
+    _sentence = (
+        "This hub's store is older than what its log has signed, or of another history, as after a restored backup. It was "
+        "stopped before it took anything in: going on would show two histories. Bring back the newest copy of the store; "
+        "if there is none, found a new log that every office signs (see: run a hub, restoring)."
+    )
 
 
 def refused(ref: int, why: ProtocolError | LocalFault | Refusal, entry: str | None = None) -> Refused:

@@ -24,9 +24,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from hotline.clock import SystemClock, span_words
 from hotline.hub import records
 from hotline.hub.admission import Admitted, Rules
+from hotline.hub.claims import Claims
 from hotline.hub.directory import Directory
 from hotline.hub.disagreements import Disagreements
-from hotline.hub.errors import Closing, HubNotReady
+from hotline.hub.errors import BehindWitnesses, Closing, HubNotReady
+from hotline.hub.foreign import Foreign
 from hotline.hub.lines import Lines, Throttle
 from hotline.hub.log import HeadKeeper
 from hotline.hub.login import Door
@@ -114,7 +116,10 @@ class Hub:
             publish=self._published,
             interval=settings.head_interval,
             delay=settings.head_delay,
+            may_sign=lambda: self.claims.confirmed and not self.claims.proofs,
         )
+        self.claims = Claims(store, log.key, self.heads.policy, self.clock, lambda: self.writer.standing.frontier.size)
+        self.foreign = Foreign(self.heads, self.claims, _witness_urls(settings, self.heads))
         self.door = Door(accord, signer, self.directory, self.clock.now)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._checking = asyncio.Lock()
@@ -149,6 +154,12 @@ class Hub:
         await self._set_clock()
         await self.directory.load()
         await self.heads.load()
+        await self.claims.load()
+        try:
+            await self.foreign.ask()
+        except BaseException:
+            await self.foreign.close()
+            raise
         await self.disagreements.load({each.kid: each.office for each in self.directory.book.all()})
         for thread in self.threads():
             self._arm(thread)
@@ -195,6 +206,7 @@ class Hub:
             self._spawn(self.heads.run(), "heads"),
             self._spawn(self._run_checks(), "checks"),
             self._spawn(self._run_look(), "look"),
+            self._spawn(self._run_foreign(), "witnesses"),
         ]
         if self.writer.standing.frontier.size:
             self.heads.grown()
@@ -212,6 +224,7 @@ class Hub:
             if not list(self.lines):
                 break
             await asyncio.sleep(0.02)
+        await self.foreign.close()
         await self.store.close()
         if not self.failed.done():
             self.failed.cancel()
@@ -245,7 +258,23 @@ class Hub:
 
     def alarms(self) -> tuple[str, ...]:
         """What operators must know, in sentences."""
-        return (*((self.clock_alarm,) if self.clock_alarm else ()), *self.disagreements.words())
+        return (*((self.clock_alarm,) if self.clock_alarm else ()), *self.disagreements.words(), *self._log_alarms())
+
+    def _log_alarms(self) -> tuple[str, ...]:
+        said = []
+        if self.claims.proofs:
+            said.append(
+                "The log's key has signed two histories. The proof is kept here and at the stations; no head is signed any "
+                "more. Find out whether the store was restored or the key stolen, and found a new log."
+            )
+        elif not self.claims.confirmed:
+            said.append("Too few witnesses have said since the start what they hold of the log: no head is signed yet.")
+        said += [
+            f"The witness {name} has forgotten what it signed (it says {size} leaves). It must be retired: its cosignatures "
+            "do not count until the accord names a new key."
+            for name, size in sorted(self.heads.forgetful.items())
+        ]
+        return tuple(said)
 
     async def disagree(self, said: frames.Disagreement, mandate: VerifiedMandate) -> None:
         """A station computes another state than this hub stamped: keep it and tell the thread's members, that one too."""
@@ -300,9 +329,36 @@ class Hub:
         self.lines.touched((self.writer.standing.threads[name], RANK["PRIORITY"]) for name in names)
         self.heads.grown()
 
+    async def hear(self, operator: str | None, note: str) -> None:
+        """What a station holds of the log when it begins to follow. Raises `BehindWitnesses`, and stops the hub."""
+        try:
+            if await self.claims.hear(operator, note):
+                self.heads.grown()
+        except BehindWitnesses as error:
+            self.writer.stop()
+            if not self.failed.done():
+                _LOG.error("behind the witnesses", detail=error.detail)
+                self.failed.set_exception(error)
+            raise
+
+    async def take_evidence(self, station: str, evidence: frames.Evidence) -> None:
+        """A proof that the log key signed two histories: kept, told to every station, and no head is signed any more."""
+        if await self.claims.take(station, evidence.first, evidence.second):
+            self.lines.tell(frames.TwoHistories(evidence.first, evidence.second))
+            self.watchers.tell("")
+
+    async def _run_foreign(self) -> None:
+        try:
+            await self.foreign.run()
+        except* BehindWitnesses as group:
+            error = group.exceptions[0]
+            self.writer.stop()
+            raise error from None
+
     async def _offer(self) -> None:
         for line in self.lines:
             await line.offer_head()
+        self.foreign.offer()
         self.watchers.tell("")
 
     async def _published(self, note: str) -> None:
@@ -371,6 +427,18 @@ def clock_words(drift: int) -> str:
         "limit was shortened, lengthened or fired twice. Find out which of the two is right; if it is the machine's, "
         "stop the hub and use hotline hub take-time."
     )
+
+
+def _witness_urls(settings: Settings, heads: HeadKeeper) -> dict[str, str]:
+    """Witnesses that are reached over HTTP: as the accord's policy says, and as the settings say instead."""
+    urls = {each.key.name: each.url for each in heads.policy.witnesses if each.url is not None}
+    strangers = set(settings.witnesses) - set(heads.policy.operators)
+    if strangers:
+        raise HubNotReady(f"witnesses: {', '.join(sorted(strangers))} stands in no policy of the accord")
+    found = {**urls, **settings.witnesses}
+    if not all(url.startswith(("http://", "https://")) for url in found.values()):
+        raise HubNotReady("witnesses: a URL that is neither http:// nor https://")
+    return found
 
 
 def _ladders(accord: SignedAccord, given: Mapping[str, bytes]) -> dict[str, Ladder]:

@@ -19,7 +19,17 @@ from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from hotline.hub import delivery
-from hotline.hub.errors import BadCosignature, Closing, LoginTooSlow, NotStored, NotYours, OutOfTurn, TooSlow, refused
+from hotline.hub.errors import (
+    BadCosignature,
+    BehindWitnesses,
+    Closing,
+    LoginTooSlow,
+    NotStored,
+    NotYours,
+    OutOfTurn,
+    TooSlow,
+    refused,
+)
 from hotline.hub.invitations import invitations
 from hotline.hub.records import Position
 from hotline.hub.thread import Thread, may_see
@@ -35,6 +45,7 @@ from protocols.frames import (
     Claimed,
     Cosign,
     Disagreement,
+    Evidence,
     Failed,
     Follow,
     Frame,
@@ -52,6 +63,7 @@ from protocols.frames import (
     Published,
     Ready,
     Submit,
+    TwoHistories,
     decode_from_station,
     encode_frame,
 )
@@ -74,7 +86,7 @@ class Line:
     def __init__(self, hub: Hub, ws: web.WebSocketResponse, mandate: VerifiedMandate) -> None:
         self._hub, self._ws, self._mandate = hub, ws, mandate
         self.kid, self.office, self.since = mandate.kid, mandate.office, hub.clock.now()
-        self.witness = _witness_key(mandate, hub)
+        self.witness = _witness_keys(mandate, hub)
         self._limits = hub.settings.limits
         self._answers: deque[Frame] = deque()
         self._wake = asyncio.Event()
@@ -161,6 +173,8 @@ class Line:
                     await hub.take_mandates(frame.mandates)
                 case Cosign():
                     await self._cosign(frame)
+                case Evidence():
+                    await hub.take_evidence(self.kid, frame)
                 case Prove():
                     self.push(Proven(frame.ref, await hub.heads.prove(frame.index)))
                 case Ping():
@@ -195,6 +209,11 @@ class Line:
 
     async def _follow(self, frame: Follow) -> None:
         hub = self._hub
+        try:
+            await hub.hear(self.witness[0].name if self.witness else None, frame.head)
+        except BehindWitnesses:
+            self.cut(Closing("the hub's store is older than its log"))
+            return
         self._cursors = delivery.Cursors(dict(frame.cursors))
         self._following, self._caught = True, False
         # Before anything here waits: "caught up" is said when no thread is left to look at.
@@ -202,6 +221,8 @@ class Line:
         self.push(Presence(hub.lines.since()))
         if hub.heads.published is not None:
             self.push(Published(hub.heads.published.note))
+        for first, second in await hub.claims.proofs_kept():
+            self.push(TwoHistories(first, second))
         await self.offer_head()
         for thread in hub.threads():
             if may_see(thread, self.kid) is not None:
@@ -209,15 +230,15 @@ class Line:
                     self.push(said)
 
     async def _cosign(self, frame: Cosign) -> None:
-        if self.witness is None:
+        if not self.witness:
             raise BadCosignature("this station is no witness of the accord's policy")
         if await self._hub.heads.cosigned(self.witness, frame.size, frame.lines):
             await self.offer_head()
 
     async def offer_head(self) -> None:
         """Send the newest head for cosigning, if this station is a witness that has one to cosign."""
-        if self.witness is not None and self._following:
-            request = await self._hub.heads.request(self.witness.vkey)
+        if self.witness and self._following:
+            request = await self._hub.heads.request(self.witness[0].vkey)
             if request is not None:
                 self.push(Head(request))
 
@@ -349,10 +370,12 @@ def _answer(ref: int, entry: str, answer: Answer) -> Frame:
     return refused(ref, answer, entry)
 
 
-def _witness_key(mandate: VerifiedMandate, hub: Hub) -> VerifierKey | None:
-    """The station's witness key, where the accord's policy knows it."""
+def _witness_keys(mandate: VerifiedMandate, hub: Hub) -> tuple[VerifierKey, ...]:
+    """The station's witness keys that the accord's policy knows."""
+    own = mandate.station_keys
     try:
-        key = parse_vkey(mandate.station_keys.witness)
+        keys = [parse_vkey(vkey) for vkey in (own.witness, own.witness_pq) if vkey]
     except TranslogError:
-        return None
-    return key if any(known.key == key for known in hub.heads.policy.witnesses) else None
+        return ()
+    known = {each.key.vkey for each in hub.heads.policy.witnesses}
+    return tuple(key for key in keys if key.vkey in known)

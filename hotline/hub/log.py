@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -78,7 +78,8 @@ class _Round:
 class HeadKeeper:
     """Signs, offers and publishes heads. ``head`` is the newest signed one.
 
-    ``offer`` is called when a new head is to go to the witnesses, ``publish`` with a note that met the quorum.
+    ``offer`` is called when a new head is to go to the witnesses, ``publish`` with a note that met the quorum. No head is
+    signed while ``may_sign`` says no.
     """
 
     def __init__(
@@ -94,11 +95,12 @@ class HeadKeeper:
         publish: Callable[[str], Awaitable[None]],
         interval: float,
         delay: float,
+        may_sign: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store, self._signer, self._clock, self._metrics = store, signer, clock, metrics
         self.policy = policy
         self._frontier, self._offer, self._publish = frontier, offer, publish
-        self._interval, self._delay = interval, delay
+        self._interval, self._delay, self._may_sign = interval, delay, may_sign
         self._grown = asyncio.Event()
         self._rounds: dict[int, _Round] = {}
         self.head: Checkpoint | None = None
@@ -107,6 +109,10 @@ class HeadKeeper:
         self.published: PublishedHead | None = None
         self.witnessed: dict[str, tuple[int, int]] = {}
         """vkey to (size last cosigned, when in ms UTC)"""
+        self._offered: dict[str, int] = {}
+        self.forgetful: dict[str, int] = {}
+        """Key names of witnesses that forgot what they signed, and the size they say they stand at: they are to be
+        retired."""
 
     @property
     def origin(self) -> str:
@@ -160,7 +166,7 @@ class HeadKeeper:
         """Sign the log as it stands (or the same head again, for fresh cosignatures) and offer it to the witnesses."""
         async with self._lock:
             frontier = self._frontier()
-            if frontier.size == 0:
+            if frontier.size == 0 or not self._may_sign():
                 return
             checkpoint = Checkpoint(self.origin, frontier.size, frontier.root())
             if self.head is None or self.head.size < checkpoint.size:
@@ -202,37 +208,57 @@ class HeadKeeper:
         old, _ = self.witnessed.get(vkey, (0, 0))
         if old > head.size:
             return None
+        self._offered[vkey] = old
         async with self._store.read() as connection:
             nodes = await records.read_nodes(connection, consistency_nodes(old, head.size))
         proof = build_consistency(old, head.size, lambda level, index: nodes[level, index])
         return format_add_checkpoint(old, proof, sign_checkpoint(head, self._signer)).decode()
 
-    async def cosigned(self, witness: VerifierKey, size: int, lines: str) -> bool:
-        """Take a witness's answer. With no lines it says only which size it cosigned last, and is offered anew.
+    async def cosigned(self, keys: Sequence[VerifierKey], size: int, lines: str) -> bool:
+        """Take a witness's answer: lines by ``keys``, all its own. With no lines it says only which size it cosigned last,
+        and is offered anew.
 
         Returns whether the witness should be offered the head again. Raises `BadCosignature`.
         """
         if not lines:
-            known = self.witnessed.get(witness.vkey, (0, 0))
-            if known[0] == size or not 0 <= size <= self._frontier().size:
-                return False
-            self.witnessed[witness.vkey] = (size, known[1])
-            return True
+            return await self._stands_at(keys, size)
         round_ = self._rounds.get(size)
         checkpoint = round_.checkpoint if round_ is not None else await self._old_head(size)
         try:
-            good = read_cosignatures(lines, checkpoint, [witness])
-            found = [(line, verify_cosignature(checkpoint, line, witness)) for line in good]
+            good = read_cosignatures(lines, checkpoint, keys)
+            by_id = {(key.name, key.key_id): key for key in keys}
+            found = [(line, verify_cosignature(checkpoint, line, by_id[line.name, line.key_id])) for line in good]
         except TranslogError as error:
             raise BadCosignature(str(error)) from error
         if not found:
             raise BadCosignature("no line by this witness")
-        line, cosignature = found[0]
-        await self._keep(witness.vkey, checkpoint.size, cosignature.time, line.line)
+        for line, cosignature in found:
+            await self._keep(cosignature.key.vkey, checkpoint.size, cosignature.time, line.line)
+            if round_ is not None:
+                round_.lines[cosignature.key.vkey], round_.times[cosignature.key.vkey] = line, cosignature
         if round_ is not None:
-            round_.lines[witness.vkey], round_.times[witness.vkey] = line, cosignature
             await self._try_publish(round_)
         return False
+
+    async def _stands_at(self, keys: Sequence[VerifierKey], size: int) -> bool:
+        """A witness says which size it cosigned last. One that says less than it has signed has lost its memory."""
+        first = keys[0].vkey
+        if not 0 <= size <= self._frontier().size:
+            return False
+        c = t.cosignatures.c
+        async with self._store.read() as connection:
+            most = sa.select(sa.func.max(c.size)).where(c.vkey.in_([key.vkey for key in keys]))
+            signed = (await connection.execute(most)).scalar_one() or 0
+        if size < signed:
+            if self.forgetful.get(keys[0].name) != size:
+                _LOG.error("a witness forgot what it signed", witness=keys[0].name, signed=signed, says=size)
+            self.forgetful[keys[0].name] = size
+            return False
+        known = self.witnessed.get(first, (0, 0))
+        if self._offered.get(first) == size:
+            return False  # it was offered from there: what it lacks is something else
+        self.witnessed[first] = (size, known[1])
+        return True
 
     async def prove(self, index: int) -> str:
         """The C2SP tlog-proof of a leaf under the newest published head. Raises `NotProvenYet`."""
@@ -290,7 +316,7 @@ class HeadKeeper:
         note = add_signatures(base, round_.lines.values()) if round_.lines else base
         head = PublishedHead(round_.checkpoint, note, self._clock.now())
         async with self._store.write() as connection:
-            row = {"size": head.checkpoint.size, "at": head.at, "note": note}
+            row = {"size": head.checkpoint.size, "at": head.at, "note": note, "digest": head.digest}
             await connection.execute(t.published.insert().values(**row))
         self.published = head
         self._metrics.published_size.set(head.checkpoint.size)

@@ -39,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``head_interval``: seconds between heads while the line is idle; ``head_delay``: seconds that new entries wait for
     company before a head is signed over them. ``metrics_from``: addresses that may read ``/metrics``, beside the loopback.
+    ``witnesses``: witnesses of the accord that are reached over HTTP, key name to URL, where the accord names no URL or
+    another one.
     """
 
     name: Name
@@ -48,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     head_delay: Seconds = 0.5
     console_hosts: tuple[Text, ...] = ()
     metrics_from: tuple[Text, ...] = ()
+    witnesses: dict[Text, Text] = {}
     limits: Limits = Limits()
 
     @property

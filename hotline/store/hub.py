@@ -113,8 +113,9 @@ published = Table(
     Column("size", Integer, ForeignKey("heads.size"), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("note", String, nullable=False),
+    Column("digest", String, nullable=False, server_default=""),
 )
-"""Checkpoints that met the quorum, in order of publication."""
+"""Checkpoints that met the quorum, in order of publication. ``digest``: how entries name them in ``seen``."""
 
 witnesses = Table(
     "witnesses",
@@ -124,6 +125,18 @@ witnesses = Table(
     Column("at", BigInteger, nullable=False),
 )
 """The size each witness last cosigned, as far as the hub knows."""
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("station", String, nullable=False),
+    Column("first", String, nullable=False),
+    Column("second", String, nullable=False),
+    UniqueConstraint("first", "second"),
+)
+"""Pairs of checkpoints that prove that the log key signed two histories, and which station handed them in."""
 
 threads = Table(
     "threads",
@@ -206,7 +219,19 @@ looks = Table(
 
 Index("key_packages_free", key_packages.c.station, key_packages.c.claimed_at)
 Index("entries_thread", entries.c.thread, entries.c.seq)
+Index("published_digest", published.c.digest)
 Index("recipients_seal", recipients.c.seal, recipients.c.thread)
 
-APPEND_ONLY = ("leaves", "entries", "parts", "recipients", "nodes", "heads", "cosignatures", "published", "looks")
+APPEND_ONLY = (
+    "leaves",
+    "entries",
+    "parts",
+    "recipients",
+    "nodes",
+    "heads",
+    "cosignatures",
+    "published",
+    "evidence",
+    "looks",
+)
 """Tables on which triggers refuse UPDATE and DELETE."""
