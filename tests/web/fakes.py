@@ -280,15 +280,24 @@ def _forbidden(what: str) -> dict[str, Any]:
     }
 
 
+WARNINGS = (
+    ("cpci-default", f"The review of {HOSTILE} is due on 2032-03-12."),
+    ("other", "The review of 'Another' is due on 2032-03-12."),
+)
+
+
 def all_clocks() -> tuple[ClockView, ...]:
     """Every state of a clock."""
     return (
         ClockView("standstill", "Cooling-off", "duration", "both", T0 - MINUTE, UNTIL, "running", "", True, True),
         ClockView(
             "clarify", "Answers to all questions", "reply-by", "Arvenia", T0 - HOUR, T0 + 42 * MINUTE, "running",
-            "Kostrava may call the experts", False, True,
+            "Kostrava may call the experts", False, True, "unverified",
         ),
-        ClockView("session", "Joint session", "reply-by", "both", None, None, "waiting for receipt", "", False, False),
+        ClockView(
+            "session", "Joint session", "reply-by", "both", None, None, "waiting for receipt", "", False, False,
+            "inferred",
+        ),
         ClockView("reply", "Reply to the notice", "reply-by", "Kostrava", T0 - 9 * HOUR, T0 - HOUR, "met", "", False, False),
         ClockView(
             "human-ack", "A person has it", "reply-by", "Kostrava", T0 - 9 * HOUR, T0 - 8 * HOUR, "ran out", "",
@@ -355,7 +364,7 @@ class FakeDesk:
     def accord(self) -> AccordView:
         return AccordView(
             "Accord of St Brannoc", "accord-1", self.status, "EX-STBRANNOC-01", "2032-03-12", "2036-03-12",
-            (("cpci-default", "Default ladder for civilian infrastructure incidents", 60),),
+            (("cpci-default", "Default ladder for civilian infrastructure incidents", 60),), WARNINGS,
         )  # fmt: skip
 
     def offices(self) -> tuple[OfficeView, ...]:
@@ -405,7 +414,7 @@ class FakeDesk:
             ),
             "Both nominations are in; Meridia stands on both.",
             tuple(e for e in self.entries if e.seq > since), self.pending, 3, "h" * 43,
-            max((e.seq for e in self.entries), default=0), chart(),
+            max((e.seq for e in self.entries), default=0), chart=chart(),
         )  # fmt: skip
 
     async def redeem(self, token: str) -> str | None:
@@ -512,7 +521,7 @@ class FakeConsole:
         return HubSummary(
             "hub.example", "Accord of St Brannoc", "accord-1", "EXERCISE", "EX-STBRANNOC-01", self.clock.now(),
             T0 - 10 * HOUR, (("AV", "av-1", T0 - HOUR), ("KV", "kv-1", 0)),
-            (("md-1", 40, T0 - MINUTE), ("hd-1", 0, 0)),
+            (("md-1", 40, T0 - MINUTE), ("hd-1", 0, 0)), warnings=WARNINGS,
         )  # fmt: skip
 
     async def log_health(self) -> LogHealth:
@@ -556,7 +565,7 @@ class FakeConsole:
             Span("Members", "Kostrava", start, None, "member"),
             Span("Members", HOSTILE, start + 40 * HOUR, None, "member"),
         )
-        return ThreadTrail(self.row(), entries, spans, tuple((r.id, r.title, r.level) for r in RUNGS), chart())
+        return ThreadTrail(self.row(), entries, spans, tuple((r.id, r.title, r.level) for r in RUNGS), chart=chart())
 
     async def export(self, thread: str) -> bytes:
         self.exports.append(thread)
