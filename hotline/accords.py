@@ -1,7 +1,9 @@
 """Writing an accord before it is signed: a sketch grows office by office, then every office signs the whole.
 
 The witness policy (C2SP tlog-policy) grows with it: an office's stations form a group of which any one counts, because
-an office is one witness however many machines it has, and a checkpoint needs more than two thirds of the offices.
+an office is one witness however many machines it has; a neutral witness is a group by itself; and a checkpoint needs more
+than two thirds of the groups. Every witness stands in it with its Ed25519 and its ML-DSA-44 key, of which either counts:
+whoever trusts only one of the two kinds takes the other's lines out of the policy they verify by.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from hotline.office import StationCard
 from mediation.ladder import parse_ladder
 from protocols.accord import Accord, HubCard, LadderInForce, Office, Status, draft_bytes, parse_draft
 from protocols.encoding import digest
-from protocols.translog import parse_vkey
+from protocols.translog import KeyKind, parse_vkey
 from protocols.translog.errors import TranslogError
 from protocols.translog.policy import (
     Policy,
@@ -27,7 +29,9 @@ from protocols.translog.policy import (
 )
 
 QUORUM = "offices"
-"""Name of the group of all offices' groups in the policy; office ids are capitals and cannot collide with it."""
+"""Name of the group of all members' groups in the policy; office ids are capitals and cannot collide with it."""
+SUFFIX = {KeyKind.ED25519: "", KeyKind.COSIGNATURE_ED25519: "", KeyKind.COSIGNATURE_MLDSA44: "-mldsa"}
+"""By which a witness's keys are told apart in the policy."""
 
 
 class AccordFault(LocalFault):
@@ -82,12 +86,19 @@ def sketch(
 
 
 def add_office(
-    data: bytes, office: Office, *, mediator: bool = False, monitor: bool = False, witnesses: Sequence[StationCard] = ()
+    data: bytes,
+    office: Office,
+    *,
+    mediator: bool = False,
+    monitor: bool = False,
+    witnesses: Sequence[StationCard] = (),
+    classical: bool = False,
 ) -> bytes:
-    """The sketch with one office more. Raises `AccordFault` once anybody has signed, or for an office that stands."""
-    found, accord = parse_draft(data, complete=False)
-    if found.signatures:
-        raise AccordFault("it is signed already: a change needs a new accord and every signature anew")
+    """The sketch with one office more. ``classical``: without its stations' ML-DSA-44 keys.
+
+    Raises `AccordFault` once anybody has signed, or for an office that stands.
+    """
+    accord = _unsigned(data)
     if any(known.id == office.id for known in accord.offices):
         raise AccordFault(f"the office {office.id} stands in it already")
     if mediator and office.role != "mediator":
@@ -102,10 +113,32 @@ def add_office(
             offices=(*accord.offices, office),
             mediators=(*accord.mediators, office.id) if mediator else accord.mediators,
             monitors=(*accord.monitors, office.id) if monitor else accord.monitors,
-            policy=_with_witnesses(accord.policy, office.id, [card.keys.witness for card in witnesses]),
+            policy=_with_witnesses(accord.policy, office.id, [_vkeys(card, classical=classical) for card in witnesses]),
         ),
         complete=False,
     )
+
+
+def add_witness(data: bytes, name: str, vkeys: Sequence[str], url: str) -> bytes:
+    """The sketch with a neutral witness more, reached by the hub at ``url``; ``name`` is its key name.
+
+    Raises `AccordFault` once anybody has signed, or for a witness that stands.
+    """
+    accord = _unsigned(data)
+    return draft_bytes(
+        msgspec.structs.replace(accord, policy=_with_witnesses(accord.policy, name, [vkeys], url)), complete=False
+    )
+
+
+def _unsigned(data: bytes) -> Accord:
+    found, accord = parse_draft(data, complete=False)
+    if found.signatures:
+        raise AccordFault("it is signed already: a change needs a new accord and every signature anew")
+    return accord
+
+
+def _vkeys(card: StationCard, *, classical: bool) -> list[str]:
+    return [vkey for vkey in (card.keys.witness, "" if classical else card.keys.witness_pq) if vkey]
 
 
 def quorum_of(witnessing: int) -> int:
@@ -113,16 +146,23 @@ def quorum_of(witnessing: int) -> int:
     return 2 * witnessing // 3 + 1
 
 
-def _with_witnesses(text: str, office: str, vkeys: Sequence[str]) -> str:
-    if not vkeys:
+def _with_witnesses(text: str, member: str, machines: Sequence[Sequence[str]], url: str | None = None) -> str:
+    """The policy with a member more: ``machines`` are its witnesses, each with its keys."""
+    if not machines:
         return text
     try:
         policy = parse_policy(text)
-        added = tuple(PolicyWitness(f"{office}-{n}", parse_vkey(vkey)) for n, vkey in enumerate(vkeys, 1))
-        own = PolicyGroup(office, 1, tuple(witness.name for witness in added))
+        if any(item.name == member for item in policy.items):
+            raise AccordFault(f"the witness {member} stands in it already")
+        added = tuple(
+            PolicyWitness(f"{member}-{number}{SUFFIX[key.kind]}", key, url)
+            for number, vkeys in enumerate(machines, 1)
+            for key in map(parse_vkey, vkeys)
+        )
+        own = PolicyGroup(member, 1, tuple(witness.name for witness in added))
         items = [item for item in policy.items if item.name != QUORUM] + [*added, own]
-        offices = tuple(item.name for item in items if isinstance(item, PolicyGroup))
-        whole = PolicyGroup(QUORUM, quorum_of(len(offices)), offices)
+        members = tuple(item.name for item in items if isinstance(item, PolicyGroup))
+        whole = PolicyGroup(QUORUM, quorum_of(len(members)), members)
         return format_policy(Policy(policy.logs, (*items, whole), QUORUM))
     except TranslogError as error:
         raise AccordFault(f"a witness key cannot be used: {error.detail}") from error

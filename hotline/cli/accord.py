@@ -14,6 +14,7 @@ from hotline.cli.saying import printable, says_refusals
 from hotline.cli.times import MOMENT
 from hotline.office import StationCard, open_folder, read_card, read_json, read_office_card
 from hotline.passphrase import PassphraseSource
+from hotline.witness.folder import read_card as read_witness_card
 from protocols.accord import (
     MAX_ACCORD_BYTES,
     Accord,
@@ -109,13 +110,30 @@ def init(
 @click.option("--mediator", is_flag=True, help="Put it on the roster of mediators, after those there.")
 @click.option("--monitor", is_flag=True, help="It may be asked to verify reports.")
 @click.option("--witness", "witness_cards", multiple=True, type=FILE, help="Card of a station that witnesses the log.")
+@click.option("--classical", is_flag=True, help="Without the stations' ML-DSA-44 keys: smaller proofs, for less time.")
 @says_refusals
-def add_office(file: Path, card: Path, mediator: bool, monitor: bool, witness_cards: tuple[Path, ...]) -> None:
+def add_office(
+    file: Path, card: Path, mediator: bool, monitor: bool, witness_cards: tuple[Path, ...], classical: bool
+) -> None:
     """Add an office, and the stations by which it witnesses the log, to the accord in FILE."""
     office = read_office_card(card)
     stations = [_station(path) for path in witness_cards]
-    _write(file, accords.add_office(_read(file), office, mediator=mediator, monitor=monitor, witnesses=stations))
+    data = accords.add_office(
+        _read(file), office, mediator=mediator, monitor=monitor, witnesses=stations, classical=classical
+    )
+    _write(file, data)
     click.echo(f"{office.id} ({office.name}) added as {office.role}, with {len(stations)} witness(es).")
+
+
+@command.command(name="add-witness")
+@click.argument("file", type=FILE)
+@click.argument("card", metavar="WITNESS-CARD", type=FILE)
+@says_refusals
+def add_witness(file: Path, card: Path) -> None:
+    """Add a neutral witness of the log to the accord in FILE; the hub reaches it at the URL in its card."""
+    witness = read_witness_card(card)
+    _write(file, accords.add_witness(_read(file), witness.name, witness.vkeys, witness.url))
+    click.echo(printable(f"Witness {witness.name} added, at {witness.url}."))
 
 
 @command.command()
@@ -185,7 +203,9 @@ def _words(accord: Accord) -> list[str]:
         lines.append(f"  {ladder.id}{speed} (SHA-256 {ladder.hash})")
     policy = parse_policy(accord.policy)
     lines.append(f"Log: {accord.hub.log}")
-    lines.append(f"Witnesses: {len(policy.witnesses)}; quorum: {policy.quorum or 'NONE'}")
+    lines.append(
+        f"Witnesses: {len(policy.operators)} with {len(policy.witnesses)} keys; quorum: {policy.quorum or 'NONE'}"
+    )
     lines.extend(f"  {group.name}: {group.threshold} of {', '.join(group.members)}" for group in policy.groups)
     return lines
 

@@ -8,7 +8,7 @@ pass that fails leaves nothing behind.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from hotline.hub.errors import (
     NoSuchThread,
     NotAMember,
     ThreadExists,
+    UnknownHead,
     UnknownPrevious,
     WrongEpoch,
 )
@@ -80,7 +81,8 @@ class Pass:
     """One batch on its way. ``at``: the stamp of all its entries (ms UTC), not before any stamp in the store.
 
     ``known_ids``: ids of stored entries by (thread, seq), for whatever ``prev`` the batch names. ``seen``: digest of
-    the newest published checkpoint, for the hub's own entries.
+    the newest published checkpoint, for the hub's own entries. ``known_heads``: which of the digests that the batch names
+    in ``seen`` are published checkpoints.
     """
 
     rules: Rules
@@ -90,6 +92,7 @@ class Pass:
     threads: Mapping[str, Thread]
     known_ids: dict[tuple[str, int], str]
     seen: str | None = None
+    known_heads: Set[str] = frozenset()
     changed: dict[str, Thread] = field(default_factory=dict)
     admitted: list[Admitted] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
@@ -109,6 +112,9 @@ class Pass:
             self.announce(payload.thread)
         before = self.thread(payload.thread)
         self._check_previous(payload, before)
+        if payload.seen is not None and payload.seen not in self.known_heads:
+            # An entry is later than what it has seen: nobody may date it by a head that is none.
+            raise UnknownHead("seen")
         return self._open(verified, parts) if payload.kind == "open" else self._step(verified, parts, before)
 
     def announce(self, name: str) -> list[Admitted]:

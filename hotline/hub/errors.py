@@ -3,7 +3,8 @@
 Tree::
 
     RemoteError (protocols)
-    ├── NotYours, NoSuchThread, ThreadExists, WrongEpoch, UnknownPrevious, NotAMember    an entry
+    ├── NotYours, NoSuchThread, ThreadExists, WrongEpoch, UnknownPrevious, UnknownHead,
+    │   NotAMember                                                                      an entry
     ├── BadCommit, RosterDiffers, NotMandatedMember                                     a change of keys
     ├── BadKeyPackage, ClaimRefused, TooManyMandates, MandateTooLate                    services
     ├── LoginRefused, LoginThrottled, NotLoggedIn, Replaced, TooSlow, OtherVersion      the line
@@ -53,6 +54,14 @@ class UnknownPrevious(RemoteError):
         "Send it again when your station has caught up; if it is refused again, your station holds what the hub has "
         "lost, as after a hub was restored from an older copy: keep what is there, use another path, and tell your "
         "engineers and the hub's operators."
+    )
+
+
+class UnknownHead(RemoteError):
+    code = "entry.unknown-head"
+    _sentence = (
+        "The message names a head of the log that this hub never published. It was refused and nothing was changed. If it "
+        "happens again, your station holds what the hub has lost, or another hub answers for it: tell your engineers."
     )
 
 

@@ -142,6 +142,15 @@ async def find_ids(connection: AsyncConnection, wanted: Sequence[tuple[str, int]
     return {(row.thread, row.seq): row.id for row in rows}
 
 
+async def find_heads(connection: AsyncConnection, digests: Iterable[str]) -> set[str]:
+    """Which of these digests are of published checkpoints."""
+    wanted = set(digests)
+    if not wanted:
+        return set()
+    rows = await connection.execute(sa.select(t.published.c.digest).where(t.published.c.digest.in_(wanted)))
+    return set(rows.scalars())
+
+
 async def save(connection: AsyncConnection, done: Pass) -> None:
     """Everything a pass made, in the caller's transaction. A leaf or node that stands already makes it fail."""
     entries, parts, recipients = [], [], []

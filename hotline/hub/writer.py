@@ -221,6 +221,9 @@ class Writer:
             self.standing.threads,
             known,
             self._seen(),
+            await records.find_heads(
+                connection, {seen for job in jobs if (seen := job.entry.payload.seen) is not None}
+            ),
         )
         # Signatures and folding take a millisecond or so an entry: off the loop, so that reading and sending go on.
         return done, await asyncio.to_thread(_judge, done, jobs, due, stored)

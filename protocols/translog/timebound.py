@@ -38,7 +38,7 @@ from enum import Enum
 
 from protocols.translog.cosignature import CosignedCheckpoint
 from protocols.translog.errors import ProofRefused
-from protocols.translog.policy import Policy
+from protocols.translog.policy import Policy, PolicyGroup, PolicyWitness
 
 
 class Wait(Enum):
@@ -97,10 +97,26 @@ def head_of(head: CosignedCheckpoint, policy: Policy) -> Head:
 
 
 def liars_tolerated(policy: Policy) -> int:
-    """``f``: how many lying witnesses a policy of ``n`` operators and quorums of ``k`` stands: any two quorums share an
-    honest one (``2k - n > f``) and the honest ones alone make a quorum (``n - f >= k``); 1 for 3 of 4, 2 for 5 of 7."""
-    n, k = len(policy.operators), policy.smallest_quorum()
-    return max(0, min(n - k, 2 * k - n - 1))
+    """``f``: how many witnesses may lie under a policy whose quorum is ``k`` of ``n`` members, so that any two quorums still
+    share an honest one (``2k - n > f``) and the honest ones alone make a quorum (``n - f >= k``): 1 for 3 of 4, 2 for 5 of 7.
+
+    A member may be several operators' machines (an office's stations); a lying member lies with all of them, so they all
+    count: the largest members are taken to be those that lie.
+    """
+    quorum = next((item for item in policy.items if item.name == policy.quorum), None)
+    if not isinstance(quorum, PolicyGroup):
+        return 0
+    n, k = len(quorum.members), quorum.threshold
+    sizes = sorted((len(_operators_in(policy, member)) for member in quorum.members), reverse=True)
+    return sum(sizes[: max(0, min(n - k, 2 * k - n - 1))])
+
+
+def _operators_in(policy: Policy, name: str) -> set[str]:
+    """Key names of the witnesses under a policy's item."""
+    item = next(each for each in policy.items if each.name == name)
+    if isinstance(item, PolicyWitness):
+        return {item.key.name}
+    return set[str]().union(*(_operators_in(policy, member) for member in item.members))
 
 
 def by_bound(index: int, heads: Iterable[Head], f: int) -> int | None:

@@ -103,8 +103,9 @@ def make_world(
     keys: HubKeys | None = None,
     origin: str = ORIGIN,
     dates: Mapping[str, str] | None = None,
+    neutral: tuple[str, ...] = (),
 ) -> World:
-    """``quorum``: of the four stations' witnesses. ``scale`` above 1 makes the accord an EXERCISE.
+    """``quorum``: of the four stations' witnesses, and of a neutral one with the keys ``neutral`` (vkeys). ``scale`` above 1 makes the accord an EXERCISE.
 
     ``dates``: ``not_before``, ``review`` or ``sunset`` in place of a century that holds today.
     """
@@ -115,7 +116,10 @@ def make_world(
     witnesses = {office: ed25519_cosigner(f"{office.lower()}.test", secrets.token_bytes(32)) for office in roots}
     policy = f"log {log.key.vkey}\n"
     policy += "".join(f"witness {office} {signer.key.vkey}\n" for office, signer in witnesses.items())
-    policy += f"group g {quorum} {' '.join(witnesses)}\nquorum g\n"
+    policy += "".join(f"witness N{number} {vkey}\n" for number, vkey in enumerate(neutral))
+    if neutral:
+        policy += f"group N any {' '.join(f'N{number}' for number in range(len(neutral)))}\n"
+    policy += f"group g {quorum} {' '.join([*witnesses, *(['N'] if neutral else [])])}\nquorum g\n"
     roles = {"AV": "party", "KV": "party", "MD": "mediator", "HD": "mediator"}
     names = {"AV": "Arvenia", "KV": "Kostrava", "MD": "Meridia", "HD": "Halden"}
     accord = Accord(
