@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from mediation.ladder import Ladder
 from mediation.rules import ClockRule, Quorum, StepRule
+from protocols.encoding import rfc3339
 from protocols.kinds import KINDS
 
 UNVERIFIED = {
@@ -149,6 +150,24 @@ def consequence(ladder: Ladder, clock: ClockRule) -> str:
     if clock.page:
         said.append("the other side's alternate is paged")
     return "; ".join(said)
+
+
+def ran_out(ladder: Ladder, clock: ClockRule, end: int) -> str:
+    """The neutral sentence on a clock that ran out at ``end`` (ms UTC): the ladder's own, or the same plain one for every
+    clock. It says what ran out, what did or did not move, and what is open now to whom; it blames nobody. It needs no
+    state, so that every screen says the same about an old entry (`mediation.wording.expiry` names offices)."""
+    if clock.wording:
+        return clock.wording
+    said = f"{clock.title} ran out at {rfc3339(end)}."
+    if clock.kind == "second-by":
+        return f"{said} The request lapsed; it may be made again."
+    if clock.timeout is not None and clock.timeout.moves:
+        return f"{said} As the ladder declares, silence takes “{step_name(ladder, clock.timeout.moves)}” if nothing forbids it."
+    said += " Nothing moved by itself."
+    if clock.timeout is None or not clock.timeout.option:
+        return said
+    who = entitled(ladder, clock.timeout.to)
+    return f"{said} {who[0].upper()}{who[1:]} may now take “{step_name(ladder, clock.timeout.option)}”."
 
 
 def mark(clock: ClockRule) -> str:

@@ -51,7 +51,7 @@ from mediation.effects import (
 from mediation.ladder import Ladder
 from mediation.rehearsal import Happening, Session
 from mediation.state import Clock, Request
-from mediation.words import bound, consequence, extends, mark, span, step_name
+from mediation.words import bound, consequence, extends, mark, ran_out, span, step_name
 from protocols.kinds import KINDS, act_to_dict
 
 
@@ -123,6 +123,8 @@ def happened(session: Session, happening: Happening) -> Iterator[str]:
         said = f": {words}" if words else ""
         yield f"* {moment(happening.at)} #{happening.seq} {happening.office} {KINDS[happening.kind].title}{said}"
     for effect in happening.effects:
+        if isinstance(effect, ClockExpired) and getattr(happening.act, "clock", "") == effect.clock.id:
+            continue  # the hub's own note says it
         yield from (f"    {line}" for line in effect_words(ladder, effect))
 
 
@@ -136,7 +138,7 @@ def effect_words(ladder: Ladder, effect: Effect) -> Iterator[str]:
         case ClockStopped(clock):
             yield f"clock stopped, as it has lost its object: {_title(ladder, clock)}"
         case ClockExpired(clock):
-            yield _expired(ladder, clock)
+            yield ran_out(ladder, ladder.clocks[clock.rule], clock.end)
         case ClockExtended(clock, _):
             yield f"clock lengthened: {_title(ladder, clock)}, until {moment(clock.end)}"
         case ExtensionProposed(_, until, office):
@@ -197,13 +199,6 @@ def effect_words(ladder: Ladder, effect: Effect) -> Iterator[str]:
 
 def _title(ladder: Ladder, clock: Clock) -> str:
     return ladder.clocks[clock.rule].title
-
-
-def _expired(ladder: Ladder, clock: Clock) -> str:
-    rule = ladder.clocks[clock.rule]
-    return rule.wording or f"ran out: {rule.title}" + (
-        "" if rule.timeout and rule.timeout.moves else "; nothing moved by itself"
-    )
 
 
 def _named(effect: Effect) -> str:

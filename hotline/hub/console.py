@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from hotline.freshness import ladder_warnings
 from hotline.hub.export import export_thread
 from hotline.hub.hub import Hub
 from hotline.hub.operators import Operators
+from hotline.hub.proven import Prover
 from hotline.hub.trail import make_trail, read_leaves, row_of
-from hotline.hub.views import HubSummary, LogHealth, ThreadRow, ThreadTrail
+from hotline.hub.views import HubSummary, LogHealth, ProvenClock, ThreadRow, ThreadTrail
 from protocols.translog import parse_note
 
 
@@ -43,6 +45,7 @@ class HubConsole:
             stations,
             witnesses,
             hub.alarms(),
+            ladder_warnings(accord.accord, hub.ladders, now),
         )
 
     async def log_health(self) -> LogHealth:
@@ -87,6 +90,13 @@ class HubConsole:
             self._trails.clear()
         self._trails[thread] = (found.seq, made)
         return made
+
+    async def proven(self, thread: str) -> tuple[ProvenClock, ...]:
+        trail = await self.trail(thread)
+        if trail is None or not trail.ran_out:
+            return ()
+        leaves = [leaf.data for leaf in await read_leaves(self._hub.store, thread)]
+        return await Prover(self._hub.store, self._hub.heads.policy).judge(trail.ran_out, leaves)
 
     async def export(self, thread: str) -> bytes:
         """Raises `NotProvenYet` where no published head covers the thread."""

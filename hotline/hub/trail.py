@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from hotline.hub.thread import Thread
-from hotline.hub.views import Span, ThreadRow, ThreadTrail, TrailEntry
+from hotline.hub.views import RanOut, Span, ThreadRow, ThreadTrail, TrailEntry
 from hotline.station.words import act_words, late_words
 from hotline.store import hub as t
 from hotline.store.engine import Store
@@ -21,6 +21,7 @@ from mediation.inputs import context_of, move_of
 from mediation.ladder import Ladder
 from mediation.refusals import Refusal
 from mediation.state import Clock, ThreadState
+from mediation.words import mark
 from protocols.accord import SignedAccord
 from protocols.entry import Entry, parse_entry, verify_entry, verify_stamp
 from protocols.mandate import MandateBook
@@ -43,13 +44,17 @@ class Drawing:
     ladder: Ladder
     spans: list[Span] = field(default_factory=list)
     running: dict[str, tuple[Clock, int]] = field(default_factory=dict)
+    started: dict[str, tuple[Clock, int]] = field(default_factory=dict)
+    """Every clock by its id, and the entry with which it started."""
+    ran_out: list[RanOut] = field(default_factory=list)
 
-    def tell(self, effects: tuple[fx.Effect, ...], at: int) -> None:
-        """Take what became true at ``at`` (ms UTC)."""
+    def tell(self, effects: tuple[fx.Effect, ...], at: int, seq: int = 0) -> None:
+        """Take what became true at ``at`` (ms UTC), with the entry ``seq`` where one made it so."""
         for effect in effects:
             match effect:
                 case fx.ClockStarted(clock):
                     self.running[clock.id] = (clock, clock.start)
+                    self.started[clock.id] = (clock, seq)
                 case fx.ClockMet(clock) | fx.ClockStopped(clock):
                     self._ended(clock, at)
                 case fx.ClockExpired(clock):
@@ -57,6 +62,13 @@ class Drawing:
                 case fx.ClockExtended(clock, _):
                     _, start = self.running.get(clock.id, (clock, clock.start))
                     self.running[clock.id] = (clock, start)
+
+    def note(self, entry: Entry, seq: int) -> None:
+        """Take the hub's note that a clock ran out."""
+        clock, start = self.started.get(str(entry.payload.act["clock"]), (None, 0))
+        if clock is not None and start:
+            length = int(entry.payload.act["end"]) - clock.start
+            self.ran_out.append(RanOut(self.ladder.clocks[clock.rule].title, clock.respondent, start, seq, length))
 
     def finish(self) -> list[Span]:
         """All spans; clocks that still run have no end."""
@@ -71,7 +83,9 @@ class Drawing:
         rule = self.ladder.clocks[clock.rule]
         kind = "standstill" if clock.rule in self.ladder.standstill_clocks else "clock"
         who = f" ({clock.respondent})" if clock.respondent else ""
-        return Span(rule.title, f"{rule.title}{who}", start, end, kind)
+        # The mark is part of the line's name, so that the drawing says it beside the bar.
+        marked = f" ({mark(rule)})" if mark(rule) else ""
+        return Span(f"{rule.title}{marked}", f"{rule.title}{who}", start, end, kind, mark(rule))
 
 
 def row_of(thread: Thread, ladder: Ladder) -> ThreadRow:
@@ -131,7 +145,9 @@ def make_trail(
         if isinstance(outcome, Refusal):
             raise RuntimeError(f"the stored entry {stamp.seq} of {thread.thread} does not replay: {outcome.code}")
         state = outcome.state
-        drawing.tell(outcome.effects, stamp.at)
+        drawing.tell(outcome.effects, stamp.at, stamp.seq)
+        if entry.payload.kind == "clock-expired":
+            drawing.note(entry, stamp.seq)
         if not rungs or rungs[-1][0] != state.rung:
             rungs.append((state.rung, state.rung_since))
         names[entry.id] = f"entry {stamp.seq}"
@@ -141,7 +157,7 @@ def make_trail(
     spans = _rung_spans(ladder, rungs) + drawing.finish() + _member_spans(thread, entries)
     table = tuple((rung.id, rung.title, rung.level) for rung in ladder.rungs.values())
     chart = Chart(ladder, state, now)
-    return ThreadTrail(row_of(thread, ladder), tuple(entries), tuple(spans), table, chart)
+    return ThreadTrail(row_of(thread, ladder), tuple(entries), tuple(spans), table, chart, tuple(drawing.ran_out))
 
 
 def _entry(

@@ -24,6 +24,8 @@ class HubSummary:
     """(witness name, size it last cosigned, when in ms; 0 never)"""
     alarms: tuple[str, ...] = ()
     """What operators must know, in sentences: a machine clock that went astray, stations that compute another state."""
+    warnings: tuple[tuple[str, str], ...] = ()
+    """(ladder id, sentence): a review that is due, a sunset that is near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,31 @@ class Span:
     end: int | None
     kind: str
     """rung, clock, standstill, member"""
+    mark: str = ""
+    """Of a clock: "unverified" or "inferred" where nobody has read its number in the source."""
+
+
+@dataclass(frozen=True, slots=True)
+class RanOut:
+    """A clock that ran out: its title, for whom, the entry it started with, the hub's note, how long it was (ms)."""
+
+    title: str
+    who: str
+    start_seq: int
+    noted_seq: int
+    duration: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenClock:
+    """What witnesses' times prove about a clock. ``verdict``: ELAPSED, NOT ELAPSED or UNDETERMINED; at ``least`` and at
+    ``most`` so many seconds lay between start and end (None: not bounded); ``proven_by``: the entry that proves it."""
+
+    clock: RanOut
+    verdict: str
+    least: int | None
+    most: int | None
+    proven_by: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +125,7 @@ class ThreadTrail:
     """(id, title, level) in order"""
     chart: Chart | None = None
     """The ladder with the thread's place on it, to be drawn."""
+    ran_out: tuple[RanOut, ...] = ()
 
 
 class Console(Protocol):
@@ -110,6 +138,10 @@ class Console(Protocol):
     async def threads(self) -> tuple[ThreadRow, ...]: ...
 
     async def trail(self, thread: str) -> ThreadTrail | None: ...
+
+    async def proven(self, thread: str) -> tuple[ProvenClock, ...]:
+        """What the witnesses' times prove about the clocks of a thread that ran out."""
+        ...
 
     async def export(self, thread: str) -> bytes:
         """The evidence bundle of a thread (zip), without any disclosure: the hub holds none."""

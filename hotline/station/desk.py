@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from hotline import keystore
+from hotline.freshness import ladder_warnings
 from hotline.station import screens
 from hotline.station.core import Core
 from hotline.station.model import Thread
@@ -74,7 +75,14 @@ class StationDesk:
         accord = signed.accord
         ladders = tuple((each.id, self._core.identity.ladders[each.id].title, each.scale) for each in accord.ladders)
         return AccordView(
-            accord.title, signed.id, accord.status, accord.exercise, accord.review, accord.sunset, ladders
+            accord.title,
+            signed.id,
+            accord.status,
+            accord.exercise,
+            accord.review,
+            accord.sunset,
+            ladders,
+            ladder_warnings(accord, self._core.identity.ladders, self._core.now()),
         )
 
     def offices(self) -> tuple[OfficeView, ...]:

@@ -31,6 +31,7 @@ from mediation.ladder import Ladder
 from mediation.offers import allowed
 from mediation.refusals import Refusal
 from mediation.state import Clock, ThreadState, state_hash
+from mediation.words import entitled, mark
 from protocols.encoding import rfc3339
 from protocols.kinds import KINDS, act_to_dict, kind_of
 
@@ -42,7 +43,11 @@ def summary(core: Core, thread: Thread) -> ThreadSummary:
     found = None if ladder is None or state is None else ladder.rungs.get(rung)
     closed = state is not None and ladder is not None and state.rung == ladder.closed
     clocks = () if state is None else state.clocks
-    coming = min((clock for clock in clocks if clock.end >= now), key=lambda clock: clock.end, default=None)
+    coming = min(
+        (clock for clock in clocks if clock.paused is None and clock.end >= now),
+        key=lambda clock: clock.end,
+        default=None,
+    )
     return ThreadSummary(
         id=thread.id,
         title=title(thread),
@@ -58,6 +63,7 @@ def summary(core: Core, thread: Thread) -> ThreadSummary:
         closed=closed,
         frozen=thread.frozen,
         parted=None if thread.parted is None else thread.parted.sentence(thread.id),
+        next_mark="" if coming is None or ladder is None else mark(ladder.clocks[coming.rule]),
     )
 
 
@@ -294,6 +300,7 @@ def _clocks(thread: Thread, ladder: Ladder, state: ThreadState) -> tuple[ClockVi
                     then=_then(ladder, rule),
                     standstill=False,
                     extendable=False,
+                    mark=mark(definition),
                 )
             )
     return tuple(found)
@@ -308,11 +315,19 @@ def _clock(ladder: Ladder, state: ThreadState, clock: Clock, words: str) -> Cloc
         on=clock.respondent or clock.subject or "both",
         start=clock.start,
         end=clock.end,
-        state=words,
+        state=_run(clock) if words == "running" else words,
         then=_then(ladder, clock.rule),
         standstill=clock.rule in ladder.standstill_clocks,
         extendable=words == "running" and definition is not None and definition.extend != "nobody",
+        mark="" if definition is None else mark(definition),
     )
+
+
+def _run(clock: Clock) -> str:
+    """Whether a clock that has not run out counts down."""
+    if clock.paused is not None:
+        return "paused"
+    return "opens later" if clock.opens is not None and not clock.open else "running"
 
 
 def _then(ladder: Ladder, rule: str) -> str:
@@ -323,8 +338,7 @@ def _then(ladder: Ladder, rule: str) -> str:
         return f"takes the step “{step_title(ladder, definition.timeout.moves)}”"
     option = definition.timeout.option
     words = KINDS[option].title if option in KINDS else step_title(ladder, option)
-    who = {"requester": "the side that asked", "respondent": "the side that was asked", "either": "either side"}
-    return f"opens “{words}” to {who[definition.timeout.to]}; nothing moves by itself"
+    return f"opens “{words}” to {entitled(ladder, definition.timeout.to)}; nothing moves by itself"
 
 
 def _offers(core: Core, thread: Thread, state: ThreadState | None) -> tuple[OfferView, ...]:

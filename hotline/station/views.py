@@ -50,6 +50,8 @@ class AccordView:
     sunset: str
     ladders: tuple[tuple[str, str, int], ...]
     """(id, title, scale)"""
+    warnings: tuple[tuple[str, str], ...] = ()
+    """(ladder id, sentence): a review that is due, a sunset that is near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ class ThreadSummary:
     """Why the station no longer follows this thread, if it does not."""
     parted: str | None = None
     """Why only words go out here, if so: this station and the hub differ over the ladder's state."""
+    next_mark: str = ""
+    """`ClockView.mark` of the next clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +185,9 @@ class OfferView:
 
 @dataclass(frozen=True, slots=True)
 class ClockView:
-    """A clock of the thread in words. ``state``: "waiting for receipt", "running", "met", "ran out"."""
+    """A clock of the thread in words. ``state``: "waiting for receipt", "running", "met", "ran out", and, without a
+    countdown, "paused" and "opens later". ``mark``: "unverified" or "inferred" where nobody has read the number in its
+    source (`mediation.words.UNVERIFIED`)."""
 
     id: str
     title: str
@@ -193,6 +199,7 @@ class ClockView:
     then: str
     standstill: bool
     extendable: bool
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 from hotline.clock import span_words
 from mediation.ladder import Ladder
 from mediation.state import Clock
+from mediation.words import ran_out
 
 EntryName = Callable[[str], str]
 
@@ -68,7 +69,10 @@ def _rekey(act: Mapping[str, Any], ladder: Ladder | None, name: EntryName) -> st
 
 
 def _expired(act: Mapping[str, Any], ladder: Ladder | None, name: EntryName) -> str:
-    return f"the time for “{_clock_by_id(ladder, act['clock'])}” ran out"
+    rule = None if ladder is None else ladder.clocks.get(act["clock"].split("/", 1)[0])
+    if ladder is None or rule is None:
+        return f"the time for “{act['clock']}” ran out"
+    return ran_out(ladder, rule, act["end"])
 
 
 def _supersede(act: Mapping[str, Any], ladder: Ladder | None, name: EntryName) -> str:

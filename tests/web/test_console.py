@@ -92,6 +92,23 @@ async def test_hostile_names_are_words_in_the_drawing_too(operator: Browser) -> 
         assert "&lt;script&gt;" in text
 
 
+async def test_a_ladder_that_grows_old_is_said_on_every_page_that_lists_incidents_or_shows_one(
+    operator: Browser,
+) -> None:
+    for path, count in (("/overview", 2), ("/threads", 2), (f"/threads/{THREAD}", 1)):
+        _, text = await operator.get(path)
+        assert text.count("<strong>Agreement:</strong>") == count, path
+
+
+async def test_clocks_whose_number_nobody_read_say_so_in_the_table_and_below_it(
+    operator: Browser, console: FakeConsole
+) -> None:
+    _, text = await operator.get(f"/threads/{THREAD}")
+    table = text[text.index('id="spans"') : text.index('id="entries"')]
+    assert '<span aria-hidden="true">※</span> unverified</span>' in table
+    assert "not been read again in its source" in table
+
+
 async def test_the_drawing_has_a_title_a_description_and_a_table(operator: Browser) -> None:
     _, text = await operator.get(f"/threads/{THREAD}")
     assert 'aria-labelledby="drawing-title drawing-desc"' in text

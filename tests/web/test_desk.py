@@ -139,6 +139,26 @@ async def test_every_state_of_an_entry_is_in_words(officer: Browser) -> None:
         assert word in text, word
 
 
+async def test_clocks_whose_number_nobody_read_say_so_beside_their_title_and_what_that_means(officer: Browser) -> None:
+    _, text = await officer.get(PAGE)
+    clocks = text[text.index('id="clocks-body"') : text.index('id="mediators"')]
+    for shape, word in (("※", "unverified"), ("≈", "inferred")):
+        assert f'<span aria-hidden="true">{shape}</span> {word}</span>' in clocks
+        assert clocks.count(word) == 2  # beside the clock, and explained below
+    assert "not been read again in its source" in clocks
+    assert "title=" not in clocks
+
+
+async def test_a_ladder_that_grows_old_is_said_where_incidents_are_listed_and_where_one_runs_under_it(
+    officer: Browser,
+) -> None:
+    _, text = await officer.get("/")
+    assert text.count("<strong>Agreement:</strong>") == 2
+    _, text = await officer.get(PAGE)
+    assert text.count("<strong>Agreement:</strong>") == 1
+    assert "&lt;script&gt;" in text[text.index('id="aging"') :][:400]
+
+
 async def test_what_we_have_in_hand_is_not_asked_for_again(officer: Browser) -> None:
     _, text = await officer.get(PAGE)
     seventh = text[text.index('id="e7"') : text.index('id="e8"')]

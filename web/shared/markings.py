@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from mediation.words import UNVERIFIED
+
 PRECEDENCES = (
     ("ROUTINE", "○", "Routine: within 6 hours"),
     ("PRIORITY", "◆", "Priority: within 3 hours"),
@@ -29,7 +33,15 @@ _MARK_SHAPE = {
     "silent": "…",
 }
 _NOTE_SHAPE = (("crossed", "⇄"), ("supersede", "↻"), ("the hub noted", "◷"), ("not readable", "✕"))
-_CLOCK_SHAPE = {"waiting for receipt": "◌", "running": "▶", "met": "✔", "ran out": "■"}
+_CLOCK_SHAPE = {
+    "waiting for receipt": "◌",
+    "running": "▶",
+    "met": "✔",
+    "ran out": "■",
+    "paused": "▷",
+    "opens later": "◌",
+}
+_SOURCE_SHAPE = {"unverified": "※", "inferred": "≈"}
 _LINE_SHAPE = {"live": "●", "reconnecting": "◐", "offline": "✕", "up": "●", "down": "✕", "unknown": "?"}
 
 
@@ -52,6 +64,17 @@ def note_shape(words: str) -> str:
 
 def clock_shape(state: str) -> str:
     return _CLOCK_SHAPE.get(state, "·")
+
+
+def source_shape(mark: str) -> str:
+    """Beside the word for a number that nobody has read in its source."""
+    return _SOURCE_SHAPE.get(mark, "·")
+
+
+def source_words(marks: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """(mark, what it means) for each mark that occurs, once."""
+    found = set(marks)
+    return tuple((word, meaning) for word, meaning in UNVERIFIED.values() if word in found)
 
 
 def line_shape(state: str) -> str:

@@ -46,6 +46,8 @@ def make_environment() -> Environment:
         note_shape=markings.note_shape,
         clock_shape=markings.clock_shape,
         line_shape=markings.line_shape,
+        source_shape=markings.source_shape,
+        source_words=markings.source_words,
     )
     return env
 
