@@ -52,6 +52,7 @@ __all__ = [
     "due",
     "elapse",
     "next_due",
+    "next_turn",
     "open_thread",
     "step",
     "unannounced",
@@ -281,6 +282,12 @@ def due(state: ThreadState) -> tuple[Clock, ...]:
 def next_due(state: ThreadState) -> int | None:
     """The end of the soonest running clock, milliseconds UTC, or None when none runs."""
     return min((clock.end for clock in state.clocks if clock.paused is None), default=None)
+
+
+def next_turn(ladder: Ladder, state: ThreadState, at: int) -> int | None:
+    """When, after ``at`` (ms UTC), a clock next ends or a window next opens, or None."""
+    now = advance(ladder, state, at)
+    return min((_turn(clock) for clock in now.clocks if clock.paused is None), default=None)
 
 
 def unannounced(state: ThreadState, at: int) -> tuple[Clock, ...]:

@@ -102,3 +102,10 @@ def invite_callable(draft: Draft) -> None:
                 optioned = any(o.step == step.id and o.office in state.holders[role] for o in state.options)
                 if optioned or not step.needs_option:
                     invite(draft, role)
+
+
+def invited_as(state: ThreadState, office: str) -> tuple[str, ...]:
+    """The roles under which ``office`` was asked to take part from outside, oldest invitation first."""
+    if office in state.parties:
+        return ()
+    return tuple(role for role in state.invited if office in state.holders.get(role, ()))

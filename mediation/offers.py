@@ -62,13 +62,22 @@ class Offer(msgspec.Struct, frozen=True):
     refusal: Refusal | None = None
 
 
-def allowed(ladder: Ladder, state: ThreadState, office: str, at: int, two_person: bool = True) -> tuple[Offer, ...]:
+def allowed(
+    ladder: Ladder,
+    state: ThreadState,
+    office: str,
+    at: int,
+    two_person: bool = True,
+    kinds: frozenset[str] | None = None,
+) -> tuple[Offer, ...]:
     """Every kind an officer of ``office`` can write and every step, with whether it is open at ``at`` (ms UTC) and, if
-    not, the refusal. ``two_person``: whether a second officer is there to release it. Catalogue order."""
+    not, the refusal. ``two_person``: whether a second officer is there to release it. ``kinds``: only these. Catalogue
+    order."""
     now = advance(ladder, state, at)
     return tuple(
         _try(ladder, now, office, max(at, state.at), two_person, kind, step_name, subject, act)
         for kind, step_name, subject, act in _candidates(ladder, now, office)
+        if kinds is None or kind in kinds
     )
 
 

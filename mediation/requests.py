@@ -19,10 +19,8 @@ def open_request(draft: Draft, move: Move, step: StepRule, *, entitled: bool) ->
     asked = Request(move.id, move.seq, step.id, move.office, draft.at, entitled)
     draft.set(requests=(*draft.state.requests, asked))
     draft.note(StepRequested(step.id, move.office, move.id))
-    for rule in (step.seconded_by, step.blocked_by):
-        if rule is not None:
-            holders.invite(draft, rule.role)
-    holders.invite(draft, step.consent)
+    for role in roles_concerned(step):
+        holders.invite(draft, role)
 
 
 def find(draft: Draft, act: StepAnswer) -> Request | Refusal:
@@ -48,6 +46,12 @@ def quorum(draft: Draft, rule: Quorum) -> int:
         return rule.count
     part, whole = (int(number) for number in rule.fraction.split("/"))
     return max(1, -(-len(draft.state.holders.get(rule.role, ())) * part // whole))
+
+
+def roles_concerned(step: StepRule) -> tuple[str, ...]:
+    """The roles that have a say on a request for ``step``: to consent, second or block. (`none` and `other` are none.)"""
+    quorums = (step.seconded_by, step.blocked_by)
+    return (step.consent, *(rule.role for rule in quorums if rule is not None))
 
 
 def change(draft: Draft, changed: Request) -> None:

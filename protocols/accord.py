@@ -60,7 +60,7 @@ class NotInForce(RemoteError):
     )
 
 
-class Office(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Office(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An institution: ``id`` as in ``AV``, its name, what it is under this accord, its root key (Ed25519, base64url).
 
     ``zone`` is the IANA zone of its capital, ``language`` its own tongue (BCP 47): for screens only. ``state`` is the

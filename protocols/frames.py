@@ -12,7 +12,7 @@ after which the station submits, follows, publishes key packages and cosigns hea
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -215,25 +215,38 @@ class Deliver(Frame, frozen=True, tag="deliver"):
     parts: dict[str, bytes] = {}
 
 
+class Opening(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a role holder could send now: ``kind`` with that ``act``. For an answer to a request: ``office`` made it, and
+    ``until`` (ms UTC) is when its clock ends."""
+
+    kind: Name
+    act: dict[str, Any]
+    office: str = ""
+    until: int | None = None
+
+
 class Invitation(Frame, frozen=True, tag="invitation"):
     """To a station of an office with standing outside the group: where the thread stands.
 
-    ``role``: nominee or verifier. ``seq``/``head``: newest entry (for ``prev``). ``serial``: the next serial the hub
-    expects of this station. ``status``: what the ladder waits for from this office: acceptance, declaration, objections
-    (of others), admission, rekey; finding; or over, where the invitation no longer stands. The hub's word only: checked once
-    the office is admitted and replays the thread.
+    ``role``: nominee, verifier, or a role of the ladder. ``seq``/``head``: newest entry (for ``prev``). ``serial``: the
+    next serial the hub expects of this station. ``status``: what the ladder waits for from this office: acceptance,
+    declaration, objections (of others), admission, rekey; finding; for a role of the ladder open or waiting; or over,
+    where the invitation no longer stands. ``rung`` and ``open``: for a role, where the thread stands and what its holder
+    could send. The hub's word only: checked once the office is admitted and replays the thread.
     """
 
     thread: ThreadId
     ladder: Text
     parties: tuple[OfficeId, ...]
-    role: Literal["nominee", "verifier"]
+    role: Name
     status: Text
     seq: int
     head: Id
     serial: int
     members: tuple[Id, ...]
     about: Id | None = None
+    rung: str = ""
+    open: Annotated[tuple[Opening, ...], msgspec.Meta(max_length=400)] = ()
 
 
 class Caught(Frame, frozen=True, tag="caught"):
@@ -296,7 +309,9 @@ class Pong(Frame, frozen=True, tag="pong"):
     key_packages: int
 
 
-FromStation = Hello | Proof | Submit | Follow | Publish | Claim | Announce | Cosign | Evidence | Prove | Ping | Disagreement
+FromStation = (
+    Hello | Proof | Submit | Follow | Publish | Claim | Announce | Cosign | Evidence | Prove | Ping | Disagreement
+)
 FromHub = (
     Challenge
     | Ready

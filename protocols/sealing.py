@@ -24,6 +24,9 @@ _NONCE = bindings.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 _KEY = bindings.crypto_aead_xchacha20poly1305_ietf_KEYBYTES
 _PAD = 256
 
+MAX_RECIPIENTS = 256
+"""Stations one box can name: every other state of a large accord, with more than one station each."""
+
 
 class NotForUs(RemoteError):
     """The box is sealed to others, or does not open."""
@@ -34,7 +37,7 @@ class NotForUs(RemoteError):
 
 class _Box(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     v: int
-    to: Annotated[dict[str, str], msgspec.Meta(max_length=64)]
+    to: Annotated[dict[str, str], msgspec.Meta(max_length=MAX_RECIPIENTS)]
     nonce: str
     ct: str
 

@@ -49,6 +49,7 @@ from protocols.entry import (
 from protocols.keys import Signer
 from protocols.kinds import Author, Expired, act_to_dict
 from protocols.mandate import MandateBook, OutOfMandate
+from protocols.sealing import MAX_RECIPIENTS
 from protocols.translog import Frontier, Node, leaf_hash
 
 
@@ -244,4 +245,4 @@ def _recipients(box: bytes | None) -> tuple[str, ...]:
     to = value.get("to") if isinstance(value, dict) else None
     if not isinstance(to, dict):
         return ()
-    return tuple(sorted(name for name in to if len(name) == 43))[:64]
+    return tuple(sorted(name for name in to if len(name) == 43))[:MAX_RECIPIENTS]

@@ -1,7 +1,8 @@
-"""What a station is sent of a thread, read from the store from its cursor on.
+"""What a station is sent of a thread, from its cursor on.
 
 A member gets every entry from the first; the sealed parts of entries before its admission stay behind, but for a box
-that names its own key. An office outside the group gets its own entries and those with a box sealed to its station.
+that names its own key. An office outside the group gets its own entries, those with a box sealed to its station, and
+the requests on which it has a say (readable parts only, unless a box holds the rest).
 """
 
 from __future__ import annotations
@@ -48,13 +49,21 @@ class Batch:
     more: bool
 
 
-async def next_batch(store: Store, recent: Recent, thread: Thread, cursors: Cursors, mandate: VerifiedMandate) -> Batch:
-    """The next entries for this station; moves its cursor past them."""
+async def next_batch(
+    store: Store,
+    recent: Recent,
+    thread: Thread,
+    cursors: Cursors,
+    mandate: VerifiedMandate,
+    concerning: frozenset[int] = frozenset(),
+) -> Batch:
+    """The next entries for this station; moves its cursor past them. ``concerning``: open requests on which its office
+    has a say from outside."""
     if may_see(thread, mandate.kid) is not None:
         return await _inside(store, recent, thread, cursors, mandate)
     if mandate.office in thread.state.parties:
         return Batch((), False)
-    return await _outside(store, thread, cursors, mandate)
+    return await _outside(store, thread, cursors, mandate, concerning)
 
 
 async def _inside(store: Store, recent: Recent, thread: Thread, cursors: Cursors, mandate: VerifiedMandate) -> Batch:
@@ -81,11 +90,13 @@ async def _inside(store: Store, recent: Recent, thread: Thread, cursors: Cursors
     return Batch(frames, len(found) == BATCH)
 
 
-async def _outside(store: Store, thread: Thread, cursors: Cursors, mandate: VerifiedMandate) -> Batch:
+async def _outside(
+    store: Store, thread: Thread, cursors: Cursors, mandate: VerifiedMandate, concerning: frozenset[int]
+) -> Batch:
     after = cursors.of(thread.thread, member=False)
     seal = mandate.station_keys.seal
     async with store.read() as connection:
-        found = await records.read_outside(connection, thread.thread, after, mandate.office, seal, BATCH)
+        found = await records.read_outside(connection, thread.thread, after, mandate.office, seal, BATCH, concerning)
         boxes = await records.sealed_to(connection, thread.thread, [row.seq for row in found], seal)
         boxes |= {row.seq for row in found if row.station == mandate.kid}
         parts = await records.read_parts(connection, thread.thread, sorted(boxes), ("box",))

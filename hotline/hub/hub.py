@@ -368,8 +368,9 @@ class Hub:
     # -- clocks ---------------------------------------------------------------------------------------------------
 
     def _arm(self, thread: Thread) -> None:
-        waiting = fold.unannounced(thread.state, self.clock.now())
-        due = waiting[0].end if waiting else fold.next_due(thread.state)
+        now = self.clock.now()
+        waiting = fold.unannounced(thread.state, now)
+        due = waiting[0].end if waiting else fold.next_turn(self.ladders[thread.ladder], thread.state, now)
         if due is None:
             self._due.pop(thread.thread, None)
         else:
@@ -383,11 +384,21 @@ class Hub:
             due = {name for name, at in self._due.items() if at <= now}
             if due:
                 self.writer.announce(due)
+                self._windows_opened(due, now)
             # What was handed over shows up as a commit; look again in a second if the disk refused it.
             left = [at - now for at in self._due.values() if at > now] + ([1000] if due else [])
             with suppress(TimeoutError):
                 async with asyncio.timeout(min([*left, 60_000]) / 1000):  # not `wait_for`: see `hotline.hub.log`
                     await self._moved.wait()
+
+    def _windows_opened(self, names: set[str], now: int) -> None:
+        """A window opens without an entry; whoever may act while it is open is told all the same."""
+        for name in names:
+            thread = self.writer.standing.threads[name]
+            if not fold.unannounced(thread.state, now):
+                self._arm(thread)
+                self.lines.touched([(thread, RANK["PRIORITY"])])
+                self.watchers.tell(name)
 
     async def _run_checks(self) -> None:
         while True:

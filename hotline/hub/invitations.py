@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
 from hotline.hub.thread import Thread
+from mediation import holders
+from mediation.fold import advance
+from mediation.ladder import Ladder
+from mediation.offers import Offer, allowed
+from mediation.requests import roles_concerned
 from mediation.state import ThreadState
-from protocols.frames import Invitation
+from protocols.frames import Invitation, Opening
+from protocols.kinds import act_to_dict
+
+ROLE_KINDS = frozenset({"step-request", "step-accept", "step-decline", "second", "block", "extension"})
+"""What holders of a ladder's roles act by."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An office is asked to act from outside: as what, what is waited for, about which entry."""
+    """An office is asked to act from outside: as what, what is waited for, about which entry; for a role of the ladder
+    also what it could send now."""
 
-    role: Literal["nominee", "verifier"]
+    role: str
     status: str
     about: str | None = None
+    rung: str = ""
+    open: tuple[Opening, ...] = field(default=())
 
 
-def asked_of(state: ThreadState, office: str) -> Iterator[Asked]:
-    """What the ladder waits for from ``office`` while none of its stations is a member."""
+def asked_of(ladder: Ladder, state: ThreadState, office: str, at: int) -> Iterator[Asked]:
+    """What the ladder waits for from ``office`` at ``at`` (ms UTC) while none of its stations is a member."""
     if office in state.roster.values():
         return
     mediation = state.mediation
@@ -31,6 +42,35 @@ def asked_of(state: ThreadState, office: str) -> Iterator[Asked]:
     for report in state.reports:
         if report.verifier == office and not report.finding:
             yield Asked("verifier", "finding", report.entry)
+    roles = holders.invited_as(advance(ladder, state, at), office)
+    if roles and state.closed_at is None:
+        openings = tuple(_openings(ladder, state, office, at))
+        yield Asked(roles[0], "open" if openings else "waiting", rung=state.rung, open=openings)
+
+
+def concerning(ladder: Ladder, state: ThreadState, office: str) -> frozenset[int]:
+    """The open requests on which ``office`` has a say from outside, by ``seq``: it is shown them as they were signed."""
+    roles = set(holders.invited_as(state, office))
+    if not roles:
+        return frozenset()
+    return frozenset(asked.seq for asked in state.requests if roles & set(roles_concerned(ladder.steps[asked.step])))
+
+
+def _openings(ladder: Ladder, state: ThreadState, office: str, at: int) -> Iterator[Opening]:
+    for offer in allowed(ladder, state, office, at, kinds=ROLE_KINDS):
+        if offer.allowed:
+            yield _opening(ladder, state, offer)
+
+
+def _opening(ladder: Ladder, state: ThreadState, offer: Offer) -> Opening:
+    act = act_to_dict(offer.act)
+    asked = next((asked for asked in state.requests if asked.entry == offer.subject), None)
+    if asked is None:
+        return Opening(offer.kind, act)
+    step = ladder.steps[asked.step]
+    rules = {*ladder.moved_by.get(step.id, ()), *([step.seconded_by.within] if step.seconded_by is not None else [])}
+    ends = [c.end for c in state.clocks if c.rule in rules and c.entry == asked.entry and c.paused is None]
+    return Opening(offer.kind, act, asked.office, min(ends, default=None))
 
 
 def _status(state: ThreadState, office: str, accepted: bool, declared: bool, window_over: bool) -> str:
@@ -43,11 +83,11 @@ def _status(state: ThreadState, office: str, accepted: bool, declared: bool, win
     return "admission" if window_over else "objections"
 
 
-def invitations(thread: Thread, office: str, station: str) -> Iterator[Invitation]:
-    """The invitations that a station of ``office`` is shown for this thread now."""
+def invitations(thread: Thread, ladder: Ladder, office: str, station: str, at: int) -> Iterator[Invitation]:
+    """The invitations that a station of ``office`` is shown for this thread at ``at`` (ms UTC)."""
     state = thread.state
     seat = state.seats.get(station)
-    for asked in asked_of(state, office):
+    for asked in asked_of(ladder, state, office, at):
         yield Invitation(
             thread=thread.thread,
             ladder=thread.ladder,
@@ -59,4 +99,6 @@ def invitations(thread: Thread, office: str, station: str) -> Iterator[Invitatio
             serial=1 if seat is None else seat.serial + 1,
             members=tuple(sorted(state.roster)),
             about=asked.about,
+            rung=asked.rung,
+            open=asked.open,
         )

@@ -30,7 +30,7 @@ from hotline.hub.errors import (
     TooSlow,
     refused,
 )
-from hotline.hub.invitations import invitations
+from hotline.hub.invitations import concerning, invitations
 from hotline.hub.records import Position
 from hotline.hub.thread import Thread, may_see
 from hotline.hub.writer import RANK, Answer
@@ -272,7 +272,8 @@ class Line:
         thread = hub.writer.standing.threads.get(name)
         if thread is None:
             return
-        batch = await delivery.next_batch(hub.store, hub.recent, thread, self._cursors, self._mandate)
+        about = concerning(hub.ladders[thread.ladder], thread.state, self.office)
+        batch = await delivery.next_batch(hub.store, hub.recent, thread, self._cursors, self._mandate, about)
         for frame in batch.frames:
             await self._send_frame(frame)
             hub.metrics.delivered.inc()
@@ -284,7 +285,9 @@ class Line:
 
     async def _send_invitations(self, thread: Thread) -> None:
         """What changed of the invitations to this thread; one that no longer stands is said to be over."""
-        now = {(thread.thread, each.role, each.about): each for each in invitations(thread, self.office, self.kid)}
+        ladder, at = self._hub.ladders[thread.ladder], self._hub.clock.now()
+        found = invitations(thread, ladder, self.office, self.kid, at)
+        now = {(thread.thread, each.role, each.about): each for each in found}
         if may_see(thread, self.kid) is None:
             for key in [key for key in self._invited if key[0] == thread.thread and key not in now]:
                 last = self._invited.pop(key)

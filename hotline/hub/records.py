@@ -229,15 +229,22 @@ async def read_entries(connection: AsyncConnection, thread: str, after: int, upt
 
 
 async def read_outside(
-    connection: AsyncConnection, thread: str, after: int, office: str, seal: str, limit: int
+    connection: AsyncConnection,
+    thread: str,
+    after: int,
+    office: str,
+    seal: str,
+    limit: int,
+    concerning: frozenset[int] = frozenset(),
 ) -> list[Stored]:
-    """What an outsider gets of a thread: its office's own entries, and those with a box sealed to its station."""
+    """What an outsider gets of a thread: its office's own entries, those with a box sealed to its station, and those
+    ``concerning`` it."""
     e, r = t.entries.c, t.recipients.c
     sealed = sa.exists().where(r.thread == e.thread, r.seq == e.seq, r.seal == seal)
     rows = await connection.execute(
         sa.select(e.seq, e.station, e.office, e.precedence, t.leaves.c.data)
         .join(t.leaves, t.leaves.c.idx == e.idx)
-        .where(e.thread == thread, e.seq > after, sa.or_(e.office == office, sealed))
+        .where(e.thread == thread, e.seq > after, sa.or_(e.office == office, sealed, e.seq.in_(sorted(concerning))))
         .order_by(e.seq)
         .limit(limit)
     )

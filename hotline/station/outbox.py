@@ -18,14 +18,15 @@ from hotline.station.folder import Identity
 from hotline.station.model import Thread
 from hotline.station.replay import Own
 from hotline.station.vault import StoreDamaged
+from mediation.requests import roles_concerned
 from mediation.state import ThreadState
 from protocols.disclosure import Body, body_to_bytes
 from protocols.encoding import b64u, digest, rfc3339, unb64u
 from protocols.entry import Payload, Precedence, Tlp, body_aad, make_entry, parse_entry
 from protocols.keys import Signer
-from protocols.kinds import Act, Author, Breach, Member, Open, Rekey, act_to_dict, kind_of
+from protocols.kinds import Act, Author, Breach, Member, Open, Rekey, Step, act_to_dict, kind_of
 from protocols.mls import Group
-from protocols.sealing import seal_box
+from protocols.sealing import MAX_RECIPIENTS, seal_box
 
 Rng = Callable[[int], bytes]
 T = TypeVar("T", bound=msgspec.Struct)
@@ -291,16 +292,28 @@ class Sealer:
         return Sealed(parse_entry(data).id, Wire(data, parts, used, staged, group), mls)
 
     def _boxed(self, thread: Thread, intent: Intent) -> tuple[str, ...]:
-        """X25519 keys of those outside the group who shall read it too: a verifier named in a report; from outside,
-        the members and the other stations of our own office."""
+        """X25519 keys of those outside the group who shall read it too: a verifier named in a report, whoever has a say
+        on a request (as far as one box holds); from outside, the members and the other stations of our own office."""
         book, now = self._identity.mandates, self._now()
         if thread.invitation is not None and thread.state is None:
             ours = {mandate.kid for mandate in book.stations(self._identity.office, now)}
             kids = sorted((set(thread.invitation.members) | ours) - {self._identity.kid})
             return tuple(book.find(kid, now).station_keys.seal for kid in kids)
+        if intent.kind == "step-request":
+            return self._with_a_say(thread, msgspec.convert(intent.act, Step))
         if intent.kind != "breach-report" or thread.state is None:
             return ()
         verifier = msgspec.convert(intent.act, Breach).verifier
         if verifier is None or verifier in thread.state.roster.values():
             return ()
         return tuple(mandate.station_keys.seal for mandate in book.stations(verifier, now))
+
+    def _with_a_say(self, thread: Thread, act: Step) -> tuple[str, ...]:
+        step = None if thread.ladder is None else thread.ladder.steps.get(act.step)
+        if step is None or thread.state is None:
+            return ()
+        book, now, inside = self._identity.mandates, self._now(), set(thread.state.roster.values())
+        held = (thread.state.holders.get(role, ()) for role in roles_concerned(step))
+        offices = dict.fromkeys(office for offices in held for office in offices if office not in inside)
+        seals = [mandate.station_keys.seal for office in offices for mandate in book.stations(office, now)]
+        return tuple(seals[:MAX_RECIPIENTS])

@@ -33,7 +33,9 @@ from mediation.refusals import Refusal
 from mediation.state import Clock, ThreadState, state_hash
 from mediation.words import entitled, mark
 from protocols.encoding import rfc3339
-from protocols.kinds import KINDS, act_to_dict, kind_of
+from protocols.errors import ProtocolError
+from protocols.frames import Opening
+from protocols.kinds import KINDS, act_to_dict, kind_of, parse_act
 
 
 def summary(core: Core, thread: Thread) -> ThreadSummary:
@@ -379,6 +381,10 @@ def _offers(core: Core, thread: Thread, state: ThreadState | None) -> tuple[Offe
 def _outside_offers(thread: Thread) -> tuple[OfferView, ...]:
     """What the hub's invitation asks for. Its word only: the hub judges, and we replay it all once admitted."""
     wanted: list[tuple[str, dict[str, object]]] = []
+    standing = [
+        each for invitation in thread.invitations.values() if invitation.status != "over" for each in invitation.open
+    ]
+    found = [_opening(thread, each) for each in standing if _reads(each)]
     for invitation in thread.invitations.values():
         if invitation.status == "over":
             continue
@@ -388,7 +394,7 @@ def _outside_offers(thread: Thread) -> tuple[OfferView, ...]:
             wanted.append(("mediator-acceptance", {}))
         elif invitation.status in ("declaration", "objections", "admission"):
             wanted.append(("declaration", {}))
-    return tuple(
+    found += [
         OfferView(
             kind=kind,
             kind_title=KINDS[kind].title,
@@ -402,6 +408,36 @@ def _outside_offers(thread: Thread) -> tuple[OfferView, ...]:
             required=KINDS[kind].required,
         )
         for kind, act in wanted
+    ]
+    return tuple(found)
+
+
+def _reads(opening: Opening) -> bool:
+    """Whether the hub's word is of a form that an entry could have; what is not is not offered."""
+    try:
+        parse_act(kind_of(opening.kind), opening.act)
+    except ProtocolError:
+        return False
+    return True
+
+
+def _opening(thread: Thread, opening: Opening) -> OfferView:
+    """What a role holder could send, told by the hub."""
+    kind, name = kind_of(opening.kind), opening.act.get("step")
+    step = None if thread.ladder is None or name is None else thread.ladder.steps.get(name)
+    asked = f", asked for by {opening.office}" if opening.office else ""
+    until = f", until {rfc3339(opening.until)[:16].replace('T', ' ')} UTC" if opening.until is not None else ""
+    return OfferView(
+        kind=kind.name,
+        kind_title=kind.title,
+        step=name,
+        step_title=("" if name is None else step_title(thread.ladder, name)) + asked + until,
+        direction="" if step is None else step.direction,
+        allowed=True,
+        two_person=needs_two(thread.ladder, kind.name, name),
+        act=opening.act,
+        fields=kind.fields,
+        required=kind.required,
     )
 
 

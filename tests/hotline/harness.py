@@ -104,13 +104,16 @@ def make_world(
     origin: str = ORIGIN,
     dates: Mapping[str, str] | None = None,
     neutral: tuple[str, ...] = (),
+    others: Mapping[str, str] | None = None,
+    ladder_roles: Mapping[str, tuple[str, ...]] | None = None,
 ) -> World:
     """``quorum``: of the four stations' witnesses, and of a neutral one with the keys ``neutral`` (vkeys). ``scale`` above 1 makes the accord an EXERCISE.
 
-    ``dates``: ``not_before``, ``review`` or ``sunset`` in place of a century that holds today.
+    ``dates``: ``not_before``, ``review`` or ``sunset`` in place of a century that holds today. ``others``: further
+    offices, to their role. ``ladder_roles``: the offices that hold the ladder's roles.
     """
     ladder = ladder if ladder is not None else load(LADDER)
-    roots = {office: SeedSigner(secrets.token_bytes(32)) for office in ("AV", "KV", "MD", "HD")}
+    roots = {office: SeedSigner(secrets.token_bytes(32)) for office in ("AV", "KV", "MD", "HD", *(others or {}))}
     keys = keys or HubKeys(secrets.token_bytes(32), secrets.token_bytes(32), secrets.token_bytes(32))
     log = ed25519_signer(origin, keys.log)
     witnesses = {office: ed25519_cosigner(f"{office.lower()}.test", secrets.token_bytes(32)) for office in roots}
@@ -120,7 +123,7 @@ def make_world(
     if neutral:
         policy += f"group N any {' '.join(f'N{number}' for number in range(len(neutral)))}\n"
     policy += f"group g {quorum} {' '.join([*witnesses, *(['N'] if neutral else [])])}\nquorum g\n"
-    roles = {"AV": "party", "KV": "party", "MD": "mediator", "HD": "mediator"}
+    roles = {"AV": "party", "KV": "party", "MD": "mediator", "HD": "mediator", **(others or {})}
     names = {"AV": "Arvenia", "KV": "Kostrava", "MD": "Meridia", "HD": "Halden"}
     accord = Accord(
         v=1,
@@ -128,13 +131,13 @@ def make_world(
         status="EXERCISE",
         exercise="EX-TEST",
         offices=tuple(
-            Office(office, names[office], roles[office], b64u(root.public))  # type: ignore[arg-type]
+            Office(office, names.get(office, office), roles[office], b64u(root.public))  # type: ignore[arg-type]
             for office, root in roots.items()
         ),
         mediators=("MD", "HD"),
         monitors=("HD",),
         hub=HubCard(name, b64u(SeedSigner(keys.sign).public), log.key.vkey, tls, addresses),
-        ladders=(LadderInForce(LADDER, digest(ladder), scale),),
+        ladders=(LadderInForce(LADDER, digest(ladder), scale, dict(ladder_roles or {})),),
         policy=policy,
         suite=SUITE,
         **{

@@ -17,6 +17,7 @@ from web.desk.inputs import (
     Setting,
     Values,
     chosen,
+    chosen_many,
     moment,
     one,
     reference,
@@ -125,8 +126,25 @@ def _verdict_read(setting: Setting, values: Values) -> dict[str, Any]:
     return {"entry": chosen(values, _about_input(setting)), "verdict": chosen(values, _verdict_input(setting))}
 
 
-def _step_read(setting: Setting, _: Values) -> dict[str, Any]:
-    return {"step": setting.offer.step or setting.example("step")}
+def _evidence_input(setting: Setting) -> Input:
+    named = tuple(setting.offer.act.get("evidence", ()))
+    known = [found for entry in named if (found := setting.entry_named(entry)) is not None]
+    choices = setting.entries({entry.kind for entry in known}, own=None)
+    unseen = tuple((entry, f"an entry this station does not see ({entry[:8]})") for entry in named
+                   if setting.entry_named(entry) is None)  # fmt: skip
+    hint = "At least one message of each kind named here, at most eight in all."
+    return Input("evidence", "What the step rests on", "many", True, hint, choices=(*choices, *unseen), value=named)
+
+
+def _step_inputs(setting: Setting) -> tuple[Input, ...]:
+    return (_evidence_input(setting),) if setting.offer.act.get("evidence") else ()
+
+
+def _step_read(setting: Setting, values: Values) -> dict[str, Any]:
+    act: dict[str, Any] = {"step": setting.offer.step or setting.example("step")}
+    for item in _step_inputs(setting):
+        act["evidence"] = chosen_many(values, item)
+    return act
 
 
 def _request_input(setting: Setting) -> Input:
@@ -212,7 +230,7 @@ ACTS: dict[type[kinds.Act], ActForm] = {
     kinds.Ask: ActForm(lambda _: (_PRESERVATION,), _ask_read),
     kinds.Answer: ActForm(lambda s: (_about_input(s),), _answer_read),
     kinds.Verdict: ActForm(lambda s: (_about_input(s), _verdict_input(s)), _verdict_read),
-    kinds.Step: ActForm(_nothing, _step_read),
+    kinds.Step: ActForm(_step_inputs, _step_read),
     kinds.StepAnswer: ActForm(lambda s: (_request_input(s),), _step_answer_read),
     kinds.Extension: ActForm(lambda s: (_clock_input(s), _until_input(s)), _extension_read),
     kinds.Breach: ActForm(lambda s: (_verifier_input(s),), _breach_read),

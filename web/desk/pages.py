@@ -24,14 +24,14 @@ _REPLIES = {
     "authenticity-query": ("authenticity-answer",),
     "incident-notice": ("holding-reply",),
     "update": ("holding-reply",),
-    "step-request": ("step-accept", "step-decline"),
+    "step-request": ("step-accept", "step-decline", "second", "block"),
     "objection": ("objection-answer",),
     "proposal": ("proposal-accept", "proposal-refuse"),
     "breach-report": ("finding",),
 }
 """What an entry of a kind is usually answered with; shown as buttons beside it when the ladder offers them."""
 
-_TIED = frozenset({"step-accept", "step-decline", "clarification-answer"})
+_TIED = frozenset({"step-accept", "step-decline", "second", "block", "clarification-answer"})
 """Kinds that the ladder offers once for each entry they may answer."""
 _IN_HAND = frozenset({"acknowledged", "holding", "answered", "declined"})
 """Where an office stands once a person there has an entry in hand."""

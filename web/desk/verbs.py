@@ -14,6 +14,8 @@ _VERBS = {
     "step-request": "Ask for a step",
     "step-accept": "Accept the step",
     "step-decline": "Decline the step",
+    "second": "Second the request",
+    "block": "Block the request",
     "extension": "Lengthen a clock",
     "session-open": "Open a joint session",
     "breach-report": "Report a breach",

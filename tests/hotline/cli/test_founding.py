@@ -106,7 +106,7 @@ def test_an_office_is_made_with_its_key_sealed_and_its_card_public(founding: Fou
     folder = founding.office("AV")
     card = json.loads((folder / "office-card.json").read_text())
     assert card["id"] == "AV"
-    assert set(card) == {"id", "name", "role", "root", "zone", "language"}
+    assert set(card) == {"id", "name", "role", "root", "zone", "language", "state"}
     secrets = keystore.unlock(folder / "root.key", b"a passphrase for tests")
     assert b64u(SeedSigner(secrets["root"]).public) == card["root"]
     assert stat.S_IMODE((folder / "root.key").stat().st_mode) == 0o600

@@ -1,0 +1,108 @@
+"""Offices outside the group hold a ladder's roles: a chair reports, other states second, and none of them sees more."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from hotline.hub.invitations import concerning
+from hotline.station.station import Station
+from mediation.ladder import parse_ladder
+from tests.hotline.harness import LADDER, make_world, running_hub
+from tests.hotline.station.kit import officer, opened, running, until
+from tests.mediation.council import TEXT
+
+COUNCIL = TEXT.replace('id = "council"', f'id = "{LADDER}"', 1).encode()
+
+
+def offers(station: Station, thread: str) -> set[tuple[str, str | None]]:
+    if thread not in station.core.threads:
+        return set()
+    return {(offer.kind, offer.step) for offer in station.thread(thread).offers if offer.allowed}
+
+
+async def say(station: Station, thread: str, kind: str, act: dict[str, object], **fields: object) -> str:
+    outcome = await station.send(officer(station), thread, kind, act, fields)
+    assert outcome.state == "accepted", (kind, outcome)
+    return str(outcome.id)
+
+
+async def test_other_states_second_and_a_chair_reports_from_outside(tmp_path: Path) -> None:
+    world = make_world(
+        tmp_path,
+        ladder=COUNCIL,
+        others={"CH": "monitor", "NN": "party", "OO": "party", "PP": "party"},
+        ladder_roles={"chair": ("CH",)},
+        quorum=6,
+    )
+    async with AsyncExitStack() as stack:
+        hub = await stack.enter_async_context(running_hub(world))
+        av, kv, ch, nn, oo, md = [
+            await stack.enter_async_context(running(world, office, hub.url))
+            for office in ("AV", "KV", "CH", "NN", "OO", "MD")
+        ]
+        thread = await opened(av, kv)
+        assert not any(thread in station.core.threads for station in (ch, nn, oo, md))
+        await say(av, thread, "step-request", {"step": "ask"}, text="What are these troops doing there?")
+        await until(lambda: ("step-request", "report") in offers(ch, thread))
+        assert ch.thread(thread).state_hash == "", "a chair follows no ladder state: it is outside"
+
+        await say(ch, thread, "step-request", {"step": "report"}, text="Both sides were heard on Monday.")
+        for party in (av, kv):
+            await until(lambda party=party: any(e.office == "CH" for e in party.thread(thread).entries))  # type: ignore[misc]
+            report = next(e for e in party.thread(thread).entries if e.office == "CH")
+            assert report.fields == {"text": "Both sides were heard on Monday."}
+
+        request = await say(av, thread, "step-request", {"step": "meet"}, text="We ask for a meeting of all.")
+        for other in (nn, oo):
+            await until(lambda other=other: ("second", "meet") in offers(other, thread))  # type: ignore[misc]
+            await until(lambda other=other: any(e.id == request for e in other.thread(thread).entries))  # type: ignore[misc]
+            (seen,) = other.thread(thread).entries
+            assert seen.fields == {"text": "We ask for a meeting of all."}, "sealed to those who have a say"
+            (offer,) = [offer for offer in other.thread(thread).offers if offer.kind == "second"]
+            assert dict(offer.act) == {"request": request, "step": "meet"}
+            assert "asked for by AV, until" in offer.step_title
+        assert thread not in md.core.threads
+        refused = await ch.send(officer(ch), thread, "second", {"request": request, "step": "meet"}, {})
+        assert refused.code == "ladder.not-yours", refused
+
+        await say(nn, thread, "second", {"request": request, "step": "meet"})
+        assert av.thread(thread).summary.rung == "L1"
+        await say(oo, thread, "second", {"request": request, "step": "meet"}, text="So do we.")
+        for party in (av, kv):
+            await until(lambda party=party: party.thread(thread).summary.rung == "L2")  # type: ignore[misc]
+        assert av.thread(thread).state_hash == kv.thread(thread).state_hash
+        await until(lambda: ("second", "meet") not in offers(nn, thread))
+        for station in (av, kv, ch, nn, oo):
+            assert not station.connection().alarms
+
+
+async def test_a_request_without_words_reaches_those_who_have_a_say_as_it_was_signed(tmp_path: Path) -> None:
+    world = make_world(
+        tmp_path,
+        ladder=COUNCIL,
+        others={"CH": "monitor", "NN": "party", "OO": "party"},
+        ladder_roles={"chair": ("CH",)},
+        quorum=5,
+    )
+    async with (
+        running_hub(world) as hub,
+        running(world, "AV", hub.url) as av,
+        running(world, "KV", hub.url) as kv,
+        running(world, "CH", hub.url) as ch,
+        running(world, "NN", hub.url) as nn,
+    ):
+        thread = await opened(av, kv)
+        await say(av, thread, "step-request", {"step": "ask"})
+        request = await say(av, thread, "step-request", {"step": "poll"})
+        for outside in (ch, nn):
+            await until(lambda outside=outside: thread in outside.core.threads and any(
+                e.id == request for e in outside.thread(thread).entries))  # type: ignore[misc]  # fmt: skip
+        await until(lambda: {("step-accept", "poll"), ("step-decline", "poll")} <= offers(ch, thread))
+        state, ladder = hub.hub.writer.standing.threads[thread].state, parse_ladder(COUNCIL)
+        assert concerning(ladder, state, "MD") == concerning(ladder, state, "AV") == frozenset()
+        reason = {"reason": "Too early."}
+        outcome = await ch.send(officer(ch), thread, "step-decline", {"request": request, "step": "poll"}, reason)
+        assert outcome.state == "accepted", outcome
+        await until(lambda: not hub.hub.writer.standing.threads[thread].state.requests)
+        await until(lambda: ("second", "poll") not in offers(nn, thread))
