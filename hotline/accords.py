@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from hotline import ladders as shipped_ladders
 from hotline.errors import LocalFault
 from hotline.office import StationCard
 from mediation.ladder import parse_ladder
@@ -139,6 +140,40 @@ def _unsigned(data: bytes) -> Accord:
 
 def _vkeys(card: StationCard, *, classical: bool) -> list[str]:
     return [vkey for vkey in (card.keys.witness, "" if classical else card.keys.witness_pq) if vkey]
+
+
+def set_role(data: bytes, ladder: str, role: str, offices: Sequence[str]) -> bytes:
+    """The sketch in which ``offices`` hold ``role`` of the ladder that the accord calls ``ladder``; whoever held it before
+    does not any more. Raises `AccordFault` once anybody has signed, and for what does not stand in the accord."""
+    found, accord = parse_draft(data, complete=False)
+    if found.signatures:
+        raise AccordFault("it is signed already: a change needs a new accord and every signature anew")
+    if all(each.id != ladder for each in accord.ladders):
+        raise AccordFault(f"the ladder {ladder!r} is not in force under it")
+    _check_role(next(each for each in accord.ladders if each.id == ladder), role)
+    known = {office.id for office in accord.offices}
+    if not offices or not set(offices) <= known:
+        raise AccordFault(
+            f"no such office: {', '.join(sorted(set(offices) - known)) or 'none was named'}; add it first"
+        )
+    ladders = tuple(
+        msgspec.structs.replace(each, roles={**each.roles, role: tuple(dict.fromkeys(offices))})
+        if each.id == ladder
+        else each
+        for each in accord.ladders
+    )
+    return draft_bytes(msgspec.structs.replace(accord, ladders=ladders), complete=False)
+
+
+def _check_role(in_force: LadderInForce, role: str) -> None:
+    """Refuses a role that the ladder does not leave to the accord. A ladder that did not ship with this program is known
+    by its hash only: there the stations find out when a thread opens."""
+    file = next((each for each in shipped_ladders.shipped().values() if digest(each) == in_force.hash), None)
+    if file is None:
+        return
+    named = [each.id for each in parse_ladder(file).roles.values() if each.held_by == "named"]
+    if role not in named:
+        raise AccordFault(f"{in_force.id} leaves the accord to name: {', '.join(named) or 'nobody'}; not {role!r}")
 
 
 def quorum_of(witnessing: int) -> int:

@@ -136,6 +136,18 @@ def add_witness(file: Path, card: Path) -> None:
     click.echo(printable(f"Witness {witness.name} added, at {witness.url}."))
 
 
+@command.command(name="set-role")
+@click.argument("file", type=FILE)
+@click.argument("ladder", metavar="LADDER")
+@click.argument("role", metavar="ROLE")
+@click.argument("offices", metavar="OFFICE...", nargs=-1, required=True)
+@says_refusals
+def set_role(file: Path, ladder: str, role: str, offices: tuple[str, ...]) -> None:
+    """Name the offices that hold a ladder's role, such as its chair. The ladder says which roles the accord names."""
+    _write(file, accords.set_role(_read(file), ladder, role, offices))
+    click.echo(f"{ladder}: the role {printable(role)} is held by {', '.join(offices)}.")
+
+
 @command.command()
 @click.argument("file", type=FILE)
 @click.option("--office", "folder", type=FOLDER, required=True, help="The signing office's folder.")
@@ -201,6 +213,7 @@ def _words(accord: Accord) -> list[str]:
     for ladder in accord.ladders:
         speed = "" if ladder.scale == 1 else f", clocks {ladder.scale} times faster"
         lines.append(f"  {ladder.id}{speed} (SHA-256 {ladder.hash})")
+        lines.extend(f"      {role}: {', '.join(holders)}" for role, holders in ladder.roles.items())
     policy = parse_policy(accord.policy)
     lines.append(f"Log: {accord.hub.log}")
     lines.append(

@@ -35,14 +35,25 @@ def command() -> None:
 @click.option("--role", type=click.Choice(["party", "mediator", "monitor"]), required=True)
 @click.option("--zone", default="UTC", show_default=True, help="IANA time zone of its capital, for screens.")
 @click.option("--language", default="en", show_default=True, help="Its language (BCP 47), for screens.")
+@click.option(
+    "--state", default="", help="The state it belongs to, by its office's id, if it is not that state's own office."
+)
 @passphrase.options("the root key", new=True)
 @says_refusals
 def init(
-    folder: Path, office_id: str, name: str, role: str, zone: str, language: str, passphrase: PassphraseSource
+    folder: Path,
+    office_id: str,
+    name: str,
+    role: str,
+    zone: str,
+    language: str,
+    state: str,
+    passphrase: PassphraseSource,
 ) -> None:
     """Make the office DIR: its root key, sealed, and its card for the accord."""
     placeholder = b64u(bytes(32))
     card = {"id": office_id, "name": name, "role": role, "root": placeholder, "zone": zone, "language": language}
+    card |= {"state": state} if state else {}
     try:
         office = msgspec.convert(card, Office, strict=True)
     except msgspec.ValidationError as error:

@@ -237,6 +237,38 @@ def test_a_ladder_under_another_name_is_refused(founding: Founding) -> None:
     assert "not 'mine'" in founding.begin("--ladder", f"mine={path}", fails=True).output
 
 
+def test_the_offices_that_hold_a_ladders_role_are_named_in_the_accord(
+    founding: Founding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chair = b'[[role]]\nid = "chair"\ntitle = "The chair"\nheld_by = "named"\n\n[[step]]\nid = "report"\n'
+    step = b'title = "Report"\nfrom = ["L1-notify"]\nto = "L2-clarify"\ndirection = "up"\nwho = ["chair"]\nconsent = "none"\n\n'
+    data = ladders.load("cpci-default").replace(b"[[step]]\n", chair + step + b"[[step]]\n", 1)
+    data = data.replace(b'[kinds.step-request]\nwho = ["party"]', b'[kinds.step-request]\nwho = ["party", "chair"]')
+    monkeypatch.setattr(ladders, "shipped", lambda: {"cpci-default": data})
+    for office in ("AV", "KV", "SG"):
+        founding.office(office, role="monitor" if office == "SG" else "party")
+    founding.begin()
+    for office in ("AV", "KV", "SG"):
+        founding.add(office)
+    set_role = ("accord", "set-role", founding.accord)
+    founding.run(*set_role, "cpci-default", "chair", "SG")
+    assert "chair: SG" in founding.run("accord", "show", founding.accord).output
+    assert "not in force" in founding.run(*set_role, "no-such", "chair", "SG", fails=True).output
+    assert "leaves the accord to name" in founding.run(*set_role, "cpci-default", "clerk", "SG", fails=True).output
+    assert "add it first" in founding.run(*set_role, "cpci-default", "chair", "XX", fails=True).output
+    founding.run("accord", "sign", founding.accord, "--office", founding.folder / "AV", *founding.secret)
+    assert "signed already" in founding.run(*set_role, "cpci-default", "chair", "AV", fails=True).output
+
+
+def test_an_office_may_belong_to_another_offices_state(founding: Founding) -> None:
+    folder = founding.folder / "AVX"
+    founding.run(
+        *("office", "init", folder, "--id", "AVX", "--name", "Consulate", "--role", "party", "--state", "AV"),
+        *founding.secret,
+    )
+    assert json.loads((folder / "office-card.json").read_text())["state"] == "AV"
+
+
 def test_a_mandate_is_signed_renewed_and_revoked(founding: Founding) -> None:
     for office in ("AV", "KV"):
         founding.office(office)
@@ -315,7 +347,7 @@ def test_hostile_text_cannot_steer_the_terminal(founding: Founding) -> None:
 def test_the_shipped_ladders_are_said_in_words(founding: Founding) -> None:
     assert "cpci-default" in founding.run("ladder", "list").output
     words = founding.run("ladder", "show", "cpci-default").output
-    assert "while standstill runs, forbidden: every step up" in words
+    assert "while Cooling-off runs, forbidden: every step up" in words
     assert "ladder.unknown" in founding.run("ladder", "show", "nothing", fails=True).output
     assert "ladder.unread" in founding.run("ladder", "show", "nothing.toml", fails=True).output
 
