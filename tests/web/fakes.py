@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace as replace_state
 
-from hotline.hub.views import HubSummary, LogHealth, Span, ThreadRow, ThreadTrail, TrailEntry
+from hotline.hub.views import HubSummary, LogHealth, ProvenClock, RanOut, Span, ThreadRow, ThreadTrail, TrailEntry
 from hotline.station.views import (
     AccordView,
     Change,
@@ -566,6 +566,14 @@ class FakeConsole:
             Span("Members", HOSTILE, start + 40 * HOUR, None, "member"),
         )
         return ThreadTrail(self.row(), entries, spans, tuple((r.id, r.title, r.level) for r in RUNGS), chart=chart())
+
+    async def proven(self, thread: str) -> tuple[ProvenClock, ...]:
+        clock = RanOut("Clarification", "KV", 1, 2, 3_600_000)
+        return (
+            ProvenClock(clock, "ELAPSED", 3661, 3723, 3),
+            ProvenClock(clock, "NOT ELAPSED", 10, 20, None),
+            ProvenClock(clock, "UNDETERMINED", None, None, None),
+        )
 
     async def export(self, thread: str) -> bytes:
         self.exports.append(thread)

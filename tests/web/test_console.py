@@ -68,6 +68,14 @@ async def test_every_look_is_recorded_and_a_refreshing_page_is_one_look(
     assert console.looks[-2:] == [("op", "log"), ("op", "log")]
 
 
+async def test_what_witnesses_prove_about_clocks_is_shown_with_word_and_mark(operator: Browser) -> None:
+    response, text = await operator.get(f"/threads/{THREAD}")
+    assert response.status == 200
+    for words in ("Proven time", "ELAPSED</strong> as of entry 3", "NOT ELAPSED", "UNDETERMINED", "at least 3661 s"):
+        assert words in text
+    assert "no lower bound yet" in text
+
+
 async def test_an_export_is_a_recorded_act(operator: Browser, console: FakeConsole) -> None:
     await operator.get(f"/threads/{THREAD}")
     response, _ = await operator.post(f"/threads/{THREAD}/export")

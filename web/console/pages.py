@@ -51,7 +51,8 @@ async def trail(request: web.Request) -> web.Response:
     if found is None:
         raise web.HTTPNotFound
     now = request.app[CONSOLE].summary().now
-    return show(request, "console/trail.html", trail=found, thread=found.row, drawing=draw(found, now))
+    proven = await request.app[CONSOLE].proven(thread)
+    return show(request, "console/trail.html", trail=found, thread=found.row, drawing=draw(found, now), proven=proven)
 
 
 async def ladder(request: web.Request) -> web.Response:
