@@ -42,7 +42,7 @@ class Draft:
             rule=self.ladder.rule(rule or code),
             sentence=" ".join(part for part in (happened, SAFE, todo) if part),
             clock=clock.id if clock is not None else None,
-            until=clock.end if clock is not None else None,
+            until=clock.end if clock is not None and clock.paused is None else None,
         )
 
     def is_party(self, office: str) -> bool:
@@ -56,6 +56,12 @@ class Draft:
     def opponent(self, office: str) -> str:
         """The other party, or nobody where ``office`` is none."""
         return self.state.other_party(office) if self.is_party(office) else ""
+
+    def sides(self, office: str) -> tuple[str, str]:
+        """Who gains and who must act where ``office`` takes a step: the party and the other one; for a body the party
+        that opened the thread and its counterpart."""
+        asking = office if self.is_party(office) else self.state.initiator
+        return asking, self.state.other_party(asking)
 
     def add_option(self, step: str, office: str, since: int, clock: str = "", *, window: bool = False) -> None:
         """Gives an option once; a second reason for the same option adds nothing, save that what lasts takes the place

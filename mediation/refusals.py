@@ -11,7 +11,7 @@ class Refusal(msgspec.Struct, frozen=True):
     ``code``: stable, for programs and the trail (``ladder.standstill``). ``rule``: where the ladder says so
     (``cpci-default/standstill``). ``sentence``: for the duty officer: what happened, what is safe, what to do.
     ``clock``: id of the running clock that stands in the way or must be waited for, if one does. ``until``: when
-    that clock ends, milliseconds UTC; the time left is ``until`` minus now.
+    that clock ends, milliseconds UTC; the time left is ``until`` minus now. None where the clock stands still.
     """
 
     code: str

@@ -32,6 +32,7 @@ def request(draft: Draft, move: Move) -> Refusal | None:
     if refusal is not None:
         return refusal
     entitled = is_entitled(draft, step, move.office)
+    requester, respondent = draft.sides(move.office)
     if entitled:
         clocks.start(
             draft,
@@ -40,8 +41,8 @@ def request(draft: Draft, move: Move) -> Refusal | None:
             entry=move.id,
             seq=move.seq,
             at=draft.at,
-            requester=move.office,
-            respondent=draft.opponent(move.office),
+            requester=requester,
+            respondent=respondent,
             once=True,
         )
     if entitled and step.consent == "none" and step.seconded_by is None and step.blocked_by is None:
@@ -167,7 +168,7 @@ def take(draft: Draft, step: StepRule, *, entry: str, seq: int, at: int, office:
     skip: tuple[str, ...] = ()
     if mediation is not None and mediation.step == step.id:
         skip = open_mediation(draft, entry, seq, at)
-    respondent = draft.opponent(office)
+    requester, respondent = draft.sides(office)
     for event in ("opening", "acceptance") if accepted else ("opening",):
         clocks.start(
             draft,
@@ -176,7 +177,7 @@ def take(draft: Draft, step: StepRule, *, entry: str, seq: int, at: int, office:
             entry=entry,
             seq=seq,
             at=at,
-            requester=office,
+            requester=requester,
             respondent=respondent,
             skip=skip,
             once=True,

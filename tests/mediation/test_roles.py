@@ -68,7 +68,7 @@ def test_a_chair_reports_from_outside_and_meets_its_clock() -> None:
     assert play.saw(StepTaken) == StepTaken("report", "CH")
     assert play.state.rung == "L1"
     clock = next(clock for clock in play.state.clocks if clock.rule == "answer-report")
-    assert (clock.requester, clock.respondent, clock.entry) == ("CH", "", report)
+    assert (clock.requester, clock.respondent, clock.entry) == ("AV", "KV", report)
     assert not any(seat.member for seat in play.state.seats.values() if seat.office == "CH")
     assert play.refused("03:00", "AV", "step-request", Step("answer")).code == "ladder.not-yours"  # the initiator
     play.send("03:00", "KV", "step-request", Step("answer"))
