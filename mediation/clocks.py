@@ -130,17 +130,22 @@ def _meet_before_receipt(draft: Draft, move: Move, rules: frozenset[str]) -> Non
     changed: list[Awaiting] = []
     granting: list[tuple[str, Awaiting]] = []
     for awaiting in draft.state.awaiting:
+        if awaiting.received:
+            # Most of them, in a long thread: they are kept only so that a second receipt is told from a first.
+            changed.append(awaiting)
+            continue
         opponent = draft.opponent(awaiting.office)
         found = tuple(
             rule
             for rule in draft.ladder.starting.get(("receipt", awaiting.kind), ())
             if rule in rules
             and rule not in awaiting.met
-            and not awaiting.received
             and meets(draft, move, Clock("", rule, 0, 0, awaiting.entry, awaiting.seq, awaiting.office, opponent))
         )
         changed.append(replace(awaiting, met=(*awaiting.met, *found)) if found else awaiting)
         granting.extend((rule, awaiting) for rule in found)
+    if not granting:
+        return
     draft.set(awaiting=tuple(changed))
     for rule, awaiting in granting:
         clock = Clock("", rule, 0, 0, awaiting.entry, awaiting.seq, awaiting.office, draft.opponent(awaiting.office))
