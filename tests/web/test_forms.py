@@ -57,6 +57,14 @@ CASES: dict[str, tuple[Form, dict[str, Any], dict[str, Any]]] = {
         {"request": eid(14), "step": "return-L3"},
         {"reason": "Too early."},
     ),
+    **{
+        kind: (
+            [("step", "return-L3"), ("request", eid(14)), ("text", "")],
+            {"request": eid(14), "step": "return-L3"},
+            {},
+        )
+        for kind in ("second", "block")
+    },
     "extension": (
         [("clock", "clarify"), ("until", "2031-03-13T00:00:00")],
         {"clock": "clarify", "until": 1_931_126_400_000},
@@ -226,3 +234,21 @@ async def test_an_admission_repeats_the_other_partys_word_for_word(officer: Brow
     typed = [("kind", "admission"), ("mediators", "MD"), ("mediators", "HD"), ("from_rung", "L3-experts")]
     await officer.post(f"/threads/{THREAD}/send", [*typed, ("entries", eid(2)), ("entries", eid(7))])
     assert desk.sent()["act"] == {"mediators": ["HD", "MD"], "scope": scope}
+
+
+async def test_a_step_that_rests_on_evidence_is_sent_with_what_was_ticked(officer: Browser, desk: FakeDesk) -> None:
+    with_act(desk, "step-request", {"step": "L5-mediation", "evidence": [eid(16)]})
+    _, text = await officer.get(f"/threads/{THREAD}?write=step-request&step=L5-mediation")
+    assert "What the step rests on" in text
+    assert eid(16) in text
+    typed = {"kind": "step-request", "step": "L5-mediation", "evidence": eid(16)}
+    await officer.post(f"/threads/{THREAD}/send", typed)
+    assert desk.sent()["act"] == {"step": "L5-mediation", "evidence": [eid(16)]}
+
+
+async def test_a_step_without_the_evidence_it_rests_on_is_not_sent(officer: Browser, desk: FakeDesk) -> None:
+    with_act(desk, "step-request", {"step": "L5-mediation", "evidence": [eid(16)]})
+    await officer.get("/")
+    _, text = await officer.post(f"/threads/{THREAD}/send", {"kind": "step-request", "step": "L5-mediation"})
+    assert "Choose at least one: what the step rests on." in text
+    assert all(name != "send" for name, _ in desk.calls)
