@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mediation.drawing.clock_words import Line
 from mediation.drawing.metrics import width, wrap
+from mediation.drawing.plan import Lane
 from mediation.drawing.position import Position, forbidden, moment
 from mediation.drawing.shapes import Block, Box, Hatch, Shape, Sign, Text
-from mediation.drawing.words import Card, Line, rung_lines
+from mediation.drawing.words import Card, rung_lines
 from mediation.ladder import Ladder
 
 PAD = 12
@@ -61,12 +63,14 @@ class Sheet:
         return Block(self.w, h, (*framed, *self.shapes))
 
 
-def step_block(ladder: Ladder, card: Card, w: float, position: Position | None, badge: str = "") -> Block:
-    """A step's card, ``w`` wide. ``badge``: the letter of the lane it belongs to."""
+def step_block(ladder: Ladder, card: Card, w: float, position: Position | None, lane: Lane | None = None) -> Block:
+    """A step's card, ``w`` wide. ``lane``: the lane it belongs to."""
     still = ladder.steps[card.step].standstill is not None
     state, status = state_of(ladder, card.step, position)
     sheet = Sheet(w, left=PAD + STRIP if still or state == "forbidden" else PAD)
-    _headed(sheet, card.title, card.kind, badge)
+    _headed(sheet, card.title, card.kind, lane.badge if lane is not None else "")
+    if lane is not None and lane.scope:
+        sheet.write(lane.scope, style="soft")
     if status:
         sheet.write(status, style="now", bold=True, sign={"forbidden": "still"}.get(state, state))
     for line in card.lines:
@@ -77,12 +81,14 @@ def step_block(ladder: Ladder, card: Card, w: float, position: Position | None, 
     return block
 
 
-def lane_block(ladder: Ladder, cards: tuple[Card, ...], w: float, position: Position | None, badge: str) -> Block:
+def lane_block(ladder: Ladder, cards: tuple[Card, ...], lane: Lane, w: float, position: Position | None) -> Block:
     """The card of a lane: one step, or several that differ only in where they lead."""
     if len(cards) == 1:
-        return step_block(ladder, cards[0], w, position, badge)
+        return step_block(ladder, cards[0], w, position, lane)
     sheet = Sheet(w)
-    _headed(sheet, "Ways down" if cards[0].kind == "down" else "Steps", cards[0].kind, badge)
+    _headed(sheet, "Ways down" if cards[0].kind == "down" else "Any of these", cards[0].kind, lane.badge)
+    if lane.scope:
+        sheet.write(lane.scope, style="soft")
     open_now = 0
     for card in cards:
         state, _ = state_of(ladder, card.step, position)
@@ -110,6 +116,7 @@ def _headed(sheet: Sheet, title: str, kind: str, badge: str) -> None:
     sheet.write(title, size=14, style="title", bold=True, sign=kind)
     if badge:
         sheet.left -= 28
+        sheet.y += 5  # the letter's disc is higher than a line
 
 
 def write_line(sheet: Sheet, line: Line, position: Position | None) -> None:

@@ -25,6 +25,7 @@ BETWEEN = 24  # between cards, and between rungs of one level
 LEFT_CARD, RIGHT_CARD = 250, 310
 LEAST, CARD, WIDEST = 640, 300, 640  # widths: of the middle, of a card in a full band, of a card alone
 RUNG = 210
+STEM = 40
 
 
 def layout(ladder: Ladder, position: Position | None = None) -> Picture:
@@ -52,7 +53,7 @@ class _Drawing:
         self._down()
         self._paint()
         height = self._sides()
-        foot = foot_block(self.ladder, self.plan, self.width - 2 * MARGIN)
+        foot = foot_block(self.ladder, self.plan, self.position, self.width - 2 * MARGIN)
         self.shapes += foot.at(MARGIN, height + MARGIN)
         height += foot.h + 2 * MARGIN
         lines = [shape for shape in self.shapes if isinstance(shape, Route | Dot)]
@@ -87,8 +88,8 @@ class _Drawing:
         for number, rung in enumerate(row):
             inside = tuple(self.cards[step] for step in self.plan.inside.get(rung, ()))
             ports = max(
-                sum(rung in (*lane.sources, *lane.targets) for lane in self.plan.left) * 2,
-                sum(rung in lane.sources for lane in self.plan.right)
+                sum(rung in (*lane.dots, *lane.targets) for lane in self.plan.left) * 2,
+                sum(rung in lane.dots for lane in self.plan.right)
                 + sum(rung in lane.targets for lane in self.plan.right)
                 + len(self.feed_x),
             )
@@ -185,7 +186,7 @@ class _Drawing:
 
     def _lane(self, lane: Lane, x: float, *, left: bool) -> LaneLine:
         targets = tuple(self._stub(rung, x, left=left) for rung in lane.targets)
-        sources = tuple(self._stub(rung, x, left=left) for rung in lane.sources)
+        sources = tuple(self._stub(rung, x, left=left) for rung in lane.dots)
         return LaneLine(lane, x, sources, targets)
 
     # ---- from top to bottom ----------------------------------------------------------------------------------------
@@ -253,7 +254,7 @@ class _Drawing:
 
     def _paint_lane(self, line: LaneLine) -> None:
         style = line.lane.kind
-        ys = []
+        ys = self._stem(line)
         for stub in line.sources:
             points = self._meet(stub, line.x)
             ys.append(points[0][1])
@@ -262,7 +263,17 @@ class _Drawing:
             points = self._meet(stub, line.x)
             ys.append(points[0][1])
             self.shapes.append(Route(tuple(points), style, arrow=True))
-        self.shapes.append(Route(((line.x, min(ys)), (line.x, max(ys))), style))
+        if ys:
+            self.shapes.append(Route(((line.x, min(ys)), (line.x, max(ys))), style))
+
+    def _stem(self, line: LaneLine) -> list[float]:
+        """A lane whose dots are said in words has a piece of its own for its letter, towards the middle."""
+        if line.sources or not line.targets:
+            return []
+        ys = [self._meet(stub, line.x)[0][1] for stub in line.targets]
+        if max(ys) - min(ys) >= STEM:
+            return []
+        return [max(ys) + STEM] if max(ys) < self.bottom / 2 else [min(ys) - STEM]
 
     def _sides(self) -> float:
         """The lanes' letters and cards. Returns the lowest y."""
@@ -277,15 +288,16 @@ class _Drawing:
         ]
         for line in self.lanes:
             left = line.x < self.x
-            ys = [self._meet(stub, line.x)[0][1] for stub in (*line.sources, *line.targets)]
-            y = quiet(line.x, min(ys), max(ys), level)
-            self.shapes += [
-                Sign(line.x - 10, y - 10, "badge"),
-                Text(line.x, y + 4.5, line.lane.badge, 12, "badge", bold=True, middle=True),
-            ]
+            ys = [self._meet(stub, line.x)[0][1] for stub in (*line.sources, *line.targets)] + self._stem(line)
+            y = quiet(line.x, min(ys), max(ys), level) if ys else free[left]
+            if ys:
+                self.shapes += [
+                    Sign(line.x - 10, y - 10, "badge"),
+                    Text(line.x, y + 4.5, line.lane.badge, 12, "badge", bold=True, middle=True),
+                ]
             told = tuple(self.cards[step] for step in line.lane.steps)
             wide = LEFT_CARD if left else RIGHT_CARD
-            block = lane_block(self.ladder, told, wide, self.position, line.lane.badge)
+            block = lane_block(self.ladder, told, line.lane, wide, self.position)
             top = max(free[left], min(y - 20, max(free[left], self.bottom - block.h)))
             self.shapes += block.at(MARGIN if left else self.right, top)
             free[left] = top + block.h + 14

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from mediation.drawing.blocks import LEAD, Sheet, write_line
+from mediation.drawing.clock_words import Line
 from mediation.drawing.plan import Plan
 from mediation.drawing.position import Position, moment, remaining
 from mediation.drawing.shapes import Block, Hatch, Route, Sign, Text
-from mediation.drawing.words import Line, other_clocks, role_lines
+from mediation.drawing.words import other_clocks, role_lines
 from mediation.ladder import Ladder
 from mediation.words import length, mark
 
 _KEY = (
-    ("up", "a step up"),
+    ("up", "a step up or across"),
     ("deescalate", "a step that calms"),
     ("down", "a way down"),
-    ("across", "a step across"),
     ("stay", "taken on these rungs, which stay as they are"),
 )
 _SIGNS = (
@@ -52,7 +52,7 @@ def head_block(ladder: Ladder, position: Position | None, w: float) -> Block:
     return sheet.block()
 
 
-def foot_block(ladder: Ladder, plan: Plan, w: float) -> Block:
+def foot_block(ladder: Ladder, plan: Plan, position: Position | None, w: float) -> Block:
     """Everything that has no place on the ladder itself, and the key."""
     sheet = Sheet(w, left=0, y=0)
     parts: list[tuple[str, tuple[Line, ...]]] = [
@@ -70,6 +70,8 @@ def foot_block(ladder: Ladder, plan: Plan, w: float) -> Block:
     used: set[str] = {ladder.steps[step].direction for band in plan.bands for step in band}
     used |= {ladder.steps[step].direction for steps in plan.inside.values() for step in steps}
     used |= {lane.kind for lane in (*plan.left, *plan.right)}
+    if "across" in used:
+        used.add("up")  # drawn alike; the cards say which
     for kind, words in _KEY:
         if kind in used:
             sheet.shapes.append(Route(((4, sheet.y + 9), (52, sheet.y + 9)), kind, arrow=kind != "stay"))
@@ -79,12 +81,16 @@ def foot_block(ladder: Ladder, plan: Plan, w: float) -> Block:
         sheet.shapes += [Hatch(4, sheet.y + 2, 48, 13), Text(62, sheet.y + 13, "hatched: a standstill")]
         sheet.y += LEAD
     if plan.left or plan.right:
-        sheet.shapes.append(Sign(18, sheet.y, "badge"))
-        sheet.shapes.append(
-            Text(62, sheet.y + 13, "a lane and its card: from every dot, to the arrows below or above it")
-        )
-        sheet.y += LEAD + 2
+        sheet.y += 2
+        letter = Text(28, sheet.y + 13.5, "A", 12, "badge", bold=True, middle=True)
+        sheet.shapes += [Sign(18, sheet.y - 1, "badge"), letter]
+        sheet.shapes.append(Text(62, sheet.y + 13, "a lane and its card: from its dots to its arrows"))
+        sheet.y += LEAD + 4
+    checks = {clock.check for clock in ladder.clocks.values()}
+    shown = {"clock": bool(checks), "unverified": "T" in checks, "inferred": "A" in checks}
     for kind, words in _SIGNS:
+        if not shown.get(kind, position is not None):
+            continue
         sheet.shapes += [Sign(22, sheet.y + 2, kind), Text(62, sheet.y + 13, words)]
         sheet.y += LEAD
     sheet.write(

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mediation.drawing.blocks import state_of
+from mediation.drawing.clock_words import Line
 from mediation.drawing.position import Position
-from mediation.drawing.words import Card, Line, cards, other_clocks, role_lines, rung_lines
+from mediation.drawing.words import Card, cards, other_clocks, role_lines, rung_lines
 from mediation.ladder import Ladder
 from mediation.rules import StepRule
 

@@ -8,7 +8,7 @@ many rungs (mediation) is drawn once, as a lane with a dot on each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mediation.drawing.words import Card
 from mediation.ladder import Ladder
@@ -16,17 +16,24 @@ from mediation.rules import StepRule
 
 BESIDE = 4  # cards in one band; more go to lanes
 FEW = 3  # rungs from which arrows are drawn one by one
+CROWD = 4  # dots on rungs that a lane cannot reach from the side; more are said in words, if words can say them
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A line beside the rungs: dots at ``sources``, arrows at ``targets`` (none: the rung stays)."""
+    """A line beside the rungs: dots at ``dots``, arrows at ``targets`` (none: the rung stays).
+
+    ``sources``: where its steps can be taken. ``scope`` says them in words where they are every rung of a sort; then
+    a crowd of dots can be left out. A lane without dots and arrows is its card only, and has no letter.
+    """
 
     badge: str
     kind: str
     steps: tuple[str, ...]
     sources: tuple[str, ...]
     targets: tuple[str, ...]
+    dots: tuple[str, ...]
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +85,7 @@ def make_plan(ladder: Ladder, cards: dict[str, Card]) -> Plan:
     return Plan(
         rows,
         tuple(tuple(band) for band in bands),
-        tuple(_lane(ladder, steps, number) for number, steps in enumerate(left)),
-        tuple(_lane(ladder, steps, number + len(left)) for number, steps in enumerate(right)),
+        *_lanes(ladder, rows, left, right),
         {rung: tuple(steps) for rung, steps in inside.items()},
     )
 
@@ -88,17 +94,49 @@ def _mediation(ladder: Ladder, step: StepRule) -> bool:
     return ladder.mediation is not None and ladder.mediation.step == step.id and len(step.start) > 1
 
 
-def _lane(ladder: Ladder, steps: tuple[str, ...], number: int) -> Lane:
+def _lanes(
+    ladder: Ladder, rows: tuple[tuple[str, ...], ...], left: list[tuple[str, ...]], right: list[tuple[str, ...]]
+) -> tuple[tuple[Lane, ...], tuple[Lane, ...]]:
+    """The lanes of both sides, lettered in one row."""
+    made: list[Lane] = []
+    lettered = 0
+    for number, steps in enumerate((*left, *right)):
+        lower = number < len(left)
+        lane = _lane(ladder, steps, {row[0] if lower else row[-1] for row in rows}, lower=lower)
+        if lane.dots or lane.targets:
+            lane = replace(lane, badge=badge(lettered))
+            lettered += 1
+        made.append(lane)
+    return tuple(made[: len(left)]), tuple(made[len(left) :])
+
+
+def _lane(ladder: Ladder, steps: tuple[str, ...], near: set[str], *, lower: bool) -> Lane:
+    """``near``: the rungs that a lane on this side meets without passing another."""
     found = [ladder.steps[name] for name in steps]
     starts = {rung for step in found for rung in step.start}
-    targets = {step.to for step in found if step.to and set(step.start) != {step.to}}
+    ends = {step.to for step in found if step.to and set(step.start) != {step.to}}
+    scope = _scope(ladder, starts, ends, lower=lower)
+    crowd = scope and len(starts - near) > CROWD
     return Lane(
-        badge(number),
+        "",
         found[0].direction if found[0].to else "stay",
         steps,
         tuple(rung for rung in ladder.rungs if rung in starts),
-        tuple(rung for rung in ladder.rungs if rung in targets),
+        tuple(rung for rung in ladder.rungs if rung in ends),
+        () if crowd else tuple(rung for rung in ladder.rungs if rung in starts),
+        scope,
     )
+
+
+def _scope(ladder: Ladder, starts: set[str], ends: set[str], *, lower: bool) -> str:
+    """``From every open level``, if that is what the sources are."""
+    open_rungs = {rung.id: rung.level for rung in ladder.rungs.values() if rung.id != ladder.closed}
+    if len(starts) < 3:
+        return ""
+    if lower:
+        floor = min(ladder.rungs[rung].level for rung in ends)
+        return "From every higher level" if starts == {rung for rung, at in open_rungs.items() if at > floor} else ""
+    return "From every open level" if starts | ends >= set(open_rungs) else ""
 
 
 def badge(number: int) -> str:
@@ -128,7 +166,7 @@ def _open(ladder: Ladder, bundle: list[StepRule]) -> bool:
     """The same for a lane that leads from each of its rungs to each other one."""
     ends = {step.to for step in bundle}
     starts = {rung for step in bundle for rung in step.start}
-    return all({step.to for step in bundle if rung in step.start} == ends - {rung} for rung in starts)
+    return all({step.to for step in bundle if rung in step.start} - {rung} == ends - {rung} for rung in starts)
 
 
 def _exact(ladder: Ladder, bundle: list[StepRule]) -> bool:

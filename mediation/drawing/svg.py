@@ -144,7 +144,7 @@ _SIGNS = {
     "here": '<path d="M0 1H7L12 6L7 11H0Z" fill="currentColor"/>',
     "up": '<path d="M6 11V2M2 6L6 1.5L10 6"/>',
     "deescalate": '<path d="M1 5C3 2 5 2 6 4.5S9 7 11 4M1 10C3 7 5 7 6 9.5S9 12 11 9"/>',
-    "down": '<path d="M6 1V10M2 6L6 10.5L10 6" stroke-dasharray="3 1"/>',
+    "down": '<path d="M6 1V10M2 6L6 10.5L10 6"/>',
     "across": '<path d="M1 6H10M6.5 2L11 6L6.5 10"/>',
 }
 

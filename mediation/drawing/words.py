@@ -9,42 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from mediation.drawing.clock_words import Line, clock_line, opened, opening_to, opening_when, since, told
 from mediation.drawing.position import Position
 from mediation.ladder import Ladder
 from mediation.rules import ClockRule, StepRule
-from mediation.words import bound, entitled, length, listed, mark, quorum, role, roles, step_name
+from mediation.words import length, listed, mark, quorum, role, roles
 from protocols.kinds import KINDS
 
-_EVENTS = {
-    "receipt": "receipt of",
-    "admission": "arrival at the hub of",
-    "request": "the request for",
-    "acceptance": "acceptance of",
-    "opening": "the moment of",
-    "appointment": "the appointment",
-    "declaration": "the declaration of interests",
-    "objection": "the objection",
-    "mediators-admitted": "admission of the mediators",
-    "settlement": "the settlement",
-    "close": "the closing",
-}
 _HELD = {
     "named": "named in the accord",
     "others": "every state of the accord that is no party to the thread",
     "all": "every state of the accord",
 }
 _EXCLUDED = {"parties": "a party", "nationals": "an office of a party's state"}
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a card. ``clock``: the clock it tells (then it carries a clock face); ``mark``: `CHECKS`' word;
-    ``sign``: `clock`, `still` or empty."""
-
-    words: str
-    sign: str = ""
-    clock: str = ""
-    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +45,17 @@ def role_lines(ladder: Ladder) -> Iterator[Line]:
 
 def cards(ladder: Ladder) -> dict[str, Card]:
     """Each step's card, in the ladder's order."""
-    told = _told(ladder)
+    found = told(ladder)
     return {
-        step.id: Card(step.id, step.title, step.direction, tuple(_lines(ladder, step, told[step.id])))
+        step.id: Card(step.id, step.title, step.direction, tuple(_lines(ladder, step, found[step.id])))
         for step in ladder.steps.values()
     }
 
 
 def other_clocks(ladder: Ladder) -> tuple[Line, ...]:
     """The clocks that no step tells."""
-    told = {clock for clocks in _told(ladder).values() for clock in clocks}
-    return tuple(clock_line(ladder, clock, None) for clock in ladder.clocks.values() if clock.id not in told)
+    shown = {clock for clocks in told(ladder).values() for clock in clocks}
+    return tuple(clock_line(ladder, clock, None) for clock in ladder.clocks.values() if clock.id not in shown)
 
 
 def rung_lines(ladder: Ladder, rung: str) -> Iterator[Line]:
@@ -114,100 +91,72 @@ def _kind(kind: str) -> str:
     return KINDS[kind].title if kind in KINDS else kind
 
 
-def _told(ladder: Ladder) -> dict[str, list[str]]:
-    """Which clocks each step tells in full."""
-    told: dict[str, list[str]] = {step: [] for step in ladder.steps}
-    for clock in ladder.clocks.values():
-        step = _teller(ladder, clock)
-        if step is not None:
-            told[step].append(clock.id)
-    return told
-
-
-def _teller(ladder: Ladder, clock: ClockRule) -> str | None:
-    still = [step.id for step in ladder.steps.values() if step.standstill and step.standstill.clock == clock.id]
-    if still:
-        return still[0]
-    timeout = clock.timeout
-    if ladder.mediation is not None and clock.id in _mediation_clocks(ladder):
-        return ladder.mediation.step
-    seconded = [step.id for step in ladder.steps.values() if step.seconded_by and step.seconded_by.within == clock.id]
-    if seconded:
-        return seconded[0]
-    for step in (_opens(ladder, clock.id), timeout.moves if timeout is not None else ""):
-        if step in ladder.steps:
-            return step
-    for step in clock.holds:
-        if step in ladder.steps:
-            return step
-    if clock.of in ladder.steps:
-        return clock.of
-    triggered = ladder.triggers.get(clock.of, ())
-    return triggered[0] if triggered else None
-
-
-def _mediation_clocks(ladder: Ladder) -> tuple[str, ...]:
-    rule = ladder.mediation
-    if rule is None:
-        return ()
-    return (rule.nominations, rule.default_appointment, rule.nominee_answer, rule.objections, rule.objection_answer)
-
-
-def _lines(ladder: Ladder, step: StepRule, told: list[str]) -> Iterator[Line]:
+def _lines(ladder: Ladder, step: StepRule, told_here: list[str]) -> Iterator[Line]:
     yield Line(_who(ladder, step))
     yield from _conditions(ladder, step)
-    seconding = step.seconded_by.within if step.seconded_by is not None else ""
-    told = [name for name in told if name != seconding]
-    opens = [name for name in told if _opens(ladder, name) == step.id]
-    held = [name for name in told if step.id in ladder.clocks[name].holds and name not in opens]
-    moved = [name for name in told if (rule := ladder.clocks[name].timeout) is not None and rule.moves == step.id]
-    if step.needs_option:
-        yield Line(_opening(ladder, step, opens))
-    elif opens:
-        yield Line("It is also what follows when this has run out:")
-    yield from (clock_line(ladder, ladder.clocks[name], step) for name in opens)
-    yield from (clock_line(ladder, ladder.clocks[name], step) for name in held)
+    special = {step.standstill.clock} if step.standstill is not None else set()
+    special |= {step.seconded_by.within} if step.seconded_by is not None else set()
+    here = [ladder.clocks[name] for name in told_here if name not in special]
+    opens = [clock for clock in here if step.id in opened(clock)]
+    held = [clock for clock in here if step.id in clock.holds and clock not in opens]
+    moved = [clock for clock in here if clock not in opens and _moves(clock) == step.id]
+    yield from _opening(ladder, step, opens)
+    yield from (clock_line(ladder, clock, step) for clock in (*opens, *held))
+    yield from _elsewhere(ladder, step, here)
     if moved:
         yield Line("Silence takes it: it proceeds when this runs out (negative consensus).")
-        yield from (clock_line(ladder, ladder.clocks[name], step) for name in moved)
+        yield from (clock_line(ladder, clock, step) for clock in moved)
     if step.standstill is not None:
         yield from _still(ladder, step)
     yield from _effects(ladder, step)
-    rest = [name for name in told if name not in {*opens, *held, *moved}]
-    if step.standstill is not None:
-        rest = [name for name in rest if name != step.standstill.clock]
+    rest = [clock for clock in here if clock not in (*opens, *held, *moved)]
     if rest:
         yield Line("Then these run:")
-    yield from (clock_line(ladder, ladder.clocks[name], step) for name in rest)
+        yield from (clock_line(ladder, clock, step) for clock in rest)
 
 
-def _opening(ladder: Ladder, step: StepRule, opens: list[str]) -> str:
-    """The line over the clocks that open a step; clocks told elsewhere are named."""
-    whom = sorted({entitled(ladder, _entitles(ladder, name)) for name in opens})
-    elsewhere = [
-        clock.title for clock in ladder.clocks.values() if clock.id not in opens and _opens(ladder, clock.id) == step.id
-    ]
+def _moves(clock: ClockRule) -> str:
+    return clock.timeout.moves if clock.timeout is not None else ""
+
+
+_WHEN = {
+    "in": "in this window",
+    "out": "when this has run out",
+    "met": "when this was met but does not satisfy",
+    "out+met": "when this has run out, or was met but does not satisfy",
+    "several": "when one of these has run out, or was met but does not satisfy",
+}
+
+
+def _opening(ladder: Ladder, step: StepRule, here: list[ClockRule]) -> Iterator[Line]:
+    """The line over the clocks that open a step; those told elsewhere are named in it."""
+    others = [clock for clock in ladder.clocks.values() if clock not in here and step.id in opened(clock)]
+    if not step.needs_option:
+        if here:
+            yield Line("It is also what follows when one of these has run out:")
+        return
     early = "; earlier only if the other party accepts" if step.early_exit else ""
-    windows = all(ladder.clocks[name].gives is not None for name in opens)
-    when = "in this window" if opens and windows else "when one of these has run out"
-    if not opens:
-        return f"Opens when this has run out: {_or(elsewhere)}{early}" if elsewhere else f"Opens by a clock{early}"
-    also = f" (or: {_or(elsewhere)})" if elsewhere else ""
-    return f"Opens for {_or(whom)} {when}{also}{early}:"
+    both = [*here, *others]
+    whom = _or(dict.fromkeys(opening_to(ladder, clock, step.id) for clock in both)) or "whoever waited"
+    ways = sorted({opening_when(clock, step.id) for clock in both})
+    when = _WHEN["several"] if len(ways) > 1 else _WHEN[ways[0]] if ways else "by a clock"
+    if ways == ["out"] and len(both) > 1:
+        when = "when one of these has run out"
+    named = f"{_or(clock.title for clock in others)}" if others else ""
+    if not here:
+        yield Line(f"Opens for {whom} {when}: {named}{early}")
+    else:
+        yield Line(f"Opens for {whom} {when}{f' (or {named})' if named else ''}{early}:")
 
 
-def _entitles(ladder: Ladder, clock: str) -> str:
-    rule = ladder.clocks[clock]
-    found = rule.gives or rule.timeout
-    return found.to if found is not None else "either"
-
-
-def _opens(ladder: Ladder, clock: str) -> str:
-    """The step a clock opens: while a window is open, or when it has run out."""
-    rule = ladder.clocks[clock]
-    if rule.gives is not None:
-        return rule.gives.step
-    return rule.timeout.option if rule.timeout is not None else ""
+def _elsewhere(ladder: Ladder, step: StepRule, here: list[ClockRule]) -> Iterator[Line]:
+    """Clocks that hold or move this step but are told on another card."""
+    held = [clock.title for clock in ladder.clocks.values() if step.id in clock.holds and clock not in here]
+    if held:
+        yield Line(f"Not before this has run out: {listed(held)}")
+    moved = [clock.title for clock in ladder.clocks.values() if _moves(clock) == step.id and clock not in here]
+    if moved:
+        yield Line(f"Silence takes it when this runs out (negative consensus): {_or(moved)}")
 
 
 def _or(words: Iterable[str]) -> str:
@@ -233,7 +182,8 @@ def _conditions(ladder: Ladder, step: StepRule) -> Iterator[Line]:
     if step.seconded_by is not None:
         clock = ladder.clocks.get(step.seconded_by.within)
         within = f" within {length(clock.after)}" if clock is not None else ""
-        words = f"Seconded by {quorum(ladder, step.seconded_by)}{within}; else the request lapses"
+        title = f" ({clock.title})" if clock is not None else ""
+        words = f"Seconded by {quorum(ladder, step.seconded_by)}{within}{title}; else the request lapses"
         yield Line(
             words,
             "clock" if clock is not None else "",
@@ -268,7 +218,7 @@ def _still(ladder: Ladder, step: StepRule) -> Iterator[Line]:
     named = [ladder.steps[name] for name in rule.forbids_steps if name in ladder.steps]
     barred += [found.title for found in named if found.direction not in rule.forbids_directions]
     yield Line(
-        f"Standstill for {length(clock.after)} ({_since(ladder, clock, step)}): no {_or(barred)}. "
+        f"{clock.title}: standstill for {length(clock.after)} ({since(ladder, clock, step)}): no {_or(barred)}. "
         "Nobody can lift or shorten it.",
         "still",
         clock.id,
@@ -276,34 +226,3 @@ def _still(ladder: Ladder, step: StepRule) -> Iterator[Line]:
     )
     if rule.carve_outs:
         yield Line(f"Permitted all the same: {listed(ground.replace('-', ' ') for ground in rule.carve_outs)}.")
-
-
-def clock_line(ladder: Ladder, clock: ClockRule, step: StepRule | None) -> Line:
-    """One clock in one line, as ``step``'s card tells it."""
-    time = length(clock.after)
-    match clock.kind:
-        case "not-before":
-            head = f"Not before {time}"
-        case "cap":
-            head = f"At most {time} in all"
-        case "window" if clock.opens:
-            head = f"Opens after {length(clock.opens)}, closes after {time}"
-        case "window":
-            head = f"Open for {time}"
-        case "second-by":
-            head = f"Within {time}"
-        case _:
-            head = time
-    who = "" if clock.who == "both" else f" for {bound(ladder, clock)}"
-    who += "".join(f", {track}: {length(after)}" for track, after in clock.tracks.items())
-    return Line(f"{head}{who}: {clock.title} ({_since(ladder, clock, step)})", "clock", clock.id, mark(clock))
-
-
-def _since(ladder: Ladder, clock: ClockRule, step: StepRule | None) -> str:
-    event = _EVENTS.get(clock.starts, clock.starts)
-    if not event.endswith(("of", "for")):
-        return f"from {event}"
-    if step is not None and clock.of == step.id:
-        return {"request": "from the request", "acceptance": "from acceptance"}.get(clock.starts, "from then on")
-    name = step_name(ladder, clock.of)
-    return f"from {event} “{name}”" if clock.of in ladder.steps else f"from {event} {name}"

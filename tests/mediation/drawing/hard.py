@@ -49,7 +49,7 @@ def crowded(rungs: int, levels: int, steps: int) -> Ladder:
             after=("P1Y6M", "PT48H", "P3M", "P10D")[number % 4],
             starts="request",
             of=f"s{number % steps}",
-            check=("S", "T", "A", "D")[number % 4],  # type: ignore[arg-type]
+            check=("S", "T", "A", "D")[number % 4],
             why="because",
             who="chair" if number % 2 else "respondent",
             timeout=Timeout(option=f"s{(number * 3) % steps}") if number % 3 == 1 else None,
