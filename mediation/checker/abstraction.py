@@ -1,10 +1,17 @@
 """When two concrete states count as one.
 
-The key keeps what can change what is possible later: rung, standstill, suspension, track, binding clocks in the order
-of their ends, options that nothing replaces, requests that start binding clocks, where the mediation stands, evidence
-at hand. It forgets ids, positions, instants, helpful clocks and options (`mediation.checker.relevance`), and which
-party is which: the two parties are alike, so a state and its mirror image are one (symmetry reduction), unless the
-ladder tells the initiator from the counterpart; then the initiator's side is part of the key.
+There are two views of a state, because a mediation and the rest of a ladder hardly look at each other: the fold's
+mediation reads the rung, its own clocks and its own stage; steps read of the mediation only whether somebody is
+admitted. Exploring them as one product would multiply every stage of the one by every stage of the other; exploring
+each, with what they share in both, covers every pair that either can tell apart.
+
+The *ladder view* keeps rung, standstill, suspension, track, binding clocks in the order of their ends, options that
+nothing replaces, requests that start binding clocks, evidence at hand, and whether a mediation is open or mediators
+are admitted. The *mediation view* keeps rung, standstill, suspension, the clocks of the mediation and its stage.
+
+Both forget ids, positions, instants, helpful clocks and options (`mediation.checker.relevance`), and which party is
+which: the two are alike, so a state and its mirror image are one (symmetry reduction), unless the ladder tells the
+initiator from the counterpart.
 """
 
 from __future__ import annotations
@@ -15,52 +22,92 @@ from mediation.checker.relevance import DEFAULT_APPOINTMENT, Relevance
 from mediation.state import ThreadState
 
 
-def core_keys(relevance: Relevance, state: ThreadState) -> tuple[Hashable, Hashable]:
-    """What tells abstract states apart in the exploration of what both parties together can reach: the key, and that
-    of the mirror image."""
-    if state.closed_at is not None:
-        key = ("closed", state.standstill is not None)
-        return key, key
-    first, second = state.parties
-    one = _core(relevance, state, {first: 0, second: 1})
-    return one, one if relevance.sides else _core(relevance, state, {first: 1, second: 0})
+class View:
+    """How states are told apart: ``key`` of a state with the parties numbered by ``index``."""
+
+    def __init__(self, relevance: Relevance) -> None:
+        self.relevance = relevance
+
+    def keys(self, state: ThreadState) -> tuple[Hashable, Hashable]:
+        """The key of a state, and that of its mirror image."""
+        if state.closed_at is not None:
+            key = ("closed", state.standstill is not None)
+            return key, key
+        first, second = state.parties
+        one = self.key(state, {first: 0, second: 1})
+        return one, one if self.relevance.sides else self.key(state, {first: 1, second: 0})
+
+    def key(self, state: ThreadState, index: dict[str, int]) -> Hashable:
+        """What tells this state apart; each view says."""
+        raise NotImplementedError
 
 
-def full_key(relevance: Relevance, state: ThreadState, waiting: str) -> Hashable:
-    """The same with every option and clock, seen from the party that waits for the silent one."""
-    other = state.other_party(waiting)
-    index = {waiting: 0, other: 1}
-    clocks = tuple(
-        (clock.rule, index.get(clock.requester, -1), bool(clock.subject))
-        for clock in sorted(state.clocks, key=lambda clock: clock.end)
-        if relevance.matters(clock.rule)
-    )
-    options = tuple(sorted((option.step, index.get(option.office, -1)) for option in state.options))
-    requests = tuple(sorted((asked.step, index.get(asked.office, -1)) for asked in state.requests))
-    return _core(relevance, state, index), clocks, options, requests, relevance.sides and waiting
+class LadderView(View):
+    """Everything but the inside of a mediation."""
+
+    def key(self, state: ThreadState, index: dict[str, int]) -> Hashable:
+        """Common parts, binding clocks, irreplaceable options, requests, evidence, track."""
+        relevance = self.relevance
+        options = sorted(
+            (option.step, index.get(option.office, -1)) for option in state.options if option.step in relevance.options
+        )
+        requests = sorted(
+            (asked.step, index.get(asked.office, -1)) for asked in state.requests if asked.step in relevance.pending
+        )
+        mediation = state.mediation
+        return (
+            _common(state),
+            state.track,
+            relevance.clock_key(state, index),
+            tuple(options),
+            tuple(requests),
+            mediation is not None and (bool(mediation.admitted), bool(state.due_adds)),
+            tuple(sorted(kind for kind, ids in state.evidence.items() if ids)),
+        )
 
 
-def _core(relevance: Relevance, state: ThreadState, index: dict[str, int]) -> tuple[Hashable, ...]:
-    options = sorted(
-        (option.step, index.get(option.office, -1))
-        for option in state.options
-        if option.step in relevance.options or option.step == DEFAULT_APPOINTMENT
-    )
-    requests = sorted(
-        (asked.step, index.get(asked.office, -1)) for asked in state.requests if asked.step in relevance.pending
-    )
+class MediationView(View):
+    """The inside of a mediation."""
+
+    def key(self, state: ThreadState, index: dict[str, int]) -> Hashable:
+        """Common parts, the mediation's clocks, its stage, the option of a default appointment."""
+        relevance = self.relevance
+        clocks = {clock.rule for clock in state.clocks if clock.rule in relevance.of_mediation}
+        options = sorted(index.get(option.office, -1) for option in state.options if option.step == DEFAULT_APPOINTMENT)
+        return _common(state), tuple(sorted(clocks)), tuple(options), _mediation(state, index)
+
+
+class WaitingView(View):
+    """Everything, for one party that waits for the other: with every option and clock."""
+
+    def of(self, state: ThreadState, waiting: str) -> Hashable:
+        """The key as ``waiting`` sees it."""
+        relevance = self.relevance
+        other = state.other_party(waiting)
+        index = {waiting: 0, other: 1}
+        clocks = tuple(
+            (clock.rule, index.get(clock.requester, -1), bool(clock.subject))
+            for clock in sorted(state.clocks, key=lambda clock: clock.end)
+            if relevance.matters(clock.rule)
+        )
+        return (
+            _common(state),
+            state.track,
+            clocks,
+            tuple(sorted((option.step, index.get(option.office, -1)) for option in state.options)),
+            tuple(sorted((asked.step, index.get(asked.office, -1)) for asked in state.requests)),
+            _mediation(state, index),
+            relevance.sides and waiting,
+        )
+
+
+def _common(state: ThreadState) -> tuple[Hashable, ...]:
     standstill = state.standstill
     return (
         state.rung,
         standstill.step if standstill is not None else "",
         state.settlement is not None and standstill is not None,
-        state.track,
         state.suspension is not None,
-        relevance.clock_key(state, index),
-        tuple(options),
-        tuple(requests),
-        _mediation(state, index),
-        tuple(sorted(kind for kind, ids in state.evidence.items() if ids)),
     )
 
 

@@ -41,6 +41,9 @@ ON_GRAPHS: Mapping[str, Callable[[Graph, Found], None]] = {
 }
 """Properties of everything that can be reached."""
 
+ONCE = frozenset({"rungs", "steps", "options", "silence"})
+"""Those that are asked once, of the last view."""
+
 ON_TEXTS: Mapping[str, Callable[[Ladder, Found], None]] = {
     "clock-order": clock_order,
     "quorums": lambda _, found: satisfiable(found),
@@ -74,20 +77,28 @@ def examine(
     for name, of_text in ON_TEXTS.items():
         if name in properties:
             of_text(ladder, found)
-    graph = Graph(World(ladder))
+    world = World(ladder)
+    graph = Graph(world)
+    graphs = [graph] if ladder.mediation is None else [graph, Graph(world, graph)]
     on_edges = [of_edge for name, of_edge in ON_EDGES.items() if name in properties]
-    for edge in graph.explore(most):
-        for of_edge in on_edges:
-            of_edge(graph, edge, found)
+    for each in graphs:
+        for edge in each.explore(most):
+            for of_edge in on_edges:
+                of_edge(each, edge, found)
     if graph.refused is not None:
         found.add("opening", "id", f"No thread can be opened under this ladder: {graph.refused.sentence}")
-    elif not graph.complete:
+    elif not all(each.complete for each in graphs):
         sentence = (
             f"Not decided: the ladder has more than {most} abstract states. Fewer steps and clocks at a time help."
         )
         found.add("not-decided", "id", sentence)
     else:
+        graph.seen.search()
         for name, of_graph in ON_GRAPHS.items():
             if name in properties:
-                of_graph(graph, found)
-    return Report(tuple(found.violations.values()), tuple(found.remarks.values()), len(graph.nodes))
+                # What can happen at all is seen in both views together; what holds in every state, in each.
+                for each in graphs[-1:] if name in ONCE else graphs:
+                    of_graph(each, found)
+    return Report(
+        tuple(found.violations.values()), tuple(found.remarks.values()), sum(len(each.nodes) for each in graphs)
+    )

@@ -1,16 +1,17 @@
 """Exhaustive exploration: every abstract state that two parties, mediators and bodies can reach together.
 
-Breadth first from the opening, so that the way to every state is a shortest story. In a state everything in
-`mediation.checker.plans` is tried at once and, where a binding clock runs, also one millisecond before the next of them
-ends; and time passes to the end of each running clock (and to the opening of each window). All of it goes through the
-real fold, on a concrete representative of the abstract state: what is found can happen, always.
+Breadth first from the opening, so that the way to every state is a shortest story; first in the ladder view, then, where
+the ladder has mediation, from all of these states in the mediation view (`mediation.checker.abstraction`). In a state
+everything in `mediation.checker.plans` is tried at once and, where a binding clock runs, also one millisecond before the
+next of them ends; and time passes to the end of each running clock (and to the opening of each window). All of it goes
+through the real fold, on a concrete representative of the abstract state: what is found can happen, always.
 
 Why one representative is enough: two concrete states with one key differ in instants, helpful options and clocks, and
 identities. The fold reads instants only to compare them with the ends of clocks, whose order is in the key for those
 that matter; helpful parts never close a door (`mediation.checker.relevance`); identities are only compared. What this
 cannot promise is an order of two binding clocks that arises only by acting at some middle instant; the properties that
 speak of *every* state are therefore checked on the state without its helpful parts, and the rules about pairs of clocks
-are checked on their lengths (`mediation.checker.clock_pairs`).
+are checked on their lengths (`mediation.checker.properties.pairs`).
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable, Iterator
 
-from mediation.checker.abstraction import core_keys
-from mediation.checker.plans import plans
+from mediation.checker.abstraction import LadderView, MediationView, View
+from mediation.checker.plans import Plan, plans
 from mediation.checker.relevance import Relevance
 from mediation.checker.witness import Seen
 from mediation.checker.world import Line, Run, World
@@ -65,31 +66,33 @@ class Edge:
 
 
 class Graph:
-    """What was reached. ``refused``: why the very opening was refused. ``complete``: nothing was left out."""
+    """What was reached in one view. ``refused``: why the very opening was refused. ``complete``: nothing was left
+    out. ``of``: the exploration of the ladder view, from whose states the mediation view goes on."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, of: Graph | None = None) -> None:
         self.world = world
-        self.relevance = Relevance(world.ladder)
         self.nodes: list[Node] = []
         self.refused: Refusal | None = None
         self.complete = True
-        self.seen = Seen(world, self.relevance)
         self._known: dict[Hashable, Node] = {}
+        self._of = of
+        if of is None:
+            self.relevance = Relevance(world.ladder)
+            self.seen = Seen(world, self.relevance)
+            self._view: View = LadderView(self.relevance)
+            self._turning = self.relevance.binding
+        else:
+            self.relevance, self.seen = of.relevance, of.seen
+            self._view = MediationView(self.relevance)
+            self._turning = frozenset()
 
     def explore(self, most: int = MOST_STATES) -> Iterator[Edge]:
         """Explores and tells of every edge, once."""
-        opened = self.world.open()
-        if isinstance(opened, Refusal):
-            self.refused = opened
-            return
-        state, line = opened
-        first = self._add(core_keys(self.relevance, state), state, None, (line,))
-        self.seen.rungs.add(state.rung)
-        queue = deque([first])
+        queue = deque(self._first())
         while queue:
             node = queue.popleft()
             for run, timed in self._runs(node.state):
-                keys = core_keys(self.relevance, run.state)
+                keys = self._view.keys(run.state)
                 target = self._known.get(keys[0])
                 if target is None:
                     if len(self.nodes) >= most:
@@ -101,7 +104,21 @@ class Graph:
                     node.at_once.add(target.number)
                 self.seen.note(run)
                 yield Edge(node, run, target)
-        self.seen.search()
+
+    def _first(self) -> list[Node]:
+        if self._of is not None:
+            for node in self._of.nodes:
+                keys = self._view.keys(node.state)
+                if keys[0] not in self._known:
+                    self._add(keys, node.state, node.parent, node.lines)
+            return list(self.nodes)
+        opened = self.world.open()
+        if isinstance(opened, Refusal):
+            self.refused = opened
+            return []
+        state, line = opened
+        self.seen.rungs.add(state.rung)
+        return [self._add(self._view.keys(state), state, None, (line,))]
 
     def _add(
         self, keys: tuple[Hashable, Hashable], state: ThreadState, parent: Node | None, lines: tuple[Line, ...]
@@ -112,34 +129,32 @@ class Graph:
             self._known[key] = node
         return node
 
+    def _plans(self, state: ThreadState) -> tuple[Plan, ...]:
+        inside = self._of is not None
+        return tuple(plans(self.world, self.relevance, state, self.seen.granted, inside=inside))
+
     def _runs(self, state: ThreadState) -> Iterator[tuple[Run, bool]]:
         if state.closed_at is None:
-            found = tuple(plans(self.world, self.relevance, state, self.seen.granted))
-            for _, plan in found:
+            for _, plan in self._plans(state):
                 run = Run(self.world, state)
                 if plan(run):
                     yield run, False
-            ends = [
-                clock.end for clock in state.clocks if clock.rule in self.relevance.binding and clock.paused is None
-            ]
+            ends = [clock.end for clock in state.clocks if clock.rule in self._turning and clock.paused is None]
             late = min(ends, default=0) - 1
             if late > state.at:
                 waited = Run(self.world, state)
                 waited.wait(late)
-                for _, plan in plans(self.world, self.relevance, waited.state, self.seen.granted):
+                for _, plan in self._plans(waited.state):
                     run = Run(self.world, waited.state)
                     run.start = state
                     run.lines.extend(waited.lines)
                     run.trail.extend(waited.trail)
                     if plan(run):
                         yield run, True
-        for until in self._instants(state):
+        running = [clock for clock in state.clocks if clock.paused is None]
+        instants = {clock.end for clock in running}
+        instants |= {clock.opens for clock in running if clock.opens is not None and not clock.open}
+        for until in sorted(instants):
             run = Run(self.world, state)
             if run.wait(until):
                 yield run, True
-
-    def _instants(self, state: ThreadState) -> list[int]:
-        running = [clock for clock in state.clocks if clock.paused is None]
-        found = {clock.end for clock in running}
-        found |= {clock.opens for clock in running if clock.opens is not None and not clock.open}
-        return sorted(instant for instant in found if instant > state.at)

@@ -13,7 +13,7 @@ from functools import partial
 from mediation import holders
 from mediation.checker.acts import example
 from mediation.checker.relevance import Relevance
-from mediation.checker.sessions import mediation_plans
+from mediation.checker.sessions import appointment, mediation_plans
 from mediation.checker.world import PARTIES, Run, World
 from mediation.rules import Quorum, StepRule
 from mediation.state import Request, ThreadState
@@ -26,8 +26,11 @@ BOTH = frozenset(PARTIES)
 NONE: frozenset[str] = frozenset()
 
 
-def plans(world: World, relevance: Relevance, state: ThreadState, witnessed: set[str]) -> Iterator[Plan]:
-    """Everything worth trying in ``state`` at one instant. ``witnessed``: clocks already seen to grant their option."""
+def plans(
+    world: World, relevance: Relevance, state: ThreadState, witnessed: set[str], *, inside: bool
+) -> Iterator[Plan]:
+    """Everything worth trying in ``state`` at one instant. ``witnessed``: clocks already seen to grant their option.
+    ``inside``: a mediation stage by stage, else in one go."""
     for rule in world.ladder.steps.values():
         if rule.trigger == "step-request" and state.rung in rule.start:
             yield from step_plans(world, relevance, rule, state)
@@ -36,7 +39,7 @@ def plans(world: World, relevance: Relevance, state: ThreadState, witnessed: set
             yield from _kind_plans(world, kind, state)
     if state.closed_at is None:
         yield BOTH, _close
-    yield from mediation_plans(world, state)
+    yield from mediation_plans(world, state) if inside else appointment(state)
     if state.mediation is not None and state.mediation.admitted and state.settlement is None:
         yield BOTH, _settle
 
@@ -48,6 +51,8 @@ def step_plans(world: World, relevance: Relevance, rule: StepRule, state: Thread
         mine = frozenset((actor,)) & BOTH
         if rule.consent == "none" and rule.seconded_by is None:
             yield mine, partial(alone, rule, actor)
+            if rule.early_exit and actor in BOTH:
+                yield BOTH, partial(_agree, world, rule, actor, (state.other_party(actor),))
             continue
         if rule.consent == "other":
             consenting = tuple(party for party in state.parties if party != actor)[:1]

@@ -46,7 +46,12 @@ class Relevance:
             )
         # Options that nothing else replaces: without them the step is closed even to two who agree.
         self.options = frozenset(step.id for step in ladder.steps.values() if step.needs_option and not step.early_exit)
-        self.kept = self.of_mediation | {rule for rule, step in self.grants.items() if step in self.options}
+        self.kept = frozenset(
+            rule.id
+            for rule in ladder.clocks.values()
+            if self.grants.get(rule.id) in self.options
+            or (rule.when_met is not None and rule.when_met.option in self.options)
+        )
         self.personal = frozenset(
             rule.id
             for rule in ladder.clocks.values()
@@ -67,21 +72,20 @@ class Relevance:
 
     def matters(self, rule: str) -> bool:
         """Whether a clock of that definition does anything when it ends, or holds anything while it runs."""
-        return rule in self.grants or rule in self.binding or rule in self.kept
+        return rule in self.grants or rule in self.binding or rule in self.kept or rule in self.of_mediation
 
     def _does_something(self, kind: str) -> bool:
-        rules = self.ladder.clocks
         return (
             kind in self.ladder.triggers
             or kind in self.evidence
-            or any(rule in self.binding for rule in self.ladder.meeting.get(kind, ()))
-            or any(rule in rules for start in ("receipt", "admission") for rule in self.starts(start, kind))
+            or any(rule in self.binding or rule in self.kept for rule in self.ladder.meeting.get(kind, ()))
+            or bool(self.starts("receipt", kind) or self.starts("admission", kind))
         )
 
     def starts(self, event: str, kind: str) -> tuple[str, ...]:
         """The clocks of an entry of ``kind`` that matter."""
         found = self.ladder.starting.get((event, kind), ())
-        return tuple(rule for rule in found if rule in self.binding or rule in self.grants)
+        return tuple(rule for rule in found if self.matters(rule))
 
     def worth_sending(self, kind: str, state: ThreadState, witnessed: set[str]) -> bool:
         """Whether sending ``kind`` here can lead anywhere new: it takes a step, is evidence not yet there, meets a
@@ -90,10 +94,13 @@ class Relevance:
         return (
             any(state.rung in ladder.steps[name].start for name in ladder.triggers.get(kind, ()))
             or (kind in self.evidence and not state.evidence.get(kind))
-            or any(clock.rule in self.binding and clock.rule in ladder.meeting.get(kind, ()) for clock in state.clocks)
+            or any(
+                (clock.rule in self.binding or clock.rule in self.kept) and clock.rule in ladder.meeting.get(kind, ())
+                for clock in state.clocks
+            )
             or any(
                 rule in self.binding
-                or rule not in witnessed
+                or (rule in self.grants and rule not in witnessed)
                 or (rule in self.kept and sum(clock.rule == rule for clock in state.clocks) < len(state.parties))
                 for event in ("receipt", "admission")
                 for rule in self.starts(event, kind)
@@ -101,8 +108,7 @@ class Relevance:
         )
 
     def clock_key(self, state: ThreadState, index: dict[str, int]) -> tuple[object, ...]:
-        """Binding clocks in the order of their ends; those of the mediation and those that grant an option which
-        nothing replaces as a set."""
+        """Binding clocks in the order of their ends, and as a set those that grant an option which nothing replaces."""
         binding = sorted(
             (clock.end, clock.rule, index.get(clock.requester, -1) if clock.rule in self.personal else -1)
             for clock in state.clocks

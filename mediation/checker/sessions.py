@@ -1,8 +1,8 @@
 """The exchanges of a mediation: choosing, declaring, objecting, waiving, admitting, withdrawing.
 
 The inside of a mediation is the engine's and the same under every ladder. What a ladder can get wrong are its clocks,
-rungs and steps, so each way into and out of a stage is tried once: one common nominee, one objection of each form, one
-admission. Whoever withdraws also renews the keys, because nothing else can be written until that is done.
+rungs and steps, so each way into and out of a stage is tried once: one common nominee, one conditional objection (a flat
+one is a withdrawal of consent by another name), one admission. Whoever withdraws also renews the keys, because nothing else can be written until that is done.
 """
 
 from __future__ import annotations
@@ -38,6 +38,17 @@ _NONE: frozenset[str] = frozenset()
 Plan = tuple[frozenset[str], Callable[[Run], bool]]
 
 
+def appointment(state: ThreadState) -> Iterator[Plan]:
+    """A mediation in one go: mediators are chosen and admitted; one of them leaves."""
+    mediation = state.mediation
+    if mediation is None:
+        return
+    if not mediation.admitted:
+        yield _BOTH, _appoint
+    for office in mediation.admitted:
+        yield frozenset(state.parties[:1]), partial(_leave, state.parties[0], office)
+
+
 def mediation_plans(world: World, state: ThreadState) -> Iterator[Plan]:
     """What can be done about mediators, if a mediation was ever opened."""
     mediation = state.mediation
@@ -60,14 +71,13 @@ def mediation_plans(world: World, state: ThreadState) -> Iterator[Plan]:
 
 def _about_nominees(mediation: Mediation, left: tuple[str, ...], state: ThreadState) -> Iterator[Plan]:
     for nominee in mediation.nominees:
+        for party in state.parties:
+            yield frozenset((party,)), _one(party, "withdrawal", Withdrawal(nominee.office))
         if not nominee.declared:
             yield _NONE, partial(_declare, nominee.office)
-        elif not nominee.window_over and mediation.objection is None:
+        elif not nominee.window_over and mediation.objection is None and left:
             for party in state.parties:
-                act = Objection(nominee.office)
-                yield frozenset((party,)), _one(party, "objection", act)
-                if left:
-                    yield frozenset((party,)), _one(party, "objection", Objection(nominee.office, left[0]))
+                yield frozenset((party,)), _one(party, "objection", Objection(nominee.office, left[0]))
     objection = mediation.objection
     if objection is not None:
         other = state.other_party(objection.office)
@@ -88,6 +98,27 @@ def _about_nominees(mediation: Mediation, left: tuple[str, ...], state: ThreadSt
 
 def _one(office: str, kind: str, act: Act) -> Callable[[Run], bool]:
     return lambda run: run.send(office, kind, act)
+
+
+def _appoint(run: Run) -> bool:
+    """Both choose, the chosen declares, both waive and admit; what is done already is left out."""
+    mediation = run.state.mediation
+    if mediation is None or mediation.objection is not None:
+        return False
+    if not mediation.nominees:
+        left = eligible(Draft(run.world.ladder, run.state, run.at))[:1]
+        if not left or not _overlap(run, left):
+            return False
+    nominees = run.state.mediation.nominees if run.state.mediation is not None else ()
+    names = tuple(nominee.office for nominee in nominees)
+    if not names or not all(nominee.declared or _declare(nominee.office, run) for nominee in nominees):
+        return False
+    if not all(nominee.window_over for nominee in nominees):
+        for party in run.state.parties:
+            waived = all(party in nominee.waived_by for nominee in nominees)
+            if not waived and not run.send(party, "waiver", Waiver(names)):
+                return False
+    return _admit(run, names)
 
 
 def _overlap(run: Run, left: tuple[str, ...]) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable
 
-from mediation.checker.abstraction import core_keys
+from mediation.checker.abstraction import LadderView
 from mediation.checker.plans import plans, request_plans
 from mediation.checker.relevance import Relevance
 from mediation.checker.world import Line, Run, World
@@ -31,6 +31,7 @@ class Seen:
     def __init__(self, world: World, relevance: Relevance) -> None:
         self.world = world
         self.relevance = relevance
+        self._view = LadderView(relevance)
         self.rungs: set[str] = set()
         self.steps: set[str] = set()
         self.started: set[str] = set()
@@ -62,7 +63,7 @@ class Seen:
 
     def _follow(self, rule: str, clock: Clock, run: Run) -> None:
         seeds = self._running.setdefault(rule, {})
-        key = core_keys(self.relevance, run.state)[0]
+        key = self._view.keys(run.state)[0]
         if key in seeds or len(seeds) >= SEEDS:
             return
         seeds[key] = run
@@ -87,7 +88,7 @@ class Seen:
             if after is run.state:
                 holding = self._holding.setdefault(option, {})
                 if len(holding) < SEEDS:
-                    holding.setdefault(core_keys(self.relevance, after)[0], run)
+                    holding.setdefault(self._view.keys(after)[0], run)
 
     def search(self) -> None:
         """Looks on for the clocks that were not seen to grant what they promise."""
@@ -117,12 +118,12 @@ class Seen:
         queue = deque(run.state for run in self._running.get(name, {}).values())
         while queue and name not in self.granted and len(known) < _SEARCH:
             state = queue.popleft()
-            for _, plan in plans(self.world, self.relevance, state, self.granted):
+            for _, plan in plans(self.world, self.relevance, state, self.granted, inside=True):
                 run = Run(self.world, state)
                 if not plan(run):
                     continue
                 clock = next((clock for clock in run.state.clocks if clock.rule == name), None)
-                key = core_keys(self.relevance, run.state)[0]
+                key = self._view.keys(run.state)[0]
                 if clock is not None and key not in known:
                     known.add(key)
                     queue.append(run.state)

@@ -8,6 +8,9 @@ the other party silent for ever, the waiting party must, by acting and by lettin
   itself, where the request takes its place; and
 * get onward: an option, a step of its own, or a step by declared negative consensus, so that the wait has an end.
 
+A ladder may let mediation open by agreement only; then silence is not agreeing, the promise begins once both have
+agreed, and a remark says so.
+
 Helpful parts of a state never hurt (`mediation.checker.relevance`), so a state is tried without its options, requests
 and clocks that only grant options first: if that goes well, every state with the same core goes well. Only where it
 does not is the state itself tried, and only that makes a violation. Nominees and bodies are not the silent party; they
@@ -21,7 +24,7 @@ from collections.abc import Callable, Hashable
 
 from msgspec.structs import replace
 
-from mediation.checker.abstraction import full_key
+from mediation.checker.abstraction import WaitingView
 from mediation.checker.explore import Graph, Node
 from mediation.checker.found import Found
 from mediation.checker.plans import alone, plans
@@ -29,12 +32,15 @@ from mediation.checker.relevance import DEFAULT_APPOINTMENT, Relevance
 from mediation.checker.story import tell
 from mediation.checker.world import PARTIES, Line, Run
 from mediation.draft import Draft
-from mediation.nominations import eligible
+from mediation.nominations import eligible, under_way
 from mediation.rules import MediationRule
 from mediation.state import ThreadState
 
 MOST = 600
 """So many states of waiting are tried from one state; a ladder that needs more is not decided."""
+
+FIELDS = {"appointed": "mediation.default_appointment", "onward": "mediation.step"}
+"""Where each goal is promised in the file."""
 
 _Goal = Callable[[ThreadState, str], bool]
 
@@ -55,6 +61,7 @@ class Silence:
         self.graph = graph
         self.found = found
         self.rule = rule
+        self.view = WaitingView(graph.relevance)
         self.world = graph.world
         self.good: dict[str, set[Hashable]] = {"appointed": set(), "onward": set()}
 
@@ -67,6 +74,8 @@ class Silence:
 
     def _try(self, node: Node, waiting: str) -> None:
         for name, goal in (("appointed", self._appointed), ("onward", self._onward)):
+            if self.found.has("silence-blocks", FIELDS[name]):
+                continue
             for state in (strip(self.graph.relevance, node.state), node.state):
                 opened = self._opened(state, waiting)
                 if opened is None:
@@ -79,17 +88,20 @@ class Silence:
                         self._report(name, node, waiting, (*opened.lines, *stuck.lines), decided=stuck.decided)
 
     def _opened(self, state: ThreadState, waiting: str) -> Run | None:
-        """Mediation open, or asked for, by the waiting party alone; None where that is not possible here."""
+        """Mediation under way here, or opened by the waiting party alone; None where it is neither."""
         run = Run(self.world, state)
         step = self.world.ladder.steps[self.rule.step]
-        if step.trigger == "step-request" and alone(step, waiting, run):
+        draft = Draft(self.world.ladder, state, state.at)
+        offered = any(option.step == DEFAULT_APPOINTMENT for option in state.options)
+        here = state.rung == step.to if step.to else offered or under_way(draft)
+        if state.mediation is not None and here:
             return run
-        here = state.rung in self.world.ladder.rung_kinds.get(DEFAULT_APPOINTMENT, frozenset())
-        return Run(self.world, state) if state.mediation is not None and here else None
+        alone_opens = step.trigger == "step-request" and step.consent != "other" and alone(step, waiting, run)
+        return run if alone_opens else None
 
     def _reach(self, name: str, goal: _Goal, opened: Run, waiting: str) -> None:
-        good, relevance = self.good[name], self.graph.relevance
-        first = full_key(relevance, opened.state, waiting)
+        good, view = self.good[name], self.view
+        first = view.of(opened.state, waiting)
         parent: dict[Hashable, tuple[Hashable, tuple[Line, ...]]] = {first: (first, ())}
         queue = deque([(first, opened.state)])
         deepest = first
@@ -104,7 +116,7 @@ class Silence:
             if len(parent) > MOST:
                 raise _Stuck(_path(parent, deepest), decided=False)
             for run in self._runs(state, waiting):
-                following = full_key(relevance, run.state, waiting)
+                following = view.of(run.state, waiting)
                 if following not in parent:
                     parent[following] = (key, tuple(run.lines))
                     queue.append((following, run.state))
@@ -112,7 +124,7 @@ class Silence:
 
     def _runs(self, state: ThreadState, waiting: str) -> list[Run]:
         found = []
-        for needs, plan in plans(self.world, self.graph.relevance, state, self.graph.seen.granted):
+        for needs, plan in plans(self.world, self.graph.relevance, state, self.graph.seen.granted, inside=True):
             run = Run(self.world, state)
             if needs <= {waiting} and plan(run):
                 found.append(run)
@@ -146,7 +158,7 @@ class Silence:
 
     def _report(self, name: str, node: Node, waiting: str, lines: tuple[Line, ...], *, decided: bool) -> None:
         silent = node.state.other_party(waiting)
-        field = "mediation.default_appointment" if name == "appointed" else "mediation.step"
+        field = FIELDS[name]
         if not decided:
             sentence = (
                 f"Whether {silent}'s silence can block mediation was not decided within {MOST} states of waiting."
@@ -171,12 +183,18 @@ def silence(graph: Graph, found: Found) -> None:
     """``silence-blocks``: see the module."""
     rule = graph.world.ladder.mediation
     if rule is not None:
+        step = graph.world.ladder.steps[rule.step]
+        if step.consent == "other":
+            sentence = (
+                f"{step.title!r} needs the other party's consent: a party that never answers keeps mediation shut."
+            )
+            found.remark("consent", found.at("step", step.id, "consent"), sentence)
         Silence(graph, found, rule).run()
 
 
 def strip(relevance: Relevance, state: ThreadState) -> ThreadState:
     """The state without what only helps, save what belongs to the mediation."""
-    kept = relevance.binding | relevance.kept
+    kept = relevance.binding | relevance.of_mediation
     return replace(
         state,
         options=tuple(option for option in state.options if option.step == DEFAULT_APPOINTMENT),
