@@ -27,7 +27,7 @@ from hotline.office import StationCard, write_json
 from hotline.passphrase import PassphraseSource
 from hotline.station.core import Core
 from hotline.station.desk import LOGIN, token_hash
-from hotline.station.errors import BadFolder, NotParted, StillParted
+from hotline.station.errors import BadFolder, LineBroken, NothingToRejoin, NotParted, StillParted
 from hotline.station.folder import SECRETS, StationSettings, load_identity, make_keys, read_settings
 from hotline.station.observer import begin_memory
 from hotline.station.officers import OfficerFolder, add_officer
@@ -42,6 +42,7 @@ from web.desk import make_desk
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+CATCH_UP = 120_000  # ms
 LINK_LASTS = 15 * 60_000  # ms
 
 
@@ -244,6 +245,46 @@ async def _thaw(folder: Path, opened: dict[str, bytes], thread: str) -> str:
     return (
         f"Every state of thread {names[0]} agrees with the hub's. Steps go on; start the station, it tells the others."
     )
+
+
+@command.command()
+@click.argument("folder", type=FOLDER)
+@click.argument("thread")
+@passphrase.options("the station's keys")
+@says_refusals
+def rejoin(folder: Path, thread: str, passphrase: PassphraseSource) -> None:
+    """Bring this station back into the keys of a thread that it lost, if the ladder allows that.
+
+    For a station that was restored from an older copy, or whose store is gone: the other desks are told, so ring them
+    first. The station must be stopped. It logs in, replays every entry, and comes back by a commit of its own, in its own
+    place and nobody else's. It reads what is sent from then on; what was sent before is read at another station of your
+    office. THREAD is its id, or the beginning of it.
+    """
+    log_to_stderr()
+    with _only_one(folder):
+        opened = keystore.unlock(folder / "station.key", passphrase.get())
+        said = asyncio.run(_rejoin(folder, opened, thread))
+    click.echo(said)
+
+
+async def _rejoin(folder: Path, opened: dict[str, bytes], thread: str) -> str:
+    clock = SystemClock()
+    identity = load_identity(folder, opened, now=clock.now())
+    station = await Station.open(identity, folder / "station.db", OfficerFolder(folder / "officers"), clock=clock)
+    try:
+        await station.start()
+        end = clock.now() + CATCH_UP
+        while not station.core.line.caught:
+            if clock.now() > end:
+                raise LineBroken("not level with the hub in time")
+            await asyncio.sleep(0.05)
+        names = [name for name in station.core.threads if thread and name.startswith(thread)]
+        if len(names) != 1:
+            raise NothingToRejoin(f"{len(names)} threads begin with {thread[:22]}")
+        seq = await station.rejoin(names[0])
+    finally:
+        await station.stop()
+    return f"Back in thread {names[0]} with entry {seq}. Every desk shows it; tell the other side by phone that it was you."
 
 
 @command.command("login-link")

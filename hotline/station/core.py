@@ -18,18 +18,21 @@ from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from hotline.clock import Clock
-from hotline.station.errors import NotParted
+from hotline.station.errors import FORGOTTEN, NotParted
 from hotline.station.fanout import Fanout
 from hotline.station.folder import Identity
+from hotline.station.keys import Keys
 from hotline.station.model import Held, Thread
 from hotline.station.outbox import Intent, Item, Sealer, decode_answer, decode_intent, decode_wire, encode
 from hotline.station.parting import Parting
-from hotline.station.replay import Own, Replay, reveal_body
+from hotline.station.replay import MAX_AHEAD, Own, Replay, reveal_body
 from hotline.station.vault import StoreDamaged, Vault
 from hotline.station.views import Change
 from hotline.store import station as tables
 from hotline.store.station import Change as Transaction
 from hotline.store.station import StationStore
+from mediation.effects import KeysReturned
+from mediation.renewals import open_dispute, window_open
 from mediation.state import from_bytes, state_hash, to_bytes
 from protocols.encoding import b64u, digest, from_json, unb64u
 from protocols.entry import Payload, admit
@@ -285,11 +288,16 @@ class Core:
                 thread.invite(found)
         if row.mls is not None:
             thread.mls = self.vault.open(f"threads/mls/{row.id}", row.mls)
+        if (sealed := await self.store.sealed(f"keys/{row.id}")) is not None:
+            thread.keys = Keys.from_json(self.vault.open_json(f"keys/{row.id}", sealed))
         kept = await self.store.sealed(parting_name(row.id))
         parted = None if kept is None else Parting.from_bytes(self.vault.open(parting_name(row.id), kept))
         if parted is not None and parted.over:
             self.mended[row.id], parted = parted, None
         self._rebuild(thread, row, leaves, parted)
+        if thread.state is not None and thread.mls is None and self.identity.kid in thread.state.roster:
+            thread.keys = thread.keys.lost(FORGOTTEN, "")
+        self.show_keys(thread)
         if thread.parted is not None:
             if thread.parted != parted:  # another program than the one that stored it folds otherwise
                 async with self.store.change() as change:
@@ -317,6 +325,57 @@ class Core:
             stored = from_bytes(self.vault.open(f"threads/state/{thread.id}", row.state))
             if thread.state is None or state_hash(stored) != state_hash(thread.state):
                 raise StoreDamaged(f"thread {thread.id} replays to another state than stored")
+
+    async def put_keys(self, change: Transaction, thread: str, keys: Keys) -> None:
+        """Store within a transaction what is kept beside a thread's group."""
+        name = f"keys/{thread}"
+        await change.put_sealed(name, self.vault.seal_json(name, keys.to_json()))
+
+    async def settle_keys(self, thread: Thread) -> None:
+        """Forget the keys that a thread can no longer go back to, by our own clock too: a quiet thread brings no entry."""
+        state, late = thread.state, self.now() - MAX_AHEAD
+        if thread.keys.before is None or state is None or window_open(state, late):
+            return
+        async with self.lock:
+            keys = thread.keys.settled()
+            async with self.store.change() as change:
+                await self.put_keys(change, thread.id, keys)
+            thread.keys = keys
+
+    def show_keys(self, thread: Thread) -> None:
+        """Raise or end the alarm over keys that this station, or another, cannot follow."""
+        name, words = f"keys/{thread.id}", None
+        dispute = None if thread.state is None else open_dispute(thread.state)
+        if thread.keys.stuck:
+            since = thread.by_id.get(thread.keys.since)
+            words = keys_words(thread.id, thread.keys, 0 if since is None else since.seq)
+        elif dispute is not None:
+            words = self._dispute_words(
+                thread.id, dispute.by, dispute.office, dispute.station, dispute.against, dispute.code
+            )
+        if words is None:
+            self.alarms.pop(name, None)
+        else:
+            self.alarms[name] = words
+
+    def station_name(self, office: str, kid: str) -> str:
+        """An office and the name of its station."""
+        try:
+            return f"{office}, station {self.identity.mandates.find(kid, self.now()).mandate.name}"
+        except ProtocolError:
+            return f"{office}, station {kid[:8]}"
+
+    def returned_words(self, thread: str, effect: KeysReturned) -> str:
+        """That a thread went back to earlier keys, and why."""
+        return self._dispute_words(thread, effect.by, effect.by_office, effect.station, effect.office, effect.code)
+
+    def _dispute_words(self, thread: str, by: str, by_office: str, station: str, office: str, code: str) -> str:
+        return (
+            f"Thread {thread[:6]}: {self.station_name(by_office, by)} says that it cannot follow the renewal of the keys by "
+            f"{self.station_name(office, station)} ({code}). The group is back in the keys that everybody had, and talk goes "
+            "on there; what was sealed in between is sent again. One of the two is not telling the truth, or is broken: "
+            "compare by phone. The next keys are another office's to make."
+        )
 
     async def put_parting(self, change: Transaction, thread: str, parted: Parting | None) -> None:
         """Store within a transaction where a thread and the hub parted, or that it is over and everybody knows."""
@@ -406,6 +465,23 @@ class Core:
     def _said(self, payload: Payload) -> tuple[str, ...] | None:
         item = self.meant(payload)
         return None if item is None else item.intent.disclosures
+
+
+def keys_words(thread: str, keys: Keys, seq: int) -> str:
+    """The alarm of a station that does not hold the keys of the epoch in force."""
+    what = f"made with entry {seq} " if seq else ""
+    if keys.stuck == FORGOTTEN:
+        return (
+            f"Thread {thread[:6]}: this station no longer has the keys in force {what}({keys.stuck}): it was restored from an "
+            "older copy of its store, or a second copy of it is running. It follows the steps but reads no words, and what "
+            "you write waits. Make sure that no second copy runs, read it at another station of your office, and have your "
+            "engineers bring this one back in (hotline station rejoin), after telling the other side."
+        )
+    return (
+        f"Thread {thread[:6]}: this station does not have the keys in force {what}({keys.stuck}). It follows the steps but "
+        "reads no words, and what you write waits. If it does not mend itself within minutes: read it at another station of "
+        "your office, and have your engineers bring this one back in (hotline station rejoin), after telling the other side."
+    )
 
 
 def parting_name(thread: str) -> str:

@@ -10,14 +10,26 @@ from collections.abc import Callable
 from typing import Any
 
 from hotline.station.folder import Identity
-from hotline.station.model import Thread
+from hotline.station.keys import keys_due, may_complain
+from hotline.station.model import Held, Thread
 from hotline.station.outbox import Intent
 from hotline.station.replay import Taken
-from mediation.effects import RevealDue
+from mediation.effects import KeysReturned, RevealDue
+from mediation.renewals import barred, open_dispute
 from mediation.state import ThreadState
 from protocols.disclosure import MAX_BODY_BYTES, make_body
 from protocols.encoding import to_json
-from protocols.kinds import About, Handover, Rekey, Reveal, Scope, act_to_dict
+from protocols.kinds import (
+    About,
+    CannotFollow,
+    Followed,
+    Handover,
+    Rekey,
+    Resealed,
+    Reveal,
+    Scope,
+    act_to_dict,
+)
 
 CHUNK_BYTES = MAX_BODY_BYTES // 2  # a disclosure is base64url of JSON: a third larger than what is in it
 CHUNK_ENTRIES = 300
@@ -49,6 +61,8 @@ class Duties:
         for effect in taken.effects:
             if isinstance(effect, RevealDue) and effect.office == self._identity.office and thread.state is not None:
                 found += self._reveal(thread, thread.state)
+            if isinstance(effect, KeysReturned):
+                found += self._reseal(thread, effect)
         found += self._handover(thread, taken)
         return found
 
@@ -68,27 +82,89 @@ class Duties:
             lists = () if state.mediation is None else state.mediation.nominations
             return not any(each.entry == intent.act["nomination"] and not each.nominees for each in lists)
         if intent.kind == "rekey":
-            return not (state.due_adds or state.due_removes or thread.must_renew)
+            return not (keys_due(state) or thread.must_renew) or barred(state, self._identity.office)
+        if intent.kind in ("followed", "cannot-follow"):
+            renewal = state.renewal
+            return renewal is None or self._identity.kid not in renewal.waiting or intent.act["epoch"] != renewal.epoch
+        if intent.kind == "rejoin":
+            return not thread.keys.stuck
         return False
+
+    def keys(self, thread: Thread, hub_now: int) -> list[tuple[str, Intent]]:
+        """The rows that the keys ask for now: that we follow, that we cannot, that new ones are made."""
+        state = thread.state
+        if state is None or thread.frozen:
+            return []
+        found = [self._followed(thread, state, hub_now), self._complaint(thread, state, hub_now)]
+        return [row for row in (*found, self.rekey(thread, hub_now)) if row is not None]
+
+    def _followed(self, thread: Thread, state: ThreadState, hub_now: int) -> tuple[str, Intent] | None:
+        renewal = state.renewal
+        if renewal is None or thread.mls is None or self._identity.kid not in renewal.waiting:
+            return None
+        if hub_now < renewal.at + self._fallback:
+            return None  # talk in the new epoch shows it by itself
+        act = act_to_dict(Followed(renewal.epoch))
+        return f"followed.{thread.id}.{renewal.epoch}", Intent("followed", act, self._now())
+
+    def _complaint(self, thread: Thread, state: ThreadState, hub_now: int) -> tuple[str, Intent] | None:
+        renewal, keys = state.renewal, thread.keys
+        if renewal is None or not may_complain(keys, state, self._identity.kid, hub_now):
+            return None
+        known = [made.entry for made in renewal.made]
+        entry = keys.since if keys.since in known else renewal.newest.entry
+        act = act_to_dict(CannotFollow(renewal.epoch, entry, keys.stuck))
+        row = f"cannot-follow.{thread.id}.{renewal.epoch}"
+        return row, Intent("cannot-follow", act, self._now(), precedence="IMMEDIATE")
 
     def rekey(self, thread: Thread, hub_now: int) -> tuple[str, Intent] | None:
         """The row that renews the keys, if they are due and it is our turn."""
         state = thread.state
         if state is None or thread.mls is None or thread.frozen or thread.parted is not None:
             return None
-        if not (state.due_adds or state.due_removes or thread.must_renew):
+        if not (keys_due(state) or thread.must_renew):
             return None
         office = self._identity.office
-        if office in state.due_removes:
-            return None  # who is on the way out does not choose the new keys
-        turn = thread.rekey_by == office and thread.stations(office)[:1] == (self._identity.kid,)
+        if office in state.due_removes or barred(state, office):
+            return None  # who is on the way out, or whose keys could not be followed, does not choose the new ones
+        dispute = open_dispute(state)
+        turn = dispute is not None and dispute.by == self._identity.kid
+        turn = turn or (thread.rekey_by == office and thread.stations(office)[:1] == (self._identity.kid,))
         # What only our own keys suffer from is ours to mend, whoever's turn it is.
         if not thread.must_renew and not turn and hub_now < thread.rekey_since + self._fallback:
             return None
         return f"rekey.{thread.id}.{state.epoch + 1}", Intent("rekey", {}, self._now(), precedence="IMMEDIATE")
 
+    def _reseal(self, thread: Thread, effect: KeysReturned) -> list[tuple[str, Intent]]:
+        """Our own words whose keys were taken back, sealed again for those who were meant to read them."""
+        inside = set(thread.offices())
+        lost = {
+            held.id: list(held.disclosures)
+            for held in thread.held
+            if held.payload.station == self._identity.kid
+            and held.payload.epoch is not None
+            and effect.first <= held.payload.epoch <= effect.last
+            and held.disclosures is not None
+            and held.payload.kind not in ("handover", "resealed")
+            and inside <= {*held.awaited, self._identity.office}
+        }
+        rows: list[tuple[str, Intent]] = []
+        for number, history in enumerate(chunks(lost), 1):
+            body, sd = make_body({"history": history}, self._rng)
+            act = act_to_dict(Resealed(tuple(history)))
+            intent = Intent("resealed", act, self._now(), precedence="IMMEDIATE", disclosures=body.disclosures, sd=sd)
+            rows.append((f"resealed.{thread.id}.{effect.last}.{number}", intent))
+        return rows
+
     def _receipt(self, thread: Thread, taken: Taken) -> list[tuple[str, Intent]]:
-        held, office = taken.held, self._identity.office
+        found = self._receipt_of(thread, taken.held, taken)
+        if isinstance(taken.held.admitted.verified.entry.act, Resealed):
+            for revealed in taken.handed:
+                found += self._receipt_of(thread, thread.by_id[revealed.entry], taken)
+        return found
+
+    def _receipt_of(self, thread: Thread, held: Held, taken: Taken) -> list[tuple[str, Intent]]:
+        office = self._identity.office
         if not held.kind.receipt or held.payload.office == office:
             return []
         if thread.state is None:

@@ -6,11 +6,13 @@ Tree::
     ├── LocalFault
     │   ├── BadFolder        settings, accord, ladders or mandates in the station's folder do not fit together
     │   ├── TakesBack        a mandate begins before messages that stand, and would unmake them
+    │   ├── NothingToRejoin  no keys of the thread are lost here, or none can be had
     │   ├── NotParted        a thread is to be thawed that is not frozen over a disagreement
     │   └── StillParted      replayed from its first entry, it still comes to another state than the hub's
     └── RemoteFault
         ├── HubImposter      whoever answered at the hub's address is not the hub the accord names
         ├── LoginRefused     the hub would not let this station in
+        ├── RejoinRefused    a station that lost its keys of a thread was not let back in
         ├── LineBroken       the connection failed or went silent
         └── DoesNotFollow    what the hub delivered does not follow from what it delivered before
 """
@@ -36,6 +38,16 @@ class TakesBack(LocalFault):
     _sentence = (
         "This mandate takes back rights from a time before messages that stand in a thread, which no hub or station "
         "accepts. Nothing was written. Sign it again so that it begins a few minutes from now (--from)."
+    )
+
+
+class NothingToRejoin(LocalFault):
+    """This station lacks no keys of that thread, or has nothing to come back by."""
+
+    code = "station.nothing-to-rejoin"
+    _sentence = (
+        "This station has the keys of that incident, does not hold it, or has nothing by which it could come back. Nothing "
+        "was sent. Read it at another station of your office, or ask the other side to renew the keys."
     )
 
 
@@ -92,6 +104,21 @@ class LoginRefused(RemoteFault):
         return f"The hub did not let this station in: {self.said}"
 
 
+class RejoinRefused(RemoteFault):
+    """Coming back was refused, by our own check or the hub's; ``refusal`` is its stable code and ``said`` its sentence."""
+
+    code = "station.rejoin-refused"
+
+    def __init__(self, refusal: str, said: str) -> None:
+        super().__init__(refusal)
+        self.refusal = refusal
+        self.said = said
+
+    @property
+    def sentence(self) -> str:
+        return f"This station was not let back into the keys: {self.said}"
+
+
 class LineBroken(RemoteFault):
     """The connection failed, was closed or went silent. It is tried again by itself."""
 
@@ -115,13 +142,6 @@ class DoesNotFollow(RemoteFault):
 
     @property
     def sentence(self) -> str:
-        if self.reason == FORGOTTEN:
-            return (
-                f"This station made the keys of this thread with entry {self.seq} and no longer has them: it was restored "
-                "from an older copy of its store, or a second copy of it is running. The thread was frozen where it "
-                "stood; the other threads go on. Read it at another station of your office, or open the matter again as "
-                "a new thread. Make sure that no second copy runs, and tell your engineers."
-            )
         return (
             f"What the hub delivered as entry {self.seq} does not follow from what came before ({self.reason}). "
             "This thread was frozen where it stood: nothing more is taken or sent in it. The other threads go on. "

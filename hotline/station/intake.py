@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hotline.station.core import Core, log, restored_words
+from hotline.station.core import Core, keys_words, log, restored_words
 from hotline.station.errors import DoesNotFollow
 from hotline.station.model import Thread
 from hotline.station.outbox import Intent, Item, encode
 from hotline.station.replay import Taken
 from hotline.store.station import Change as Transaction
-from mediation.effects import Effect, PageAlternate, StandstillStarted
+from mediation.effects import Effect, KeysReturned, PageAlternate, Rejoined, StandstillStarted
 from protocols.frames import Deliver, Invitation
 
 AHEAD = (
@@ -132,6 +132,8 @@ class Intake:
                 await change.drop_key_packages([taken.spent])
             for row, intent in duties:
                 added.append(await core.queue(change, row, thread.id, intent))
+            if taken.keys != thread.keys:
+                await core.put_keys(change, thread.id, taken.keys)
             await self._note(change, taken)
             if taken.parted is not None and thread.parted is None:
                 await core.put_parting(change, thread.id, taken.parted)
@@ -145,12 +147,15 @@ class Intake:
         else:
             self._part(thread, taken)
             thread.follow(held, taken.state, taken.effects, taken.position, taken.parted)
-            thread.mls = taken.mls
+            thread.mls, thread.keys = taken.mls, taken.keys
             if taken.joined:
                 thread.joined = held.seq
         for revealed in taken.handed:
             old = thread.by_id[revealed.entry]
             old.fields, old.disclosures, old.how = revealed.fields, revealed.disclosures, "handover"
+            if held.payload.kind == "resealed":
+                old.how = "group"
+                old.notes.append(f"sealed again with {held.seq}")
         if taken.spent is not None:
             core.bundles.pop(taken.spent, None)
         if item is not None:
@@ -161,6 +166,7 @@ class Intake:
             core.items[each.id] = each
         core.threads[thread.id] = thread
         self._renewing(thread, renew)
+        self._sound_keys(thread, taken)
         ours = held.payload.office == core.identity.office
         rings = held.complaint is not None or _rings(core.identity.office, held.payload.precedence, taken.effects)
         core.tell(thread.id, "entry", alarm=not ours and rings)
@@ -190,6 +196,26 @@ class Intake:
             log.error("restored from an older copy", thread=thread.id, epoch=renew)
         thread.renew = renew
         core.tell(None, "connection", alarm=renew is not None)
+
+    def _sound_keys(self, thread: Thread, taken: Taken) -> None:
+        """The alarms over keys that somebody could not follow, or that somebody came back to by itself."""
+        core = self._core
+        before = core.alarms.get(f"keys/{thread.id}")
+        core.show_keys(thread)
+        for effect in taken.effects:
+            if isinstance(effect, Rejoined) and effect.station != core.identity.kid:
+                core.alarms[f"rejoined/{thread.id}/{effect.station}"] = self._rejoined_words(thread, effect)
+                core.tell(None, "connection", alarm=True)
+        if core.alarms.get(f"keys/{thread.id}") != before:
+            log.error("keys", thread=thread.id, stuck=thread.keys.stuck)
+            core.tell(None, "connection", alarm=f"keys/{thread.id}" in core.alarms)
+
+    def _rejoined_words(self, thread: Thread, effect: Rejoined) -> str:
+        who = self._core.station_name(effect.office, effect.station)
+        return (
+            f"Thread {thread.id[:6]}: {who} came back into the keys by itself, after losing its own. Check by phone that it "
+            "was them. If it was not, have their office revoke that station and renew the keys."
+        )
 
     def _part(self, thread: Thread, taken: Taken) -> None:
         """Sound it when with this entry the thread parts from the hub. Written down already."""
@@ -226,6 +252,14 @@ class Intake:
         core, held = self._core, taken.held
         if taken.suspect is not None:
             await core.note(change, "suspect", taken.suspect, alarm=True)
+        for effect in taken.effects:
+            if isinstance(effect, KeysReturned):
+                await core.note(change, "keys", core.returned_words(held.payload.thread, effect), alarm=True)
+            elif isinstance(effect, Rejoined):
+                words = f"{core.station_name(effect.office, effect.station)} came back by itself after losing its keys."
+                await core.note(change, "keys", words, alarm=effect.station != core.identity.kid)
+        if taken.keys.stuck and taken.keys.since == held.id:
+            await core.note(change, "keys", keys_words(held.payload.thread, taken.keys, held.seq), alarm=True)
         if held.payload.kind == "rekey":
             await core.note(change, "rekey", f"The keys were renewed with entry {held.seq} by {held.payload.office}.")
 
@@ -257,7 +291,7 @@ def _shadow(thread: Thread, taken: Taken) -> Thread:
     shadow = thread.without_content()
     shadow.state, shadow.position, shadow.mls = taken.state, taken.position, taken.mls
     shadow.held, shadow.by_id, shadow.by_seq = thread.held, thread.by_id, thread.by_seq
-    shadow.parted = taken.parted
+    shadow.parted, shadow.keys = taken.parted, taken.keys
     shadow.joined = taken.held.seq if taken.joined else thread.joined
     return shadow
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hotline.station.keys import Keys
 from hotline.station.parting import Parting
-from mediation.effects import AdmissionComplete, Crossed, Effect, RekeyDue, Rekeyed
+from mediation.effects import AdmissionComplete, Crossed, Effect, KeysReturned, RekeyDue, Rekeyed
 from mediation.ladder import Ladder
 from mediation.state import ThreadState
 from protocols.entry import AdmittedEntry, Payload, Stamp
@@ -99,6 +100,7 @@ class Thread:
     is no longer followed. ``rekey_by``: the office whose turn it is to renew the keys, since when (ms UTC).
     ``joined``: seq of the entry that made us a member. ``renew``: an epoch in which this station may have used message keys
     that it still holds, because it was restored from an older copy: nothing is sealed in it.
+    ``keys``: what it keeps beside the group, and why it may lack the keys in force.
     ``parted``: where this station and the hub began to disagree about the state: words go on, steps do not; ``apart``: our
     state after that entry. ``reports``: the same said by other stations, by their kid.
     """
@@ -120,6 +122,7 @@ class Thread:
     rekey_by: str | None = None
     rekey_since: int = 0
     joined: int | None = None
+    keys: Keys = field(default_factory=Keys)
     renew: int | None = None
     parted: Parting | None = None
     apart: ThreadState | None = None
@@ -156,6 +159,11 @@ class Thread:
                 self._note(effect.other_seq, f"crossed with {effect.entry_seq}")
             elif isinstance(effect, AdmissionComplete):
                 self.rekey_by, self.rekey_since = effect.rekey_by, held.stamp.at
+            elif isinstance(effect, KeysReturned):
+                self.rekey_by, self.rekey_since = effect.by_office, held.stamp.at
+                for old in self.held:
+                    if old.payload.epoch is not None and effect.first <= old.payload.epoch <= effect.last:
+                        old.notes.append(f"sealed under keys that were taken back with {seq}")
             elif isinstance(effect, RekeyDue) and self.rekey_by is None:
                 self.rekey_by, self.rekey_since = payload.office, held.stamp.at
             elif isinstance(effect, Rekeyed):
@@ -203,6 +211,7 @@ class Thread:
             state=None,
             position=Position(),
             mls=None,
+            keys=Keys(),
             held=[],
             by_id={},
             by_seq={},

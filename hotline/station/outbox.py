@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from hotline.station.errors import NothingToRejoin
 from hotline.station.folder import Identity
 from hotline.station.model import Thread
 from hotline.station.replay import Own
@@ -24,8 +25,8 @@ from protocols.disclosure import Body, body_to_bytes
 from protocols.encoding import b64u, digest, rfc3339, unb64u
 from protocols.entry import Payload, Precedence, Tlp, body_aad, make_entry, parse_entry
 from protocols.keys import Signer
-from protocols.kinds import Act, Author, Breach, Member, Open, Rekey, Step, act_to_dict, kind_of
-from protocols.mls import Group
+from protocols.kinds import Act, Author, Breach, Member, Open, Rejoin, Rekey, Step, act_to_dict, kind_of
+from protocols.mls import Group, PublicGroup
 from protocols.sealing import MAX_RECIPIENTS, seal_box
 
 Rng = Callable[[int], bytes]
@@ -68,7 +69,8 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Wire(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The exact bytes to submit. ``staged``/``group``: our commit, and for `open` the group of one it is merged into."""
+    """The exact bytes to submit. ``staged``/``group``: our commit, and for `open` the group of one it is merged
+    into; for `rejoin` the group that it makes."""
 
     entry: bytes
     parts: dict[str, bytes]
@@ -171,7 +173,9 @@ class Sealer:
             recipients = self._boxed(thread, intent)
             if thread.mls is not None:
                 group = Group.restore(thread.mls)
-                payload = msgspec.structs.replace(payload, epoch=group.epoch)
+                # Inside, the line's own number of the epoch: MLS numbers it anew after a return to earlier keys.
+                epoch = group.epoch if thread.state is None else thread.state.epoch
+                payload = msgspec.structs.replace(payload, epoch=epoch)
                 parts["body"] = group.encrypt(body, aad=body_aad(payload), rng=self._rng)
                 mls = group.snapshot()
             if recipients:
@@ -194,16 +198,21 @@ class Sealer:
         staged = group.commit(add=[packages[kid] for kid in sorted(packages)], now=seconds, rng=self._rng)
         roster = (Member(identity.kid, identity.office), *self._members(packages))
         act = Open(ladder, (identity.office, counterpart), roster)
-        parts = {"group_info": group.group_info(self._rng), "commit": staged.commit, "welcome": staged.welcome or b""}
+        parts = {
+            "group_info": group.group_info(self._rng),
+            "commit": staged.commit,
+            "welcome": staged.welcome or b"",
+            "external": group.info_after(staged),
+        }
         payload = self._payload(None, intent, act_to_dict(act), new=thread)
         return self._sign(payload, parts, None, staged=staged.snapshot(), group=group.snapshot())
 
     def rekey(self, thread: Thread, state: ThreadState, intent: Intent, packages: Mapping[str, bytes]) -> Sealed:
-        """New keys: ``packages`` of those who come in (by kid); stations of ``state.due_removes`` go out."""
+        """New keys: ``packages`` of those who come in (by kid); stations of ``state.due_removes`` and those who are
+        ``leaving`` go out."""
         group = Group.restore(thread.mls or b"")
-        removes = tuple(
-            Member(kid, office) for kid, office in sorted(state.roster.items()) if office in state.due_removes
-        )
+        out = [Member(kid, office) for kid, office in state.roster.items() if office in state.due_removes]
+        removes = tuple(sorted((*out, *state.leaving), key=lambda member: member.station))
         leaves = {member.identity: member.leaf for member in group.members()}
         staged = group.commit(
             add=[packages[kid] for kid in sorted(packages)],
@@ -212,12 +221,32 @@ class Sealer:
             rng=self._rng,
         )
         act: Act = Rekey(state.epoch + 1, self._members(packages), removes)
-        parts = {"commit": staged.commit}
+        parts = {"commit": staged.commit, "external": group.info_after(staged)}
         if staged.welcome is not None:
             parts["welcome"] = staged.welcome
         return self._sign(
             self._payload(thread, intent, act_to_dict(act)), parts, None, epoch=state.epoch, staged=staged.snapshot()
         )
+
+    def rejoin(self, thread: Thread, state: ThreadState, intent: Intent) -> Sealed:
+        """Come back into a group whose keys were lost, in place of our own former leaf.
+
+        Raises `NothingToRejoin` or `ProtocolError`."""
+        info = thread.keys.info
+        if info is None:
+            raise NothingToRejoin("no GroupInfo of the epoch in force came with its commit")
+        seconds, name = self._now() // 1000, self._identity.kid.encode("ascii")
+        members = PublicGroup.from_group_info(info, seconds).members()
+        listed = sorted(member.identity.decode("ascii", "replace") for member in members)
+        former = next((member.leaf for member in members if member.identity == name), None)
+        if former is None or listed != sorted(state.roster):
+            raise NothingToRejoin("the GroupInfo at hand has other members than the ladder's roster")
+        group, commit = Group.join_external(
+            info, name, self._identity.keys.mls, now=seconds, rng=self._rng, replaces=former
+        )
+        parts = {"commit": commit, "external": group.group_info(self._rng, external_commit=True)}
+        payload = self._payload(thread, intent, act_to_dict(Rejoin(state.epoch + 1)))
+        return self._sign(payload, parts, None, epoch=state.epoch, group=group.snapshot())
 
     def _members(self, packages: Mapping[str, bytes]) -> tuple[Member, ...]:
         now = self._now()

@@ -35,6 +35,9 @@ TALK = frozenset(
 """What people write to each other, beside the kinds that always pass: acknowledgements, de-escalation, safety of life."""
 
 
+_CHANGES_GROUP = frozenset({"open", "rekey", "rejoin", "cannot-follow"})
+
+
 class Parting(msgspec.Struct, frozen=True):
     """Where it began: the first entry that differs (``seq``, ``kind``, ``entry``: its id), the state's hash that the hub
     stamped and the one computed here, when this station noticed (ms UTC), which parts of the state that entry ``moved`` by
@@ -93,7 +96,7 @@ def carried(state: ThreadState, move: Move, at: int) -> ThreadState | None:
     """The state after an entry that our ladder refuses and the hub admitted: counted, nothing else. None where it may not
     even be counted: it is by nobody in the group, or it changes the group."""
     seat = state.seats.get(move.station)
-    if move.kind in ("open", "rekey") or seat is None or not seat.member or seat.office != move.office:
+    if move.kind in _CHANGES_GROUP or seat is None or not seat.member or seat.office != move.office:
         return None
     seats = {**state.seats, move.station: Seat(seat.office, move.serial, member=True)}
     return replace(state, seq=move.seq, at=at, seats=seats)

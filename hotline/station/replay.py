@@ -13,12 +13,13 @@ stands, its text is not shown, a complaint is recorded. Everything else raises `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hotline.clock import Clock
 from hotline.station.errors import FORGOTTEN, DoesNotFollow
 from hotline.station.folder import Identity
+from hotline.station.keys import Keys
 from hotline.station.model import Held, Position, Thread
 from hotline.station.parting import Parting, carried, moved
 from mediation.effects import Effect
@@ -45,8 +46,8 @@ from protocols.entry import (
 )
 from protocols.errors import ProtocolError
 from protocols.frames import Deliver
-from protocols.kinds import Handover, Open, Rekey, check_fields, kind_of
-from protocols.mls import Group, KeyPackageBundle, Member, StagedCommit
+from protocols.kinds import Handover, Open, Rejoin, Rekey, Resealed, check_fields, kind_of
+from protocols.mls import Group, KeyPackageBundle, Member, MlsError, StagedCommit, StagedPeerCommit
 from protocols.mls import NotForUs as NotOurWelcome
 from protocols.sealing import open_box
 
@@ -57,7 +58,8 @@ MAX_AHEAD = 120_000  # ms: a stamp further ahead of our own clock is a lie, or o
 class Own:
     """What this station kept about an entry of its own until it came back: nobody decrypts their own message.
 
-    ``staged``: our commit, to be merged. ``group``: for `open`, the group that commit is merged into.
+    ``staged``: our commit, to be merged. ``group``: for `open`, the group that commit is merged into; for `rejoin`, the
+    group that our own commit makes.
     """
 
     disclosures: tuple[str, ...] = ()
@@ -78,7 +80,8 @@ class Revealed:
 class Taken:
     """An entry that follows, with everything that must be stored in the same transaction.
 
-    ``mls``: the group after it (None: no member). ``spent``: ref of the key package that let us in. ``joined``: this
+    ``mls``: the group after it (None: no member, or it lacks: ``keys.stuck``). ``keys``: what is kept beside it.
+    ``spent``: ref of the key package that let us in. ``joined``: this
     entry made us a member. ``suspect``: words for the journal about something odd that is no reason to stop. ``parted``:
     the hub vouches for another state than ``state``, since the entry it names.
     """
@@ -88,6 +91,7 @@ class Taken:
     effects: tuple[Effect, ...]
     position: Position
     mls: bytes | None
+    keys: Keys = field(default_factory=Keys)
     spent: str | None = None
     joined: bool = False
     handed: tuple[Revealed, ...] = ()
@@ -128,8 +132,7 @@ class Replay:
             if verified.entry.kind.name != "open" and (thread is None or thread.state is None):
                 return self._from_outside(verified, stamp, delivered)
             state, effects, position, parted = self.fold(thread, verified, stamp, delivered.leaf)
-            before = None if thread is None else thread.mls
-            mls, spent = self._keys(before, state, verified, stamp, delivered.parts)
+            mls, keys, spent = self._keys(thread, state, verified, stamp, delivered.parts)
         except DoesNotFollow:
             raise
         except ProtocolError as error:
@@ -146,8 +149,9 @@ class Replay:
             effects,
             position,
             mls,
+            keys,
             spent,
-            joined=before is None and mls is not None,
+            joined=mls is not None and self._joins(thread, verified),
             handed=self._handed(thread, held),
             suspect=suspect,
             parted=parted,
@@ -238,42 +242,94 @@ class Replay:
 
     # -- keys ---------------------------------------------------------------------------------------------------------
 
+    def _joins(self, thread: Thread | None, verified: VerifiedEntry) -> bool:
+        """Whether an entry made this station a member, or one again who reads nothing of before."""
+        act, kid = verified.entry.act, self._identity.kid
+        if isinstance(act, Rejoin):
+            return verified.payload.station == kid
+        before = None if thread is None or thread.state is None else thread.state.roster
+        return isinstance(act, Open | Rekey) and (before is None or kid not in before)
+
     def _keys(
         self,
-        before: bytes | None,
+        thread: Thread | None,
         state: ThreadState,
         verified: VerifiedEntry,
         stamp: Stamp,
         parts: Mapping[str, bytes],
-    ) -> tuple[bytes | None, str | None]:
-        """The group after an entry, and the key package it spent."""
-        name = verified.entry.kind.name
-        if name not in ("open", "rekey"):
-            return before, None
-        seated = self._identity.kid in state.roster
-        kept = self._own(verified.id) if verified.payload.station == self._identity.kid else None
-        spent = None
+    ) -> tuple[bytes | None, Keys, str | None]:
+        """The group after an entry, what is kept beside it, and the key package it spent."""
+        mls, keys = (None, Keys()) if thread is None else (thread.mls, thread.keys)
+        kind, seated = verified.entry.kind.name, self._identity.kid in state.roster
+        if kind == "cannot-follow":
+            return self._return(keys, state, verified, seated)
+        if kind not in ("open", "rekey", "rejoin"):
+            return mls, keys if state.renewal is not None else keys.settled(), None
+        tainted = thread is not None and thread.must_renew
+        keys = keys.renewed(mls, tainted, parts.get("external"), state)
+        try:
+            group, spent = self._enter(thread, state, verified, stamp, parts)
+        except _CannotFollow as error:
+            return None, keys.lost(error.code, verified.id), None
+        if group is None:
+            return None, Keys(), None
+        self._same_roster(group.members(), state, stamp)
+        accord = self._identity.accord.accord
+        if group.group_id != unb64u(state.thread) or group.suite != accord.suite or group.epoch != state.mls_epoch:
+            raise DoesNotFollow("replay.group", stamp.seq, "the keys are of another group, suite or epoch")
+        return group.snapshot(), replace(keys, stuck="", since=""), spent
+
+    def _return(
+        self, keys: Keys, state: ThreadState, verified: VerifiedEntry, seated: bool
+    ) -> tuple[bytes | None, Keys, None]:
+        """Back in the keys that everybody had, where we had them."""
+        if not seated:
+            return None, Keys(), None
+        if keys.before is None or Group.restore(keys.before).epoch != state.mls_epoch:
+            return None, Keys(info=keys.info_before).lost(keys.stuck or FORGOTTEN, keys.since or verified.id), None
+        return keys.before, Keys(info=keys.info_before), None
+
+    def _enter(
+        self,
+        thread: Thread | None,
+        state: ThreadState,
+        verified: VerifiedEntry,
+        stamp: Stamp,
+        parts: Mapping[str, bytes],
+    ) -> tuple[Group | None, str | None]:
+        """The group in the epoch that a commit makes (None: we are no member), and the key package spent on it.
+
+        Raises `_CannotFollow` where the keys cannot be had, and `DoesNotFollow` where the hub should have refused it.
+        """
+        before = None if thread is None else thread.mls
+        payload, kid = verified.payload, self._identity.kid
+        seated, kind = kid in state.roster, verified.entry.kind.name
+        kept = self._own(verified.id) if payload.station == kid else None
+        if kept is not None and kept.group is not None and kept.staged is None:
+            return Group.restore(kept.group), None
         if kept is not None and kept.staged is not None:
             group = Group.restore(kept.group if kept.group is not None else _need(before, stamp.seq))
             group.merge(StagedCommit.restore(kept.staged))
-        elif verified.payload.station == self._identity.kid and (seated or before is not None):
-            raise DoesNotFollow(FORGOTTEN, stamp.seq, "made by this station, which has kept nothing of it")
-        elif before is not None and name == "rekey":
+            return group, None
+        if payload.station == kid and (seated or before is not None):
+            raise _CannotFollow(FORGOTTEN)
+        if before is not None and kind != "open":
             group = Group.restore(before)
-            staged = group.stage(_need(parts.get("commit"), stamp.seq), now=stamp.at // 1000)
+            commit = _need(parts.get("commit"), stamp.seq)
+            try:
+                staged = group.stage(commit, now=stamp.at // 1000)
+            except MlsError as error:
+                # The commit is the one its author signed: what is wrong with it is the author's doing, or ours.
+                raise _CannotFollow(error.code) from error
             self._same_roster(staged.members, state, stamp)
+            _same_author(group, staged, payload.station, kind == "rejoin", stamp.seq)
             group.merge(staged)
-            if staged.removes_us:
-                return None, None
-        elif seated:
-            group, spent = self._join(_need(parts.get("welcome"), stamp.seq), stamp)
-        else:
+            return (None if staged.removes_us else group), None
+        if not seated:
             return None, None
-        self._same_roster(group.members(), state, stamp)
-        accord = self._identity.accord.accord
-        if group.group_id != unb64u(state.thread) or group.suite != accord.suite or group.epoch != state.epoch:
-            raise DoesNotFollow("replay.group", stamp.seq, "the keys are of another group, suite or epoch")
-        return group.snapshot(), spent
+        if kind == "open" or any(member.station == kid for member in getattr(verified.entry.act, "adds", ())):
+            return self._join(_need(parts.get("welcome"), stamp.seq), stamp)
+        raise _CannotFollow(FORGOTTEN)
 
     def _join(self, welcome: bytes, stamp: Stamp) -> tuple[Group, str]:
         for bundle in self._bundles():
@@ -281,8 +337,10 @@ class Replay:
                 group = Group.join(welcome, bundle, self._identity.keys.mls, now=stamp.at // 1000)
             except NotOurWelcome:
                 continue
+            except MlsError as error:
+                raise _CannotFollow(error.code) from error
             return group, digest(bundle.ref)
-        raise DoesNotFollow("replay.welcome", stamp.seq, "no key package of this station opens the welcome")
+        raise _CannotFollow("replay.welcome")
 
     def _same_roster(self, members: Iterable[Member], state: ThreadState, stamp: Stamp) -> None:
         """MLS knows keys, the ladder knows stations: both must name the same ones, or somebody listens in silence."""
@@ -343,7 +401,7 @@ class Replay:
     def _handed(self, thread: Thread | None, held: Held) -> tuple[Revealed, ...]:
         """The bodies a handover brings, each within the agreed scope and proved against the entry that committed to it."""
         act = held.admitted.verified.entry.act
-        if thread is None or held.fields is None or not isinstance(act, Handover):
+        if thread is None or held.fields is None or not isinstance(act, Handover | Resealed):
             return ()
         history = held.fields.get("history")
         if not isinstance(history, dict) or set(history) != set(act.entries):
@@ -354,7 +412,12 @@ class Replay:
             old = thread.by_id.get(entry)
             if old is None or old.fields is not None or not isinstance(disclosures, list):
                 continue
-            if thread.state is None or not covers(thread.state, entry, old.seq):
+            if isinstance(act, Resealed):
+                if old.payload.station != held.payload.station:
+                    # Nobody hands out another's words under this name.
+                    held.complaint = "entry.bad-body"
+                    continue
+            elif thread.state is None or not covers(thread.state, entry, old.seq):
                 # One party alone does not widen what both agreed to show.
                 held.complaint = "handover.beyond-scope"
                 continue
@@ -372,6 +435,26 @@ def reveal_body(disclosures: Iterable[str], digests: tuple[str, ...]) -> Body:
     """A body from disclosures kept or handed over, each checked. Raises `ProtocolError`."""
     kept = tuple(str(text) for text in disclosures)
     return Body(kept, reveal(kept, digests))
+
+
+class _CannotFollow(Exception):
+    """The keys of an epoch cannot be had from what its author made; ``code`` says which check failed."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def _same_author(group: Group, staged: StagedPeerCommit, station: str, external: bool, seq: int) -> None:
+    """The commit is by the station that signed the entry, and who comes back takes nobody's place but its own."""
+    name = station.encode("ascii")
+    if external and staged.sender is None:
+        changed = [[member.identity for member in members] for members in (staged.added, staged.removed)]
+        by = name if changed == [[name], [name]] else None
+    else:
+        by = next((member.identity for member in group.members() if member.leaf == staged.sender), None)
+    if by != name or external != (staged.sender is None):
+        raise DoesNotFollow("replay.author", seq, "the commit is by another station than the entry")
 
 
 def _need(part: bytes | None, seq: int) -> bytes:

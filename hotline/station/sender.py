@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from hotline.station.core import Core, log
 from hotline.station.duties import Duties
-from hotline.station.errors import LineBroken
+from hotline.station.errors import LineBroken, NothingToRejoin
 from hotline.station.model import Thread
 from hotline.station.outbox import Answer, Item, Sealed, encode
 from hotline.station.parting import CODE, passes
@@ -52,6 +52,8 @@ class Sender:
         self._claims: dict[int, asyncio.Future[dict[str, bytes]]] = {}
         self._packages: dict[str, bytes] = {}
         self._not_before: dict[str, int] = {}
+        self._once: set[str] = set()
+        """Complaints made: one that is refused is not made again."""
         self._lacking: set[str] = set()
         """Items that wait because a key package could not be had."""
         self.done: dict[str, asyncio.Future[None]] = {}
@@ -196,6 +198,7 @@ class Sender:
         """Mark an item refused: an officer's stays for them to see, a station's own is dropped; both are journalled."""
         core = self._core
         words = f"{item.intent.kind} refused by the {answer.by}: {answer.sentence} [{answer.code}]"
+        item.answer = answer
         async with core.lock:
             async with core.store.change() as change:
                 if item.intent.auto and item.intent.kind != "open":
@@ -223,8 +226,11 @@ class Sender:
     async def _round(self) -> None:
         core = self._core
         for thread in list(core.threads.values()):
-            due = self._duties.rekey(thread, core.now())
-            if due is not None and due[0] not in core.items:
+            await core.settle_keys(thread)
+            for due in self._duties.keys(thread, core.now()):
+                if due[0] in core.items or due[0] in self._once:
+                    continue
+                self._once.update({due[0]} if due[1].kind == "cannot-follow" else ())
                 async with core.lock:
                     async with core.store.change() as change:
                         item = await core.queue(change, due[0], thread.id, due[1])
@@ -303,6 +309,10 @@ class Sender:
             thread = core.threads.get(item.thread)  # it may have moved on while the packages were fetched
             if thread is not None and (thread.frozen or intent.kind == "open"):
                 return False
+            if thread is not None and intent.sd and (why := _keyless(thread, intent.kind)):
+                item.waiting = why
+                core.tell(item.thread, "pending")
+                return False
             if thread is not None and intent.sd and thread.must_renew:
                 item.waiting = "waits until this station has renewed its keys: it was restored from an older copy"
                 core.tell(item.thread, "pending")
@@ -312,10 +322,12 @@ class Sender:
                     sealed = core.sealer.open(item.thread, intent, packages)
                 elif intent.kind == "rekey" and thread.state is not None:
                     sealed = core.sealer.rekey(thread, thread.state, intent, packages)
+                elif intent.kind == "rejoin" and thread.state is not None:
+                    sealed = core.sealer.rejoin(thread, thread.state, intent)
                 else:
                     sealed = core.sealer.seal(thread, intent, officer)
                 refusal = self._judge(thread, sealed, intent.force)
-            except ProtocolError as error:
+            except (ProtocolError, NothingToRejoin) as error:
                 refusal = Refusal(error.code, "protocol", error.sentence)
             if refusal is None:
                 await self._persist(item, thread, sealed)
@@ -364,7 +376,7 @@ class Sender:
         """Back to an intent: the hub said for certain that this entry does not stand."""
         core = self._core
         epoch = None if item.wire is None else item.wire.epoch
-        if item.intent.kind == "rekey":
+        if item.intent.kind in ("rekey", "rejoin"):
             await self._drop(item)
             return
         async with core.lock:
@@ -378,6 +390,7 @@ class Sender:
             async with core.store.change() as change:
                 await change.drop_outbox(item.id)
             core.items.pop(item.id, None)
+        self._answered(item)
 
     def _answered(self, item: Item) -> None:
         self._not_before.pop(item.id, None)
@@ -442,3 +455,13 @@ class Sender:
             raise ClaimFailed(error.sentence) from error
         if info.identity != kid.encode("ascii") or b64u(info.signature_key) != keys.mls:
             raise ClaimFailed("the hub handed out a key package that is not that station's; it was not used")
+
+
+def _keyless(thread: Thread, kind: str) -> str | None:
+    """Why nothing can be sealed in a thread now, or None."""
+    if thread.keys.stuck:
+        return "waits until this station has the keys of this incident again"
+    state = thread.state
+    if kind == "resealed" and state is not None and (state.due_removes or state.leaving):
+        return "waits for keys without those who were put out"
+    return None

@@ -24,13 +24,14 @@ from hotline.station.core import Core, log
 from hotline.station.desk import StationDesk
 from hotline.station.disagreements import Disagreements
 from hotline.station.duties import Duties
-from hotline.station.errors import HubImposter, LineBroken, LoginRefused
+from hotline.station.errors import HubImposter, LineBroken, LoginRefused, NothingToRejoin, RejoinRefused
 from hotline.station.folder import Identity
 from hotline.station.intake import Intake
 from hotline.station.line import Line
 from hotline.station.lookout import Lookout
 from hotline.station.observer import Observer
 from hotline.station.officers import OfficerKeys
+from hotline.station.outbox import Intent
 from hotline.station.papers import Papers
 from hotline.station.replay import MAX_AHEAD
 from hotline.station.sender import Sender
@@ -49,6 +50,8 @@ CLOCKS_DIFFER = (
     "they agree. Nothing is lost; have both clocks checked, and ask the other side by another path which one is right."
 )
 STOP_WAIT = 3.0  # seconds
+
+REJOIN_TRIES = 5
 
 
 class Station(StationDesk):
@@ -123,6 +126,34 @@ class Station(StationDesk):
             await end(self._tasks)
         self._tasks.clear()
         await self.core.store.close()
+
+    async def rejoin(self, name: str) -> int:
+        """Come back into the keys of a thread that this station lost; the seq of the entry by which it did.
+
+        The line must be up and level with the hub. Nothing of before is read by these keys. Raises `NothingToRejoin`,
+        `RejoinRefused` and `LineBroken`.
+        """
+        core = self.core
+        for _ in range(REJOIN_TRIES):
+            thread = core.threads.get(name)
+            if thread is None or thread.state is None or thread.frozen or not thread.keys.stuck:
+                raise NothingToRejoin(name[:22])
+            row = f"rejoin.{name}.{thread.state.epoch + 1}"
+            item = core.items.get(row)
+            if item is None:
+                async with core.lock:
+                    async with core.store.change() as change:
+                        intent = Intent("rejoin", {}, core.now(), precedence="IMMEDIATE")
+                        item = await core.queue(change, row, name, intent)
+                    core.items[row] = item
+            done = self.sender.done.setdefault(row, asyncio.get_running_loop().create_future())
+            self.sender.wake()
+            await asyncio.wait([done], timeout=core.identity.settings.duty.answer)
+            if not thread.keys.stuck:
+                return next(held.seq for held in reversed(thread.held) if held.id == item.entry)
+            if item.answer is not None:
+                raise RejoinRefused(item.answer.code, item.answer.sentence)
+        raise LineBroken("others renewed the keys each time, or the hub does not answer")
 
     # -- the line's receiver ------------------------------------------------------------------------------------------
 

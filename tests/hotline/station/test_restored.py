@@ -141,7 +141,9 @@ async def test_the_mark_outlives_a_restart_and_what_is_sealed_waits(tmp_path: Pa
         await again.stop()
 
 
-async def test_keys_that_the_restored_station_made_itself_freeze_that_thread_in_plain_words(tmp_path: Path) -> None:
+async def test_keys_that_the_restored_station_made_itself_are_missed_in_plain_words_and_the_steps_followed(
+    tmp_path: Path,
+) -> None:
     world = make_world(tmp_path)
     store = f"AV-{world.stations['AV'].name}.db"
     async with running_hub(world) as hub, running(world, "KV", hub.url) as kv:
@@ -158,8 +160,15 @@ async def test_keys_that_the_restored_station_made_itself_freeze_that_thread_in_
         put_back(copy)
         async with running(world, "AV", hub.url) as av:
             for name in (thread, other):
-                assert "restored from an older copy" in str(av.core.threads[name].frozen)
+                held = av.core.threads[name]
+                assert held.frozen is None and held.mls is None and held.keys.stuck == "replay.forgotten"
+                assert "restored from an older copy" in av.core.alarms[f"keys/{name}"]
+                await say(kv, name, "who is there?")
+                await until(lambda name=name: texts(av, name) == [None])  # type: ignore[misc]
+                queued = await av.send(officer(av), name, "statement", {}, {"text": "waits"})
+                assert queued.state == "queued", queued
             again = await opened(av, kv)
             await say(av, again, "the matter again")
             await until(lambda: texts(kv, again) == ["the matter again"])
+            assert not any(held.payload.kind == "cannot-follow" for held in kv.core.threads[thread].held)
         assert not kv.connection().alarms
