@@ -155,7 +155,7 @@ def consequence(ladder: Ladder, clock: ClockRule) -> str:
 def ran_out(ladder: Ladder, clock: ClockRule, end: int) -> str:
     """The neutral sentence on a clock that ran out at ``end`` (ms UTC): the ladder's own, or the same plain one for every
     clock. It says what ran out, what did or did not move, and what is open now to whom; it blames nobody. It needs no
-    state, so that every screen says the same about an old entry (`mediation.wording.expiry` names offices)."""
+    state, so that every screen says the same about an old entry."""
     if clock.wording:
         return clock.wording
     said = f"{clock.title} ran out at {rfc3339(end)}."

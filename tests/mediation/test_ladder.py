@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mediation.durations import DAY, HOUR, MINUTE, SECOND, WEEK, parse_duration, parse_period, scaled
 from mediation.errors import LadderError
 from mediation.ladder import ladder_hash, parse_ladder, to_plain
+from mediation.ladder_check import read_all
 from protocols.encoding import digest
 from protocols.kinds import KINDS
 from tests.mediation.play import DATA, LADDER
@@ -121,6 +122,38 @@ def test_a_mistake_is_named_with_its_field(old: str, new: str, code: str, field:
 def test_the_complaint_points_at_the_line(old: str, new: str) -> None:
     text = TEXT.replace(old, new, 1)
     assert complaint(text.encode()).line == line_of(text, new)
+
+
+def test_every_complaint_is_collected_with_line_and_column() -> None:
+    text = TEXT
+    faults = (
+        ('after = "PT4H"', 'after = "4 hours"', "clock[2].after"),
+        ('trigger = "incident-notice"', 'trigger = "telegram"', "step[0].trigger"),
+        ('option = "L2-clarify"', 'option = "L22"', "clock[2].timeout.option"),
+        ("[kinds.finding]", "[kinds.findings]", "kinds.findings"),
+    )
+    for old, new, _ in faults:
+        text = text.replace(old, new, 1)
+    file, errors = read_all(text.encode())
+    assert file is not None
+    found = {error.field: error for error in errors}
+    for _, new, field in faults:
+        assert found[field].line == line_of(text, new)
+        line = text.splitlines()[(found[field].line or 0) - 1]
+        column = found[field].column or 0
+        assert line[column - 1 :].startswith(new.partition("= ")[2] or new), (field, line, column)
+    with pytest.raises(LadderError) as caught:
+        parse_ladder(text.encode())
+    assert caught.value.field == errors[0].field
+
+
+def test_one_wrong_field_does_not_hide_the_next_tables() -> None:
+    text = TEXT.replace('after = "PT4H"', "after = 4", 1).replace("level = 3", 'level = "three"', 1)
+    text = text.replace("stations = 16 ", 'stations = "many" ', 1)
+    file, errors = read_all(text.encode())
+    assert file is None
+    assert {error.field for error in errors} == {"clock[2].after", "rung[3].level", "limits.stations"}
+    assert all(error.line and error.column for error in errors)
 
 
 def test_a_rung_that_cannot_be_reached_or_left_is_refused() -> None:

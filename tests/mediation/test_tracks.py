@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mediation.durations import DAY, HOUR, add_months, end_of, parse_span
 from mediation.ladder import parse_ladder
 from mediation.validity import warnings
-from mediation.wording import expiry
+from mediation.words import ran_out
 from protocols.kinds import Step, StepAnswer
 from tests.mediation.council import COUNCIL, TEXT, agree, asked, changed
 from tests.mediation.play import LADDER, T0, Play, t
@@ -118,17 +118,16 @@ def test_a_rung_refuses_the_kinds_it_forbids() -> None:
 def test_a_clock_that_ran_out_is_told_in_neutral_words() -> None:
     play = asked()
     state = play.at("60:00")
-    found = {clock.rule: expiry(COUNCIL, state, clock) for clock in state.expired}
+    found = {clock.rule: ran_out(COUNCIL, COUNCIL.clocks[clock.rule], clock.end) for clock in state.expired}
     assert found["explain"] == "The time for the explanation is over; the chair may convene the parties."
     plain = Play()
     notice = plain.send("00:01", "AV", "incident-notice")
     assert notice
     late = plain.at("09:00")
     (silent,) = [clock for clock in late.expired if clock.rule == "notice-silent"]
-    assert expiry(LADDER, late, silent) == (
-        "No receipt of the notice ran out at 2031-03-12T11:13:00.000Z. Nothing moved by itself. "
-        "AV may now take the step 'Call the experts'."
-    )
+    said = ran_out(LADDER, LADDER.clocks["notice-silent"], silent.end)
+    assert said.startswith("No receipt of the notice ran out at 2031-03-12T11:13:00.000Z. Nothing moved by itself. ")
+    assert "Call the experts" in said
 
 
 @pytest.mark.parametrize(
