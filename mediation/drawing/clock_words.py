@@ -53,6 +53,8 @@ def _teller(ladder: Ladder, clock: ClockRule) -> str | None:
     candidates += [step.id for step in steps if step.seconded_by and step.seconded_by.within == clock.id]
     candidates += [*opened(clock), clock.timeout.moves if clock.timeout is not None else "", *clock.holds, clock.of]
     candidates += ladder.triggers.get(clock.of, ())
+    if ladder.mediation is not None and clock.id == ladder.mediation.duration:
+        candidates.append(ladder.mediation.step)
     return next((step for step in candidates if step in ladder.steps), None)
 
 

@@ -48,6 +48,7 @@ class Outline:
 def outline(ladder: Ladder, position: Position | None = None) -> Outline:
     """What `svg` shows, as a list. A step is told in full on the first rung it can be taken from, then by its title."""
     told = cards(ladder)
+    place = position.rung if position is not None else None
     seen: set[str] = set()
     rungs = []
     for rung in sorted(ladder.rungs.values(), key=lambda rung: rung.level):
@@ -56,16 +57,20 @@ def outline(ladder: Ladder, position: Position | None = None) -> Outline:
             OutlineRung(
                 rung.title,
                 rung.level,
-                position is not None and position.rung == rung.id,
+                rung.id == place,
                 _plain(rung_lines(ladder, rung.id)),
-                tuple(_step(ladder, step, told[step.id], position, full=step.id not in seen) for step in steps),
+                tuple(
+                    # Open or closed is said where the thread is: on another rung the same step would be another matter.
+                    _step(ladder, step, told[step.id], position, full=step.id not in seen, here=rung.id == place)
+                    for step in steps
+                ),
             )
         )
         seen |= {step.id for step in steps}
     return Outline(
         tuple(rungs),
         tuple(
-            _step(ladder, step, told[step.id], position, full=True)
+            _step(ladder, step, told[step.id], position, full=True, here=True)
             for step in ladder.steps.values()
             if _anywhere(ladder, step)
         ),
@@ -78,9 +83,11 @@ def _anywhere(ladder: Ladder, step: StepRule) -> bool:
     return len(open_rungs) > 2 and set(step.start) | {step.to} >= open_rungs
 
 
-def _step(ladder: Ladder, step: StepRule, card: Card, position: Position | None, *, full: bool) -> OutlineStep:
+def _step(
+    ladder: Ladder, step: StepRule, card: Card, position: Position | None, *, full: bool, here: bool
+) -> OutlineStep:
     to = f" to {ladder.rungs[step.to].title}" if step.to else ", the rung stays"
-    _, status = state_of(ladder, step.id, position)
+    _, status = state_of(ladder, step.id, position if here else None)
     lines = _plain(card.lines) if full else ()
     if full and position is not None:
         lines += tuple(
