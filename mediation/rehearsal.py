@@ -156,6 +156,8 @@ def do(
 ) -> tuple[Session, tuple[Happening, ...]] | Refusal:
     """The session after ``choice`` and what the machines do upon it. ``words`` fill the act (`rehearsal_acts.fill`);
     ``salt`` (32 bytes, base64url) seals a nomination. Raises `Unfit` for words that fit no such act."""
+    if choice.office in session.down:
+        raise Unfit(f"The line of {choice.office} is down: nothing goes out there.")
     act, sealed = fill(session.ladder, session.state, session.written, choice, words, salt)
     move = _move(session, choice.office, choice.kind, act)
     sent = _send(session, move, session.now)

@@ -68,6 +68,8 @@ def test_an_office_whose_line_is_down_signs_for_nothing_until_it_is_up(rehearsed
     rehearsed.session, _ = rehearsal.set_line(rehearsed.session, "KV", up=False)
     rehearsed.do("AV", "incident-notice")
     assert rehearsed.kinds == ["incident-notice"]
+    with pytest.raises(Unfit):
+        rehearsed.do("KV", "statement")
     rehearsed.wait(9 * HOUR)
     assert [option.step for option in rehearsed.session.state.options] == ["L3-experts"]
     rehearsed.session, happened = rehearsal.set_line(rehearsed.session, "KV", up=True)
