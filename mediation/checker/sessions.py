@@ -2,7 +2,8 @@
 
 The inside of a mediation is the engine's and the same under every ladder. What a ladder can get wrong are its clocks,
 rungs and steps, so each way into and out of a stage is tried once: one common nominee, one conditional objection (a flat
-one is a withdrawal of consent by another name), one admission. Whoever withdraws also renews the keys, because nothing else can be written until that is done.
+one is a withdrawal of consent by another name), one admission. Whoever withdraws also renews the keys, because nothing
+else can be written until that is done.
 """
 
 from __future__ import annotations

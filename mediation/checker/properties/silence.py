@@ -6,7 +6,8 @@ the other party silent for ever, the waiting party must, by acting and by lettin
 * get as far as its own signature under the admission of a mediator (admission needs both signatures by design; what
   silence must not prevent is the appointment), unless the roster is used up or the ladder asks for consent to mediation
   itself, where the request takes its place; and
-* get onward: an option, a step of its own, or a step by declared negative consensus, so that the wait has an end.
+* get onward, so that the wait has an end: an option, a step of its own (leaving mediation is one), or a step by
+  declared negative consensus. Mediation that runs beside the rungs holds nobody back, so nobody waits there.
 
 A ladder may let mediation open by agreement only; then silence is not agreeing, the promise begins once both have
 agreed, and a remark says so.
@@ -146,15 +147,21 @@ class Silence:
         return not mediation.nominees and not eligible(Draft(self.world.ladder, state, state.at))
 
     def _onward(self, state: ThreadState, waiting: str) -> bool:
+        if not self.world.ladder.steps[self.rule.step].to:
+            return True  # mediation beside the rungs holds nobody back
         if any(held.office == waiting and held.step != DEFAULT_APPOINTMENT for held in state.options):
             return True
         for step in self.world.ladder.steps.values():
-            moves = step.direction in ("up", "across") and step.to and step.to != state.rung
-            if moves and step.trigger == "step-request" and state.rung in step.start and step.id != self.rule.step:
+            leads = step.to and step.to != state.rung and step.id != self.rule.step
+            if leads and step.trigger == "step-request" and state.rung in step.start:
                 run = Run(self.world, state)
                 if alone(step, waiting, run) and run.state.rung != state.rung:
                     return True
-        return False
+        return self._moved(state)
+
+    def _moved(self, state: ThreadState) -> bool:
+        """Mediation was left: by declared negative consensus, or by a step of the waiting party's own."""
+        return state.rung != self.world.ladder.steps[self.rule.step].to
 
     def _report(self, name: str, node: Node, waiting: str, lines: tuple[Line, ...], *, decided: bool) -> None:
         silent = node.state.other_party(waiting)
