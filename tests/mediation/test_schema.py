@@ -20,7 +20,8 @@ from tests.mediation.play import DATA
 SCHEMA = schema()
 KNOWN = {
     "$ref", "additionalProperties", "anyOf", "const", "default", "description", "enum", "items", "maxItems",
-    "maxLength", "maximum", "minItems", "minLength", "minimum", "pattern", "properties", "propertyNames", "required", "title", "type",
+    "maxLength", "maximum", "minItems", "minLength", "minimum", "pattern", "properties", "propertyNames", "required",
+    "title", "type",
 }  # fmt: skip
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool, "null": type(None)}
 
