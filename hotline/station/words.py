@@ -68,6 +68,22 @@ def _rekey(act: Mapping[str, Any], ladder: Ladder | None, name: EntryName) -> st
     return ", ".join(words)
 
 
+def _rejoin(act: Mapping[str, Any], ladder: Ladder | None, name: EntryName) -> str:
+    return f"a station came back into the keys by itself, after losing its own (epoch {act['epoch']}); check by phone"
+
+
+def _followed(act: Mapping[str, Any], ladder: Ladder | None, name: EntryName) -> str:
+    return f"the keys of epoch {act['epoch']} have arrived"
+
+
+def _cannot_follow(act: Mapping[str, Any], ladder: Ladder | None, name: EntryName) -> str:
+    return f"cannot follow the keys made with {name(act['entry'])} ({act['code']}); the keys before them are in force again"
+
+
+def _resealed(act: Mapping[str, Any], ladder: Ladder | None, name: EntryName) -> str:
+    return f"{', '.join(name(entry) for entry in act['entries'][:10])} sealed again"
+
+
 def _expired(act: Mapping[str, Any], ladder: Ladder | None, name: EntryName) -> str:
     rule = None if ladder is None else ladder.clocks.get(act["clock"].split("/", 1)[0])
     if ladder is None or rule is None:
@@ -177,6 +193,10 @@ def _proposal_answer(words: str) -> Callable[[Mapping[str, Any], Ladder | None, 
 _WORDS: dict[str, Callable[[Mapping[str, Any], Ladder | None, EntryName], str]] = {
     "open": _open,
     "rekey": _rekey,
+    "rejoin": _rejoin,
+    "followed": _followed,
+    "cannot-follow": _cannot_follow,
+    "resealed": _resealed,
     "clock-expired": _expired,
     "update": _supersede,
     "clarification-request": _ask,

@@ -173,13 +173,17 @@ def test_who_came_in_with_the_keys_taken_back_is_due_to_come_in_again() -> None:
     assert kid("MD-1") in play.state.roster and not play.state.due_adds
 
 
-def with_rejoin() -> Ladder:
-    return parse_ladder(DATA + b'\n[kinds.rejoin]\nwho = ["party"]\n')
+def rejoining(who: bytes) -> Ladder:
+    rule = b'[kinds.rejoin]\nwho = ["party", "mediator"]\n'
+    assert rule in DATA
+    return parse_ladder(DATA.replace(rule, who))
 
 
 def test_a_station_comes_back_only_where_the_ladder_lets_its_office() -> None:
-    assert Play().refused("00:01", "AV", "rejoin", Rejoin(2)).code == "ladder.not-on-ladder"
-    play = Play(with_rejoin())
+    assert Play(rejoining(b"")).refused("00:01", "AV", "rejoin", Rejoin(2)).code == "ladder.not-on-ladder"
+    only_mediators = Play(rejoining(b'[kinds.rejoin]\nwho = ["mediator"]\n'))
+    assert only_mediators.refused("00:01", "AV", "rejoin", Rejoin(2)).code == "ladder.not-yours"
+    play = Play()
     assert play.refused("00:01", "XX", "rejoin", Rejoin(2)).code == "ladder.no-standing"
     assert play.refused("00:01", "AV", "rejoin", Rejoin(1)).code == "ladder.wrong-epoch"
     assert play.refused("00:01", "AV", "rejoin", Rejoin(2), station=kid("AV-2")).code == "ladder.not-member"
