@@ -46,7 +46,8 @@ from protocols.entry import (
 )
 from protocols.errors import ProtocolError
 from protocols.frames import Deliver
-from protocols.kinds import Handover, Open, Rejoin, Rekey, Resealed, check_fields, kind_of
+from protocols.kinds import Author, Handover, Open, Rejoin, Rekey, Resealed, check_fields, kind_of
+from protocols.mandate import OutOfMandate
 from protocols.mls import Group, KeyPackageBundle, Member, MlsError, StagedCommit, StagedPeerCommit
 from protocols.mls import NotForUs as NotOurWelcome
 from protocols.sealing import open_box
@@ -173,8 +174,11 @@ class Replay:
         return outcome if isinstance(outcome, Refusal) else None
 
     def admissible(self, data: bytes, at: int) -> VerifiedEntry:
-        """An entry without a stamp, signatures and mandates checked at ``at``. Raises `ProtocolError`."""
-        return verify_entry(parse_entry(data), self._identity.accord, self._identity.mandates, at=at)
+        """An entry without a stamp, signatures and mandates checked at ``at``. Raises `ProtocolError`, in the hub's words."""
+        entry = parse_entry(data)
+        if entry.kind.author is Author.HUB:
+            raise OutOfMandate("only the hub writes this")
+        return verify_entry(entry, self._identity.accord, self._identity.mandates, at=at)
 
     def verified(self, thread: str, seq: int, leaf: bytes) -> tuple[VerifiedEntry, Stamp]:
         """Form, stamp, signatures, mandates, and that it is the entry it is said to be. Raises `ProtocolError`."""
