@@ -20,16 +20,16 @@ act.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from msgspec.structs import replace
 
 from mediation.checker.abstraction import WaitingView
 from mediation.checker.explore import Graph, Node
 from mediation.checker.found import Found
-from mediation.checker.plans import alone, plans
+from mediation.checker.plans import Plan, alone, plans
 from mediation.checker.relevance import DEFAULT_APPOINTMENT, Relevance
+from mediation.checker.sessions import mediation_plans
 from mediation.checker.story import tell
 from mediation.checker.world import PARTIES, Line, Run
 from mediation.draft import Draft
@@ -101,42 +101,59 @@ class Silence:
         return run if alone_opens else None
 
     def _reach(self, name: str, goal: _Goal, opened: Run, waiting: str) -> None:
+        """Depth first, the most promising first; what was seen to lead to the goal is remembered."""
         good, view = self.good[name], self.view
         first = view.of(opened.state, waiting)
-        parent: dict[Hashable, tuple[Hashable, tuple[Line, ...]]] = {first: (first, ())}
-        queue = deque([(first, opened.state)])
-        deepest = first
-        while queue:
-            key, state = queue.popleft()
-            deepest = key
-            if key in good or goal(state, waiting):
-                while key not in good:
-                    good.add(key)
-                    key = parent[key][0]
+        if first in good:
+            return
+        if goal(opened.state, waiting):
+            good.add(first)
+            return
+        seen = {first}
+        path = [(first, self._runs(opened.state, waiting))]
+        lines: list[tuple[Line, ...]] = []
+        longest: tuple[Line, ...] = ()
+        while path:
+            run = next(path[-1][1], None)
+            if run is None:
+                path.pop()
+                if lines:
+                    told = tuple(line for part in lines for line in part)
+                    longest = max(longest, told, key=len)
+                    lines.pop()
+                continue
+            key = view.of(run.state, waiting)
+            if key in good or goal(run.state, waiting):
+                good.update((key, *(before for before, _ in path)))
                 return
-            if len(parent) > MOST:
-                raise _Stuck(_path(parent, deepest), decided=False)
-            for run in self._runs(state, waiting):
-                following = view.of(run.state, waiting)
-                if following not in parent:
-                    parent[following] = (key, tuple(run.lines))
-                    queue.append((following, run.state))
-        raise _Stuck(_path(parent, deepest), decided=True)
+            if key not in seen:
+                seen.add(key)
+                if len(seen) > MOST:
+                    raise _Stuck(longest, decided=False)
+                path.append((key, self._runs(run.state, waiting)))
+                lines.append(tuple(run.lines))
+        raise _Stuck(longest, decided=True)
 
-    def _runs(self, state: ThreadState, waiting: str) -> list[Run]:
-        found = []
-        for needs, plan in plans(self.world, self.graph.relevance, state, self.graph.seen.granted, inside=True):
-            run = Run(self.world, state)
-            if needs <= {waiting} and plan(run):
-                found.append(run)
+    def _runs(self, state: ThreadState, waiting: str) -> Iterator[Run]:
+        """What the waiting party and those who are not silent can do, the most promising first."""
+        yield from self._tried(reversed(tuple(mediation_plans(self.world, state))), state, waiting)
         # Only ends that the key shows: waiting for any other would seem to lead nowhere.
         running = [c for c in state.clocks if c.paused is None and self.graph.relevance.matters(c.rule)]
         ends = [c.end for c in running] + [c.opens for c in running if c.opens is not None and not c.open]
         if ends:
             run = Run(self.world, state)
             if run.wait(min(ends)):
-                found.append(run)
-        return found
+                yield run
+        rest = plans(self.world, self.graph.relevance, state, self.graph.seen.granted, inside=False)
+        yield from self._tried(rest, state, waiting)
+
+    def _tried(self, some: Iterable[Plan], state: ThreadState, waiting: str) -> Iterator[Run]:
+        for needs, plan in some:
+            if needs <= {waiting}:
+                run = Run(self.world, state)
+                # A request that only waits for the silent party and starts no clock leads nowhere.
+                if plan(run) and (len(run.state.requests) <= len(state.requests) or run.state.clocks != state.clocks):
+                    yield run
 
     def _appointed(self, state: ThreadState, waiting: str) -> bool:
         mediation = state.mediation
@@ -210,11 +227,3 @@ def strip(relevance: Relevance, state: ThreadState) -> ThreadState:
         awaiting=(),
         extensions=(),
     )
-
-
-def _path(parent: dict[Hashable, tuple[Hashable, tuple[Line, ...]]], key: Hashable) -> tuple[Line, ...]:
-    parts: list[tuple[Line, ...]] = []
-    while parent[key][1]:
-        key, lines = parent[key]
-        parts.append(lines)
-    return tuple(line for part in reversed(parts) for line in part)
