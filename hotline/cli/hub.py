@@ -51,6 +51,13 @@ def command() -> None:
 @click.option("--listen", required=True, help="host:port to listen on.")
 @click.option("--plain", is_flag=True, help="No TLS: only behind a tunnel of your own.")
 @click.option("--head-interval", default=60.0, show_default=True, help="Seconds between heads of the log while idle.")
+@click.option(
+    "--generation",
+    type=click.IntRange(min=1, max=9999),
+    default=1,
+    show_default=True,
+    help="Above 1: the log is a new one, after an older log of this hub was lost or discredited.",
+)
 @passphrase.options("the hub's keys", new=True)
 @says_refusals
 def init(
@@ -60,6 +67,7 @@ def init(
     listen: str,
     plain: bool,
     head_interval: float,
+    generation: int,
     passphrase: PassphraseSource,
 ) -> None:
     """Make the hub's keys and folder. Hand hub-card.json to whoever drafts the accord."""
@@ -72,6 +80,7 @@ def init(
         now=time.time_ns() // 1_000_000,
         plain=plain,
         head_interval=head_interval,
+        generation=generation,
     )
     click.echo(f"{folder}: hub {card.name} made. Public card: {folder / 'hub-card.json'}")
     if plain:

@@ -80,8 +80,13 @@ def create(
     plain: bool = False,
     head_interval: float = 60.0,
     profile: keystore.Profile = "standard",
+    generation: int = 1,
 ) -> HubCard:
-    """Make a hub's folder and keys; the card goes into the accord. ``now``: ms UTC. Raises `HubNotReady`."""
+    """Make a hub's folder and keys; the card goes into the accord. ``now``: ms UTC. Raises `HubNotReady`.
+
+    ``generation``: above 1 for a hub that begins a new log after an older one of its name was lost or discredited: the new
+    log has a name of its own, so that nothing of the two can be taken for each other.
+    """
     if path.exists() and any(path.iterdir()):
         raise HubNotReady(f"{path} is not empty")
     scheme = "ws://" if plain else "wss://"
@@ -104,7 +109,8 @@ def create(
         (path / "tls.crt").write_bytes(certificate)
         sealed["tls"] = key
     keystore.create(path / "hub.key", sealed, passphrase, profile=profile)
-    vkey = ed25519_signer(f"{name}/log", log).key.vkey
+    origin = f"{name}/log" if generation == 1 else f"{name}/log/{generation}"
+    vkey = ed25519_signer(origin, log).key.vkey
     card = HubCard(name, b64u(SeedSigner(sign).public), vkey, mark, addresses)
     text = json.dumps(msgspec.to_builtins(card), ensure_ascii=False, indent=2)
     (path / "hub-card.json").write_text(text + "\n", "utf-8")

@@ -132,13 +132,16 @@ class Line:
         try:
             await asyncio.wait((reader, sender), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            hub.lines.remove(self)
             for task in (reader, sender):
                 task.cancel()
-            for result in await asyncio.gather(reader, sender, return_exceptions=True):
-                if isinstance(result, Exception):
-                    hub.metrics.faults.inc()
-                    _LOG.error("fault on a line", station=self.kid, exc_info=result)
+            try:
+                for result in await asyncio.gather(reader, sender, return_exceptions=True):
+                    if isinstance(result, Exception):
+                        hub.metrics.faults.inc()
+                        _LOG.error("fault on a line", station=self.kid, exc_info=result)
+            finally:
+                # Last: a hub that stops closes its store when no line is left, and the reader may have been writing.
+                hub.lines.remove(self)
         if self._cut is not None:
             hub.metrics.cut.labels(self._cut.code).inc()
             _LOG.info("line cut", station=self.kid, code=self._cut.code)

@@ -17,6 +17,9 @@ _HUB = {
     "itself; all others get 404.",
     "console_hosts": "More names (host:port) by which browsers may call the console, beside those of the accord's addresses "
     "and the loopback. The first is the one login links are made with.",
+    "witnesses": "Witnesses of the accord that are reached over HTTP: key name to URL, as in "
+    '`{ "witness.example" = "https://10.0.0.9/v1" }`, where the accord names no URL or another one. '
+    "See [run a witness](../how-to/run-a-witness.md).",
     "limits": "See below.",
 }
 _LIMITS = {
@@ -51,6 +54,11 @@ _DUTY = {
     "fallback": "How long a station waits for another to do what either may (renew keys, send a receipt).",
     "tick": "How often it looks for such duties.",
     "answer": "How long the desk waits for the hub's answer before it says *queued*.",
+    "remind": "How long after an acknowledgement somebody is reminded that no reply went out; 0: never. An exercise's scale "
+    "divides it.",
+    "remind_urgent": "The same for FLASH and IMMEDIATE.",
+    "undelivered": "How long the hub may keep an entry that it took from coming back before the alarm sounds.",
+    "heads": "How long an entry may stand under no head with a quorum before the alarm sounds.",
 }
 _PAGES = (
     (
@@ -96,4 +104,6 @@ def settings() -> list[str]:
 def _toml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if value == {}:
+        return "{}"
     return "[]" if value == () else '""' if value == "" else str(value)
