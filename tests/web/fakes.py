@@ -559,6 +559,7 @@ class FakeConsole:
                 start + 5 * HOUR,
                 start + 29 * HOUR,
                 "clock",
+                "unverified",
             ),
             Span("Cooling-off", "Cooling-off", start + 29 * HOUR, start + 101 * HOUR, "standstill"),
             Span("Members", "Arvenia", start, None, "member"),
