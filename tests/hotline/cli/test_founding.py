@@ -174,6 +174,43 @@ def test_two_stations_of_one_office_are_one_witness(founding: Founding) -> None:
     assert policy.satisfied_by({"AV-2", "KV-1"})
 
 
+def test_stations_and_neutral_witnesses_stand_in_the_policy_with_both_kinds_of_key(founding: Founding) -> None:
+    for office in ("AV", "KV"):
+        founding.office(office)
+    founding.begin()
+    for office in ("AV", "KV"):
+        folder = founding.folder / f"station-{office}"
+        result = CliRunner().invoke(
+            main, ["station", "init", str(folder), "--office", office, "--name", "1", *map(str, founding.secret)]
+        )
+        assert result.exit_code == 0, result.output
+    founding.add("AV", "--witness", founding.folder / "station-AV" / "station-card.json")
+    founding.add("KV", "--classical", "--witness", founding.folder / "station-KV" / "station-card.json")
+    neutral = founding.folder / "neutral"
+    result = CliRunner().invoke(
+        main,
+        ["witness", "init", str(neutral), "--name", "w.example", "--url", "https://w.example", *map(str, founding.secret)],
+    )
+    assert result.exit_code == 0, result.output
+    founding.run("accord", "add-witness", founding.accord, neutral / "witness-card.json")
+    founding.run("accord", "add-witness", founding.accord, neutral / "witness-card.json", fails=True)
+    for office in ("AV", "KV"):
+        founding.run("accord", "sign", founding.accord, "--office", founding.folder / office, *founding.secret)
+    policy = parse_policy(open_accord(founding.accord.read_bytes()).accord.policy)
+    assert policy.operators == ("station.av.1", "station.kv.1", "w.example")
+    assert [witness.name for witness in policy.witnesses] == [
+        "AV-1",
+        "AV-1-mldsa",
+        "KV-1",
+        "w.example-1",
+        "w.example-1-mldsa",
+    ]
+    assert {witness.url for witness in policy.witnesses if witness.key.name == "w.example"} == {"https://w.example"}
+    assert policy.satisfied_by({"AV-1-mldsa", "KV-1", "w.example-1"})
+    assert not policy.satisfied_by({"AV-1", "AV-1-mldsa", "KV-1"})
+    assert "Witnesses: 3 with 5 keys" in founding.run("accord", "show", founding.accord).output
+
+
 def test_a_sketch_cannot_be_signed_and_says_what_it_lacks(founding: Founding) -> None:
     founding.office("AV")
     founding.begin()
