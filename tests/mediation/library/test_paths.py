@@ -13,42 +13,10 @@ import pytest
 from mediation.fold import Outcome, step
 from mediation.ladder import Ladder
 from mediation.move import HUB
-from mediation.offers import NOTHING
 from mediation.refusals import Refusal
 from mediation.state import ThreadState, state_hash, to_bytes
-from protocols.kinds import (
-    KINDS,
-    About,
-    Act,
-    Admission,
-    Answer,
-    Ask,
-    Breach,
-    CarveOut,
-    Empty,
-    Expired,
-    Extension,
-    Finding,
-    Handover,
-    Member,
-    Nominate,
-    Objection,
-    ObjectionAnswer,
-    Open,
-    Proposal,
-    ProposalAnswer,
-    Rejoin,
-    Rekey,
-    Resealed,
-    Reveal,
-    Scope,
-    Step,
-    StepAnswer,
-    Supersede,
-    Verdict,
-    Waiver,
-    Withdrawal,
-)
+from protocols.kinds import KINDS, Step
+from tests.mediation.library.examples import example
 from tests.mediation.library.rights import may_ask, may_send
 from tests.mediation.library.table import SHIPPED, ladder
 from tests.mediation.library.walk import (
@@ -64,36 +32,6 @@ from tests.mediation.library.walk import (
     replayed,
     requested,
 )
-
-EXAMPLES: dict[type[Act], Act] = {
-    Empty: Empty(),
-    About: About(NOTHING),
-    Supersede: Supersede(),
-    Ask: Ask(1),
-    Answer: Answer(NOTHING, ("later",)),
-    Verdict: Verdict(NOTHING, "unknown"),
-    StepAnswer: StepAnswer(NOTHING, "none"),
-    Extension: Extension("none", 0),
-    Breach: Breach(),
-    Finding: Finding(NOTHING, "undetermined"),
-    CarveOut: CarveOut("protect-life"),
-    Nominate: Nominate(NOTHING),
-    Reveal: Reveal(NOTHING, (MEDIATOR,), NOTHING),
-    Objection: Objection(MEDIATOR),
-    ObjectionAnswer: ObjectionAnswer(NOTHING, agree=True),
-    Waiver: Waiver((MEDIATOR,)),
-    Admission: Admission((MEDIATOR,), Scope()),
-    Withdrawal: Withdrawal(MEDIATOR),
-    Handover: Handover(()),
-    Proposal: Proposal(1),
-    ProposalAnswer: ProposalAnswer(NOTHING, 1),
-    Expired: Expired("none", 0),
-    Rejoin: Rejoin(2),
-    Resealed: Resealed((NOTHING,)),
-    Rekey: Rekey(2, (Member(NOTHING, OUTSIDER),)),
-    Open: Open("none", (INITIATOR, COUNTERPART), ()),
-    Step: Step("none"),
-}
 
 
 @cache
@@ -132,11 +70,11 @@ def test_a_kind_that_is_not_open_to_an_actor_is_refused_and_nothing_changes(name
     for place in places(name):
         before = to_bytes(place.state)
         for office in actors(found, place.state):
-            for kind, rule in KINDS.items():
+            for kind in KINDS:
                 for two in (True, False) if kind in two_people else (True,):
                     if may_send(found, place.state, kind, office, two=two):
                         continue
-                    move = move_of(place.state, office, kind, EXAMPLES[rule.act], two=two)
+                    move = move_of(place.state, office, kind, example(kind), two=two)
                     outcome = step(found, place.state, move, place.at)
                     assert isinstance(outcome, Refusal), (place.state.rung, kind, office, two)
                     assert outcome.rule.startswith(f"{found.id}/")
