@@ -7,6 +7,7 @@ itself that the hub and the other side refuse it too.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -94,7 +95,8 @@ async def thread(request: web.Request) -> web.Response:
         since = int(request.query.get("since", "0"))
     except ValueError:
         raise Malformed("since is a number") from None
-    return _json(request.app[DESK].thread(request.match_info["thread"], since=since))
+    found = request.app[DESK].thread(request.match_info["thread"], since=since)
+    return _json(replace(found, chart=None))  # a picture for pages; programs have the ladder's own file
 
 
 async def leaf(request: web.Request) -> web.Response:
