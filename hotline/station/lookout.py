@@ -111,8 +111,8 @@ class Lookout:
                 if times > self._rung.get(each.held.id, 0):
                     self._rung[each.held.id] = times
                     words = (
-                        f"Thread {thread.id[:6]}: entry {each.held.seq} ({each.held.kind.title}, {each.held.payload.office}) was "
-                        f"acknowledged by your office {span_words(now - each.since)} ago and is not answered."
+                        f"Thread {thread.id[:6]}: entry {each.held.seq} ({each.held.kind.title}, {each.held.payload.office}) "
+                        f"was acknowledged by your office {span_words(now - each.since)} ago and is not answered."
                     )
                     await core.record("reminder", words, alarm=True, thread=thread.id)
         # What was answered may be forgotten here too; what waits is remembered.

@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from mediation.ladder import Ladder
-from mediation.move import Move
+from mediation.move import HUB, Move
 from mediation.state import Seat, ThreadState
 from protocols.encoding import from_json, rfc3339, to_json
 from protocols.kinds import KINDS
@@ -95,6 +95,10 @@ def passes(kind: str, ladder: Ladder | None, state: ThreadState | None) -> bool:
 def carried(state: ThreadState, move: Move, at: int) -> ThreadState | None:
     """The state after an entry that our ladder refuses and the hub admitted: counted, nothing else. None where it may not
     even be counted: it is by nobody in the group, or it changes the group."""
+    if move.office == HUB:
+        if move.kind != "clock-expired":
+            return None
+        return replace(state, seq=move.seq, at=at, seats={**state.seats, move.station: Seat(HUB, move.serial)})
     seat = state.seats.get(move.station)
     if move.kind in _CHANGES_GROUP or seat is None or not seat.member or seat.office != move.office:
         return None

@@ -231,7 +231,11 @@ async def test_what_our_ladder_refuses_is_still_read_but_a_stranger_or_a_change_
         move = msgspec.structs.replace(move, kind="statement", station=kid, office="KV", serial=1)
         counted = carried(state, move, state.at + 5)
         assert counted is not None and counted.seats[kid].serial == 1 and counted.rung == state.rung
-        for wrong in ({"kind": "rekey"}, {"kind": "open"}, {"office": "AV"}, {"station": "x" * 43}):
+        note = msgspec.structs.replace(move, kind="clock-expired", office="HUB", station="h" * 43)
+        noted = carried(state, note, state.at + 5)  # a clock that only the hub knows of moves nothing here
+        assert noted is not None and noted.clocks == state.clocks and noted.roster == state.roster
+        keys = [{"kind": kind} for kind in ("rekey", "open", "rejoin", "cannot-follow")]
+        for wrong in (*keys, {"office": "HUB"}, {"office": "AV"}, {"station": "x" * 43}):
             assert carried(state, msgspec.structs.replace(move, **wrong), state.at + 5) is None
 
 
