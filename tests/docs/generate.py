@@ -10,6 +10,7 @@ import re
 import textwrap
 import typing
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from protocols.kinds import KINDS, Act, Author, Empty
 from tests.docs.commands import commands
 from tests.docs.default_ladder import PICTURE, default_ladder
 from tests.docs.ladders import ladder_language
+from tests.docs.library import library
 from tests.docs.settings import settings
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +60,7 @@ _TYPES = {
 }
 
 
+@cache
 def pages() -> dict[Path, str]:
     """Every generated page by its path."""
     return {
@@ -69,6 +72,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "ladder.md": _joined([MARK, *ladder_language()]),
         REFERENCE / "default-ladder.md": _joined([MARK, *default_ladder()]),
         REFERENCE / "ladder.schema.json": msgspec.json.format(msgspec.json.encode(schema()), indent=2).decode() + "\n",
+        **{REFERENCE / "ladders" / name: _joined([MARK, *lines]) for name, lines in library().items()},
         ROOT / "docs" / "images" / PICTURE: svg(parse_ladder(ladders.load("cpci-default"))),
     }
 

@@ -148,3 +148,12 @@ def test_every_rung_can_be_left_by_agreement(name: str) -> None:
 def test_a_ladder_file_is_short_enough_to_be_read_before_it_is_signed(name: str) -> None:
     assert len(ladders.load(name).decode().splitlines()) < 700
     assert len(ladders.load(name)) < 64 * 1024
+
+
+@pytest.mark.parametrize("name", sorted({name for name, step in STEPS if "check" in step}))
+def test_a_text_without_clocks_that_was_not_read_again_says_so_in_a_note_or_on_its_clock(name: str) -> None:
+    found = ladder(name)
+    unread = [step["id"] for other, step in STEPS if other == name and step.get("check") == "T"]
+    assert any("not read again" in note for note in found.notes) or all(
+        found.clocks[step].check == "T" for step in unread
+    )
