@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +40,7 @@ def open_sqlite(path: Path) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "connect", prepare_connection)
     event.listen(engine.sync_engine, "begin", begin_transaction)
+    event.listen(engine.sync_engine, "invalidate", roll_back)
     return engine
 
 
@@ -62,6 +64,16 @@ def prepare_connection(connection: DBAPIConnection, _record: Any) -> None:
     for pragma in _PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
+
+
+def roll_back(connection: Any, _record: Any, _error: BaseException | None) -> None:
+    """End the transaction of a connection that is given up because its task was cancelled in the middle of it.
+
+    Closing alone is not enough: SQLite keeps a closed connection, and its write lock, for as long as a cursor of it is
+    alive, and a cancelled task may leave one behind until Python's garbage is next collected.
+    """
+    with suppress(sqlite3.Error, ValueError):  # ValueError: it is closed already, and so is its transaction
+        connection.run_async(lambda driver: asyncio.shield(driver.rollback()))
 
 
 def begin_transaction(connection: Connection) -> None:

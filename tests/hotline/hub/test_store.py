@@ -64,3 +64,30 @@ async def test_writers_take_turns_and_readers_do_not_wait(tmp_path: Path) -> Non
             seen = (await reading.execute(sa.select(tables.looks.c.at))).scalars().all()
     assert sorted(seen) == list(range(20))
     await store.close()
+
+
+async def test_a_task_cancelled_in_the_middle_of_a_transaction_leaves_no_lock_behind(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    upgrade(path, "hub")
+    store = Store(path)
+    slow = sa.text("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) SELECT i FROM n")
+    kept: list[BaseException] = []
+
+    async def write() -> None:
+        try:
+            async with store.write() as connection:
+                await connection.execute(tables.looks.insert().values(at=1, operator="o", what="x"))
+                await connection.execute(slow)
+        except asyncio.CancelledError as error:
+            kept.append(error)  # with its traceback, which holds whatever the driver left behind
+            raise
+
+    task = asyncio.create_task(write())
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert kept
+    async with asyncio.timeout(5), store.write() as connection:
+        await connection.execute(tables.looks.insert().values(at=2, operator="o", what="y"))
+        assert (await connection.execute(sa.select(tables.looks.c.at))).scalars().all() == [2]
+    await store.close()
