@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hotline.clock import SystemClock
+from hotline.station.observer import begin_memory
 from hotline.station.officers import OfficersInMemory
 from hotline.station.station import Station
 from tests.hotline.harness import make_world, running_hub
@@ -33,6 +34,7 @@ async def test_ends_and_what_is_left_are_the_same_at_hub_and_stations_whatever_t
     async with running_hub(world) as hub, running(world, "AV", hub.url) as av:
         seeds = {str(number): bytes(each._key) for number, each in enumerate(cast.officers)}
         path, identity = tmp_path / "skewed.db", identity_of(world, cast, hub.url)
+        await begin_memory(path, cast.witness.key)
         kv = await Station.open(identity, path, OfficersInMemory(seeds), clock=Skewed(skew))
         await kv.start()
         try:
