@@ -86,7 +86,7 @@ class WaitingView(View):
         other = state.other_party(waiting)
         index = {waiting: 0, other: 1}
         clocks = tuple(
-            (clock.rule, index.get(clock.requester, -1), bool(clock.subject))
+            (clock.rule, index.get(clock.requester, -1), bool(clock.subject), clock.open)
             for clock in sorted(state.clocks, key=lambda clock: clock.end)
             if relevance.matters(clock.rule)
         )

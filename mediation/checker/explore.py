@@ -102,7 +102,7 @@ class Graph:
                     queue.append(target)
                 if not timed:
                     node.at_once.add(target.number)
-                self.seen.note(run)
+                self.seen.note(run, node.story)
                 yield Edge(node, run, target)
 
     def _first(self) -> list[Node]:

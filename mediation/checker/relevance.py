@@ -110,7 +110,7 @@ class Relevance:
     def clock_key(self, state: ThreadState, index: dict[str, int]) -> tuple[object, ...]:
         """Binding clocks in the order of their ends, and as a set those that grant an option which nothing replaces."""
         binding = sorted(
-            (clock.end, clock.rule, index.get(clock.requester, -1) if clock.rule in self.personal else -1)
+            (clock.end, clock.rule, index.get(clock.requester, -1) if clock.rule in self.personal else -1, clock.open)
             for clock in state.clocks
             if clock.rule in self.binding
         )
@@ -121,4 +121,4 @@ class Relevance:
                 if clock.rule in self.kept
             }
         )
-        return (*((rule, who) for _, rule, who in binding), "|", *others)
+        return (*((rule, who, is_open) for _, rule, who, is_open in binding), "|", *others)

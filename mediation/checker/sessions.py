@@ -51,11 +51,12 @@ def appointment(state: ThreadState) -> Iterator[Plan]:
 
 
 def mediation_plans(world: World, state: ThreadState) -> Iterator[Plan]:
-    """What can be done about mediators, if a mediation was ever opened."""
+    """What can be done about mediators, if a mediation was ever opened; what brings them nearer comes last."""
     mediation = state.mediation
     if world.ladder.mediation is None or mediation is None:
         return
     left = eligible(Draft(world.ladder, state, state.at))[:1]
+    yield from _against(mediation, left, state)
     if not mediation.nominees and not mediation.admitted and left:
         yield _BOTH, lambda run: _overlap(run, left)
         for party in state.parties:
@@ -64,21 +65,26 @@ def mediation_plans(world: World, state: ThreadState) -> Iterator[Plan]:
     for party in state.parties:
         if any(option.step == DEFAULT_APPOINTMENT and option.office == party for option in state.options):
             yield frozenset((party,)), _one(party, "default-appointment", Empty())
-    yield from _about_nominees(mediation, left, state)
-    for office in mediation.admitted:
-        for party in state.parties:
+    yield from _about_nominees(mediation, state)
+
+
+def _against(mediation: Mediation, left: tuple[str, ...], state: ThreadState) -> Iterator[Plan]:
+    """Withdrawals of consent, and objections."""
+    for party in state.parties:
+        for office in mediation.admitted:
             yield frozenset((party,)), partial(_leave, party, office)
-
-
-def _about_nominees(mediation: Mediation, left: tuple[str, ...], state: ThreadState) -> Iterator[Plan]:
-    for nominee in mediation.nominees:
-        for party in state.parties:
+        for nominee in mediation.nominees:
             yield frozenset((party,)), _one(party, "withdrawal", Withdrawal(nominee.office))
-        if not nominee.declared:
-            yield _NONE, partial(_declare, nominee.office)
-        elif not nominee.window_over and mediation.objection is None and left:
-            for party in state.parties:
+            if nominee.declared and not nominee.window_over and mediation.objection is None and left:
                 yield frozenset((party,)), _one(party, "objection", Objection(nominee.office, left[0]))
+
+
+def _about_nominees(mediation: Mediation, state: ThreadState) -> Iterator[Plan]:
+    for nominee in mediation.nominees:
+        # A settlement or a step down may have stopped the window; a further declaration opens it anew.
+        shut = not nominee.window_over and not any(clock.subject == nominee.office for clock in state.clocks)
+        if not nominee.declared or shut:
+            yield _NONE, partial(_declare, nominee.office)
     objection = mediation.objection
     if objection is not None:
         other = state.other_party(objection.office)

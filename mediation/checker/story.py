@@ -22,7 +22,7 @@ from mediation.effects import (
 from mediation.refusals import SAFE, Refusal
 from protocols.kinds import KINDS, Act, Admission, Objection, Step, StepAnswer, Withdrawal
 
-_LONGEST = 40
+_LONGEST = 24
 """Longer stories are told from their beginning and their end."""
 
 

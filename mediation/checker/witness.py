@@ -9,7 +9,8 @@ in the key. A clock from a request made under an option is looked for where that
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from functools import partial
 
 from mediation.checker.abstraction import LadderView
 from mediation.checker.plans import plans, request_plans
@@ -24,6 +25,9 @@ SEEDS = 24
 
 _SEARCH = 400
 
+_Told = Callable[[], tuple[Line, ...]]
+"""A story, put together only when it is wanted."""
+
 
 class Seen:
     """What was seen to happen: rungs stood on, steps taken, clocks started, clocks that granted their option."""
@@ -37,10 +41,12 @@ class Seen:
         self.started: set[str] = set()
         self.granted: set[str] = set()
         self._running: dict[str, dict[Hashable, Run]] = {}
-        self._holding: dict[str, dict[Hashable, Run]] = {}
+        self._told: dict[str, _Told] = {}
+        self._holding: dict[str, dict[Hashable, tuple[Run, _Told]]] = {}
 
-    def note(self, run: Run) -> None:
-        """Takes note of everything in a course of events, and follows clocks that it started."""
+    def note(self, run: Run, told: _Told) -> None:
+        """Takes note of everything in a course of events, and follows clocks that it started. ``told``: what came
+        before it."""
         state = run.start
         for line, after in zip(run.lines, run.trail, strict=True):
             if line.effects:
@@ -50,35 +56,36 @@ class Seen:
                     if type(effect) is ClockStarted:
                         self.started.add(effect.clock.rule)
                     elif type(effect) is ClockExpired or type(effect) is WindowOpened:
-                        self._grants(effect.clock, line, run, after)
+                        self._grants(effect.clock, line, run, after, told)
             state = after
         for clock in run.state.clocks:
             rule = clock.rule
             if rule in self.relevance.grants and rule not in self.granted:
-                self._follow(rule, clock, run)
+                self._follow(rule, clock, run, partial(_then, told, run))
 
-    def running(self, rule: str) -> Run | None:
-        """One course of events in which a clock of that definition runs at the end."""
-        return next(iter(self._running.get(rule, {}).values()), None)
+    def running(self, rule: str) -> tuple[Line, ...]:
+        """One course of events from the opening, in which a clock of that definition runs at the end."""
+        return self._told[rule]() if rule in self._told else ()
 
-    def _follow(self, rule: str, clock: Clock, run: Run) -> None:
+    def _follow(self, rule: str, clock: Clock, run: Run, told: _Told) -> None:
+        self._told.setdefault(rule, told)
         seeds = self._running.setdefault(rule, {})
         key = self._view.keys(run.state)[0]
         if key in seeds or len(seeds) >= SEEDS:
             return
         seeds[key] = run
-        self._pass(clock, run.state)
+        self._pass(clock, run.state, told)
 
-    def _pass(self, clock: Clock, state: ThreadState) -> None:
+    def _pass(self, clock: Clock, state: ThreadState, told: _Told) -> None:
         later = Run(self.world, state)
         if clock.paused is None and later.wait(clock.opens if clock.opens is not None else clock.end):
             for effect in later.lines[0].effects:
                 if type(effect) is ClockStarted:
                     self.started.add(effect.clock.rule)
                 elif type(effect) is ClockExpired or type(effect) is WindowOpened:
-                    self._grants(effect.clock, later.lines[0], later, later.state)
+                    self._grants(effect.clock, later.lines[0], later, later.state, told)
 
-    def _grants(self, clock: Clock, line: Line, run: Run, after: ThreadState) -> None:
+    def _grants(self, clock: Clock, line: Line, run: Run, after: ThreadState, told: _Told) -> None:
         option = self.relevance.grants.get(clock.rule)
         if option is None:
             return
@@ -88,7 +95,7 @@ class Seen:
             if after is run.state:
                 holding = self._holding.setdefault(option, {})
                 if len(holding) < SEEDS:
-                    holding.setdefault(self._view.keys(after)[0], run)
+                    holding.setdefault(self._view.keys(after)[0], (run, partial(_then, told, run)))
 
     def search(self) -> None:
         """Looks on for the clocks that were not seen to grant what they promise."""
@@ -100,11 +107,11 @@ class Seen:
                 wanted = self.world.ladder.starting.get(("request", step), ())
                 if rule is None or all(name in self.started and self._content(name) for name in wanted):
                     continue
-                for run in tuple(holding.values()):
+                for run, told in tuple(holding.values()):
                     for plan in request_plans(self.world, rule, run.state):
                         asked = Run(self.world, run.state)
                         plan(asked)
-                        self.note(asked)
+                        self.note(asked, told)
             for name in self.relevance.grants:
                 if name not in self.granted:
                     self._search(name)
@@ -127,7 +134,11 @@ class Seen:
                 if clock is not None and key not in known:
                     known.add(key)
                     queue.append(run.state)
-                    self._pass(clock, run.state)
+                    self._pass(clock, run.state, self._told[name])
+
+
+def _then(told: _Told, run: Run) -> tuple[Line, ...]:
+    return (*told(), *run.lines)
 
 
 def taken(world: World, line: Line, before: ThreadState) -> tuple[str, ...]:

@@ -3,7 +3,7 @@ option that a clock or window promises is granted while its step is open."""
 
 from __future__ import annotations
 
-from mediation.checker.explore import Graph
+from mediation.checker.explore import Graph, Node
 from mediation.checker.found import Found
 from mediation.checker.plans import request_plans
 from mediation.checker.story import asks, refused, tell
@@ -59,29 +59,33 @@ def options(graph: Graph, found: Found) -> None:
             step = graph.relevance.grants[clock.id]
             title = ladder.steps[step].title if step in ladder.steps else step
             field = "gives" if clock.gives is not None else "timeout"
-            run = seen.running(clock.id)
+            lines = seen.running(clock.id)
             found.add(
                 "dead-option",
                 found.at("clock", clock.id, field),
                 f"The clock {clock.title!r} promises {title!r}, but whenever it runs out that step is closed.",
-                tell(graph.world, run.lines, f"Here {title!r} should be open to somebody, and is not.") if run else (),
+                tell(graph.world, lines, f"When it ends, {title!r} should be open to somebody, and is not.")
+                if lines
+                else (),
             )
 
 
 def _refusal(graph: Graph, step: StepRule) -> tuple[str, ...]:
-    """The story of the first time that somebody on one of the step's rungs asks for it in vain."""
-    world: World = graph.world
-    for node in graph.nodes:
-        if node.state.rung not in step.start or node.state.closed_at is not None:
-            continue
-        if step.trigger != "step-request":
-            ending = f"Here {KINDS[step.trigger].title!r} should take {step.title!r}, and nobody may send it."
-            return tell(world, node.story(), ending)
-        for plan in request_plans(world, step, node.state):
-            run = Run(world, node.state)
-            plan(run)
-            if run.refusal is not None:
-                return tell(world, node.story(), refused(world, run.sender, asks(world, step.id), run.refusal))
-            return tell(world, (*node.story(), *run.lines), "Here the request stays open and nothing can complete it.")
-        return tell(world, node.story(), f"Here nobody is there who may ask for {step.title!r}.")
-    return ()
+    """The story of the first time that somebody on one of the step's rungs asks for it in vain; not in a standstill, if
+    it is in vain elsewhere too."""
+    on_rung = [node for node in graph.nodes if node.state.rung in step.start and node.state.closed_at is None]
+    calm = [node for node in on_rung if node.state.standstill is None]
+    return _in_vain(graph.world, step, (calm or on_rung)[0]) if on_rung else ()
+
+
+def _in_vain(world: World, step: StepRule, node: Node) -> tuple[str, ...]:
+    if step.trigger != "step-request":
+        ending = f"Here {KINDS[step.trigger].title!r} should take {step.title!r}, and nobody may send it."
+        return tell(world, node.story(), ending)
+    for plan in request_plans(world, step, node.state):
+        run = Run(world, node.state)
+        plan(run)
+        if run.refusal is not None:
+            return tell(world, node.story(), refused(world, run.sender, asks(world, step.id), run.refusal))
+        return tell(world, (*node.story(), *run.lines), "Here the request stays open and nothing can complete it.")
+    return tell(world, node.story(), f"Here nobody is there who may ask for {step.title!r}.")

@@ -47,7 +47,7 @@ _Goal = Callable[[ThreadState, str], bool]
 
 
 class _Stuck(Exception):
-    """Nothing more can be done, and the goal was not reached; holds the longest course of events."""
+    """Nothing more can be done, and the goal was not reached; holds the most promising course of events."""
 
     def __init__(self, lines: tuple[Line, ...], *, decided: bool) -> None:
         super().__init__("stuck")
@@ -74,7 +74,10 @@ class Silence:
                     self._try(node, waiting)
 
     def _try(self, node: Node, waiting: str) -> None:
-        for name, goal in (("appointed", self._appointed), ("onward", self._onward)):
+        goals: list[tuple[str, _Goal]] = [("onward", self._onward)]
+        if not self._used_up(node.state):
+            goals.append(("appointed", self._appointed))
+        for name, goal in goals:
             if self.found.has("silence-blocks", FIELDS[name]):
                 continue
             for state in (strip(self.graph.relevance, node.state), node.state):
@@ -112,14 +115,14 @@ class Silence:
         seen = {first}
         path = [(first, self._runs(opened.state, waiting))]
         lines: list[tuple[Line, ...]] = []
-        longest: tuple[Line, ...] = ()
+        nearest: tuple[Line, ...] = ()
         while path:
             run = next(path[-1][1], None)
             if run is None:
                 path.pop()
                 if lines:
                     told = tuple(line for part in lines for line in part)
-                    longest = max(longest, told, key=len)
+                    nearest = nearest or told
                     lines.pop()
                 continue
             key = view.of(run.state, waiting)
@@ -129,10 +132,10 @@ class Silence:
             if key not in seen:
                 seen.add(key)
                 if len(seen) > MOST:
-                    raise _Stuck(longest, decided=False)
+                    raise _Stuck(nearest, decided=False)
                 path.append((key, self._runs(run.state, waiting)))
                 lines.append(tuple(run.lines))
-        raise _Stuck(longest, decided=True)
+        raise _Stuck(nearest, decided=True)
 
     def _runs(self, state: ThreadState, waiting: str) -> Iterator[Run]:
         """What the waiting party and those who are not silent can do, the most promising first."""
@@ -159,9 +162,12 @@ class Silence:
         mediation = state.mediation
         if mediation is None:
             return any(asked.step == self.rule.step for asked in state.requests)
-        if mediation.admitted or any(consent.office == waiting for consent in mediation.consents):
-            return True
-        return not mediation.nominees and not eligible(Draft(self.world.ladder, state, state.at))
+        return bool(mediation.admitted) or any(consent.office == waiting for consent in mediation.consents)
+
+    def _used_up(self, state: ThreadState) -> bool:
+        """Nobody is left to appoint, by the parties' own objections."""
+        nominees = state.mediation.nominees if state.mediation is not None else ()
+        return not nominees and not eligible(Draft(self.world.ladder, state, state.at))
 
     def _onward(self, state: ThreadState, waiting: str) -> bool:
         if not self.world.ladder.steps[self.rule.step].to:

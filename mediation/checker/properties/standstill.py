@@ -25,8 +25,10 @@ def standstill_kept(graph: Graph, edge: Edge, found: Found) -> None:
     for number, (line, after) in enumerate(zip(edge.run.lines, edge.run.trail, strict=True)):
         running = state.standstill
         if running is not None and running.end > line.at:
-            if after.standstill is None or after.standstill.end < running.end:
-                field = found.at("clock", next(c.rule for c in state.clocks if c.id == running.clock), "id")
+            kept = after.standstill is not None and after.standstill.end >= running.end
+            if not kept or after.clock(running.clock) is None:
+                rule = graph.world.ladder.steps[running.step].standstill
+                field = found.at("clock", rule.clock, "id") if rule is not None else "step"
                 sentence = "The standstill ends before its time."
                 found.add("standstill-shortened", field, sentence, _story(graph.world, edge, number))
             for name in taken(graph.world, line, state) if line.effects else ():
