@@ -11,7 +11,7 @@ import pytest
 
 from hotline.station.outbox import Intent, Sealed
 from hotline.station.station import Station
-from protocols.mls import committing
+from protocols.mls import committing, treekem
 from protocols.mls.ratchet_tree import RatchetTree
 
 
@@ -36,7 +36,7 @@ def false_secret(*spoiled: int) -> Callable[[pytest.MonkeyPatch], None]:
     """Path secrets that do not open, at these places of the path (0: the lowest)."""
 
     def how(patch: pytest.MonkeyPatch) -> None:
-        plain = committing.encrypt_path
+        plain = treekem.encrypt_path
 
         def encrypt(tree: RatchetTree, *args: Any) -> Any:
             path = plain(tree, *args)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from hotline.cli import station as command
 from hotline.ladders import load
 from hotline.station.errors import NothingToRejoin, RejoinRefused
 from hotline.station.station import Station
@@ -32,7 +33,7 @@ from tests.hotline.harness import (
     running_hub,
     station_keys,
 )
-from tests.hotline.station.kit import opened, running, until
+from tests.hotline.station.kit import identity_of, opened, running, until
 from tests.hotline.station.test_restored import keep, put_back, say, texts
 
 RULE = b'\n[kinds.rejoin]\nwho = ["party", "mediator"]\n'
@@ -89,6 +90,24 @@ async def test_a_station_whose_store_is_gone_comes_back(tmp_path: Path) -> None:
         async with running(world, "AV", hub.url) as av:
             await say(av, thread, "after a restart")
             await until(lambda: texts(kv, thread)[-1:] == ["after a restart"])
+
+
+async def test_the_command_logs_in_replays_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make_world(tmp_path, ladder=ladder())
+    folder = tmp_path / "new disk"
+    (folder / "officers").mkdir(parents=True)
+    async with running_hub(world) as hub, running(world, "KV", hub.url) as kv:
+        async with running(world, "AV", hub.url) as av:
+            thread = await opened(av, kv)
+        identity = identity_of(world, world.stations["AV"], hub.url)
+        monkeypatch.setattr(command, "load_identity", lambda folder, opened, now: identity)
+        with pytest.raises(NothingToRejoin):
+            await command._rejoin(folder, {}, "no such thread")
+        said = await command._rejoin(folder, {}, thread[:8])
+        assert said.startswith(f"Back in thread {thread} with entry 2.")
+        await until(lambda: any("came back" in words for words in kv.connection().alarms))
+        with pytest.raises(NothingToRejoin):
+            await command._rejoin(folder, {}, thread[:8])
 
 
 async def test_a_station_restored_from_before_its_own_renewal_comes_back(tmp_path: Path) -> None:

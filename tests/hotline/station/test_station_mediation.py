@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.hotline.harness import make_world, running_hub
 from tests.hotline.station.kit import officer, opened, running, seq, until
 
 
-async def say(station: Station, thread: str, kind: str, act: dict[str, object], **fields: object) -> str:
+async def say(station: Station, thread: str, kind: str, act: Mapping[str, object], **fields: object) -> str:
     """Send, releasing it by the second officer where the ladder wants one; the entry's id."""
     outcome = await station.send(officer(station), thread, kind, act, fields)
     if outcome.state == "draft":
