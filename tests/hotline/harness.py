@@ -107,7 +107,8 @@ def make_world(
     others: Mapping[str, str] | None = None,
     ladder_roles: Mapping[str, tuple[str, ...]] | None = None,
 ) -> World:
-    """``quorum``: of the four stations' witnesses, and of a neutral one with the keys ``neutral`` (vkeys). ``scale`` above 1 makes the accord an EXERCISE.
+    """``quorum``: of the four stations' witnesses, and of a neutral one with the keys ``neutral`` (vkeys).
+    ``scale`` above 1 makes the accord an EXERCISE.
 
     ``dates``: ``not_before``, ``review`` or ``sunset`` in place of a century that holds today. ``others``: further
     offices, to their role. ``ladder_roles``: the offices that hold the ladder's roles.

@@ -189,7 +189,16 @@ def test_stations_and_neutral_witnesses_stand_in_the_policy_with_both_kinds_of_k
     neutral = founding.folder / "neutral"
     result = CliRunner().invoke(
         main,
-        ["witness", "init", str(neutral), "--name", "w.example", "--url", "https://w.example", *map(str, founding.secret)],
+        [
+            "witness",
+            "init",
+            str(neutral),
+            "--name",
+            "w.example",
+            "--url",
+            "https://w.example",
+            *map(str, founding.secret),
+        ],
     )
     assert result.exit_code == 0, result.output
     founding.run("accord", "add-witness", founding.accord, neutral / "witness-card.json")
