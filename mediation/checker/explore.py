@@ -9,9 +9,9 @@ through the real fold, on a concrete representative of the abstract state: what 
 Why one representative is enough: two concrete states with one key differ in instants, helpful options and clocks, and
 identities. The fold reads instants only to compare them with the ends of clocks, whose order is in the key for those
 that matter; helpful parts never close a door (`mediation.checker.relevance`); identities are only compared. What this
-cannot promise is an order of two binding clocks that arises only by acting at some middle instant; the properties that
-speak of *every* state are therefore checked on the state without its helpful parts, and the rules about pairs of clocks
-are checked on their lengths (`mediation.checker.properties.pairs`).
+cannot promise is an order of two binding clocks that arises only by acting at some middle instant; so the rules about
+pairs of clocks are checked on their lengths (`mediation.checker.properties.pairs`), and the properties that speak of
+every state use nothing that only helps: silence is tried on the state without it, ways down without waiting.
 """
 
 from __future__ import annotations

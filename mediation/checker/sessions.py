@@ -51,12 +51,17 @@ def appointment(state: ThreadState) -> Iterator[Plan]:
 
 
 def mediation_plans(world: World, state: ThreadState) -> Iterator[Plan]:
-    """What can be done about mediators, if a mediation was ever opened; what brings them nearer comes last."""
+    """What can be done about mediators, if a mediation was ever opened."""
+    yield from forward_plans(world, state)
+    yield from against_plans(world, state)
+
+
+def forward_plans(world: World, state: ThreadState) -> Iterator[Plan]:
+    """What brings mediators nearer, the last stage last."""
     mediation = state.mediation
     if world.ladder.mediation is None or mediation is None:
         return
     left = eligible(Draft(world.ladder, state, state.at))[:1]
-    yield from _against(mediation, left, state)
     if not mediation.nominees and not mediation.admitted and left:
         yield _BOTH, lambda run: _overlap(run, left)
         for party in state.parties:
@@ -68,8 +73,12 @@ def mediation_plans(world: World, state: ThreadState) -> Iterator[Plan]:
     yield from _about_nominees(mediation, state)
 
 
-def _against(mediation: Mediation, left: tuple[str, ...], state: ThreadState) -> Iterator[Plan]:
+def against_plans(world: World, state: ThreadState) -> Iterator[Plan]:
     """Withdrawals of consent, and objections."""
+    mediation = state.mediation
+    if world.ladder.mediation is None or mediation is None:
+        return
+    left = eligible(Draft(world.ladder, state, state.at))[:1]
     for party in state.parties:
         for office in mediation.admitted:
             yield frozenset((party,)), partial(_leave, party, office)

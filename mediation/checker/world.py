@@ -166,7 +166,7 @@ def _cast(ladder: Ladder) -> tuple[tuple[OfficeRole, ...], dict[str, tuple[str, 
             others = max(others, count + 1)
     offices = (
         *(OfficeRole(office, "party") for office in PARTIES),
-        *(OfficeRole(f"S{number}", "party") for number in range(1, others + 1)),
+        *(OfficeRole(f"STATE{number}", "party") for number in range(1, others + 1)),
         *(OfficeRole(office, "mediator") for office in MEDIATORS),
         *(OfficeRole(office, "monitor") for office in (*MONITORS, *bodies)),
     )
@@ -174,8 +174,35 @@ def _cast(ladder: Ladder) -> tuple[tuple[OfficeRole, ...], dict[str, tuple[str, 
 
 
 def _names(role: str, count: int, taken: set[str]) -> tuple[str, ...]:
-    """Office ids that remind of the role: CHAIR, COUNCIL1, COUNCIL2."""
-    stem = "R" + "".join(letter for letter in role.upper() if letter.isascii() and letter.isalnum())[:4]
-    while any(office.startswith(stem) for office in (*taken, *PARTIES, *MEDIATORS, *MONITORS)):
-        stem = f"{stem[:3]}{chr(ord('A') + len(taken) % 26)}"
-    return tuple(f"{stem}{number}" for number in range(1, count + 1))
+    """Office ids that remind of the role: CHAIR; COUNC1, COUNC2."""
+    letters = "".join(letter for letter in role.upper() if letter.isascii() and letter.isalnum())
+    stem = (letters if letters[0].isalpha() else f"R{letters}")[:5]
+    others = {*taken, *PARTIES, *MEDIATORS, *MONITORS}
+    for mark in (
+        "",
+        "A",
+        "B",
+        "C",
+        "D",
+        "E",
+        "F",
+        "G",
+        "H",
+        "J",
+        "K",
+        "L",
+        "M",
+        "N",
+        "P",
+        "Q",
+        "R",
+        "T",
+        "U",
+        "V",
+        "W",
+    ):
+        base = f"{stem[: 5 - len(mark)]}{mark}"
+        found = (base,) if count == 1 and len(base) > 1 else tuple(f"{base}{number}" for number in range(1, count + 1))
+        if others.isdisjoint(found):
+            return found
+    raise AssertionError("a ladder has at most twenty roles")

@@ -29,7 +29,7 @@ from mediation.checker.explore import Graph, Node
 from mediation.checker.found import Found
 from mediation.checker.plans import Plan, alone, plans
 from mediation.checker.relevance import DEFAULT_APPOINTMENT, Relevance
-from mediation.checker.sessions import mediation_plans
+from mediation.checker.sessions import against_plans, forward_plans
 from mediation.checker.story import tell
 from mediation.checker.world import PARTIES, Line, Run
 from mediation.draft import Draft
@@ -117,13 +117,15 @@ class Silence:
         lines: list[tuple[Line, ...]] = []
         nearest: tuple[Line, ...] = ()
         while path:
-            run = next(path[-1][1], None)
-            if run is None:
+            try:
+                run = next(path[-1][1])
+            except StopIteration:
                 path.pop()
                 if lines:
-                    told = tuple(line for part in lines for line in part)
-                    nearest = nearest or told
                     lines.pop()
+                continue
+            if run is None:
+                nearest = nearest or tuple(line for part in lines for line in part)
                 continue
             key = view.of(run.state, waiting)
             if key in good or goal(run.state, waiting):
@@ -137,9 +139,10 @@ class Silence:
                 lines.append(tuple(run.lines))
         raise _Stuck(nearest, decided=True)
 
-    def _runs(self, state: ThreadState, waiting: str) -> Iterator[Run]:
-        """What the waiting party and those who are not silent can do, the most promising first."""
-        yield from self._tried(reversed(tuple(mediation_plans(self.world, state))), state, waiting)
+    def _runs(self, state: ThreadState, waiting: str) -> Iterator[Run | None]:
+        """What the waiting party and those who are not silent can do, the most promising first; None where only what
+        leads away or beside is left."""
+        yield from self._tried(reversed(tuple(forward_plans(self.world, state))), state, waiting)
         # Only ends that the key shows: waiting for any other would seem to lead nowhere.
         running = [c for c in state.clocks if c.paused is None and self.graph.relevance.matters(c.rule)]
         ends = [c.end for c in running] + [c.opens for c in running if c.opens is not None and not c.open]
@@ -147,8 +150,10 @@ class Silence:
             run = Run(self.world, state)
             if run.wait(min(ends)):
                 yield run
+        yield None
         rest = plans(self.world, self.graph.relevance, state, self.graph.seen.granted, inside=False)
         yield from self._tried(rest, state, waiting)
+        yield from self._tried(against_plans(self.world, state), state, waiting)
 
     def _tried(self, some: Iterable[Plan], state: ThreadState, waiting: str) -> Iterator[Run]:
         for needs, plan in some:

@@ -72,7 +72,7 @@ class Yielding(World):
         return super().try_(state, office, kind, act, at)
 
 
-@pytest.mark.parametrize("office", ["HUB", "AV", "OV", "MD", "S1"])
+@pytest.mark.parametrize("office", ["HUB", "AV", "OV", "MD", "STATE1"])
 def test_nobody_shortens_a_clock_the_operator_included(office: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Yielding, "office", office)
     monkeypatch.setattr("mediation.checker.examine.World", Yielding)
