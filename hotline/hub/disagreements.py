@@ -87,6 +87,6 @@ def disagreement_words(office: str, said: Disagreement) -> str:
     """What operators are told."""
     return (
         f"Incident {said.thread[:8]}…: a station of {office} computes another ladder state than this hub from entry "
-        f"{said.seq} ({said.kind}) on. It computes {said.computed}, the hub stamped {said.stamped}. The members were told; that "
-        "station sends no steps there. Compare the versions of the programs."
+        f"{said.seq} ({said.kind}) on. It computes {said.computed}, the hub stamped {said.stamped}. The members were told; "
+        "that station sends no steps there. Compare the versions of the programs."
     )
