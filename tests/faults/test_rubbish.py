@@ -123,7 +123,7 @@ async def test_rubbish_on_every_port_raises_out_of_no_handler(
 ) -> None:
     world, hub, port = make_folder(tmp_path, plain=True)
     serving = Serving(tmp_path, hub, port, plain=True)
-    folder, log, desk = station_folder(tmp_path, world), tmp_path / "station.log", free_port()
+    folder, log, desk = await asyncio.to_thread(station_folder, tmp_path, world), tmp_path / "station.log", free_port()
     await serving.start()
     url = f"ws://127.0.0.1:{port}/line"
     station = serve(tmp_path, folder, desk, log)
