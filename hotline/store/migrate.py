@@ -7,6 +7,7 @@ transaction: a failed upgrade leaves the store as it was, and the copy is there 
 from __future__ import annotations
 
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
@@ -24,6 +25,8 @@ from hotline.store.errors import StoreDamaged, StoreTooNew
 
 Which = Literal["hub", "station"]
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_ONE_AT_A_TIME = threading.Lock()
+"""Alembic keeps the migration under way in globals of the process: two threads at it would write into each other's store."""
 
 
 def upgrade(path: Path, which: Which) -> Path | None:
@@ -45,7 +48,7 @@ def upgrade(path: Path, which: Which) -> Path | None:
             return None
         _check_known(scripts, current)
         copy = _copy(path, current) if current is not None else None
-        with engine.begin() as connection:
+        with _ONE_AT_A_TIME, engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
         return copy

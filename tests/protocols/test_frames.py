@@ -65,10 +65,19 @@ HUB: list[Frame] = [
 ]
 
 
+BOTH: list[Frame] = [frames.Disagreement("A" * 22, 3, ID, "statement", ID, "B" * 43, 1, ID, b"s" * 64)]
+"""Handed on by the hub as the station signed it."""
+
+
 def test_every_frame_is_tried_here() -> None:
-    assert {type(frame) for frame in STATION} == set(typing.get_args(FromStation))
-    assert {type(frame) for frame in HUB} == set(typing.get_args(FromHub))
-    assert len({frame.__struct_config__.tag for frame in STATION + HUB}) == len(STATION + HUB)
+    assert {type(frame) for frame in STATION + BOTH} == set(typing.get_args(FromStation))
+    assert {type(frame) for frame in HUB + BOTH} == set(typing.get_args(FromHub))
+    assert len({frame.__struct_config__.tag for frame in STATION + HUB + BOTH}) == len(STATION + HUB + BOTH)
+
+
+@pytest.mark.parametrize("frame", BOTH, ids=lambda f: type(f).__name__)
+def test_a_frame_that_is_handed_on_reads_back_on_both_sides(frame: Frame) -> None:
+    assert decode_from_station(encode_frame(frame)) == frame == decode_from_hub(encode_frame(frame))
 
 
 @pytest.mark.parametrize("frame", STATION, ids=lambda f: type(f).__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,11 @@ async def test_a_task_cancelled_in_the_middle_of_a_transaction_leaves_no_lock_be
         await connection.execute(tables.looks.insert().values(at=2, operator="o", what="y"))
         assert (await connection.execute(sa.select(tables.looks.c.at))).scalars().all() == [2]
     await store.close()
+
+
+async def test_stores_made_at_the_same_time_in_one_process_do_not_mix(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.db" for number in range(8)]
+    await asyncio.gather(*(asyncio.to_thread(upgrade, path, "station") for path in paths))
+    for path in paths:
+        with closing(sqlite3.connect(path)) as store:
+            assert "note" in {column[1] for column in store.execute("PRAGMA table_info(witness)")}
