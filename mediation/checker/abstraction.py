@@ -16,13 +16,14 @@ initiator from the counterpart.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable
 
 from mediation.checker.relevance import DEFAULT_APPOINTMENT, Relevance
 from mediation.state import ThreadState
 
 
-class View:
+class View(ABC):
     """How states are told apart: ``key`` of a state with the parties numbered by ``index``."""
 
     def __init__(self, relevance: Relevance) -> None:
@@ -37,9 +38,9 @@ class View:
         one = self.key(state, {first: 0, second: 1})
         return one, one if self.relevance.sides else self.key(state, {first: 1, second: 0})
 
+    @abstractmethod
     def key(self, state: ThreadState, index: dict[str, int]) -> Hashable:
         """What tells this state apart; each view says."""
-        raise NotImplementedError
 
 
 class LadderView(View):

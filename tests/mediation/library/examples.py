@@ -37,4 +37,4 @@ def _least(info: inspect.Type) -> Any:
             return [_least(item) for item in items]
         case inspect.VarTupleType(item_type=item, min_length=length):
             return [_least(item)] * (length or 0)
-    raise NotImplementedError(info)
+    raise AssertionError(f"an act has a field of a form that no example is made for: {info}")
