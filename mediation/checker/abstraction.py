@@ -78,8 +78,11 @@ class MediationView(View):
         return _common(state), tuple(sorted(clocks)), tuple(options), _mediation(state, index)
 
 
-class WaitingView(View):
+class WaitingView:
     """Everything, for one party that waits for the other: with every option and clock."""
+
+    def __init__(self, relevance: Relevance) -> None:
+        self.relevance = relevance
 
     def of(self, state: ThreadState, waiting: str) -> Hashable:
         """The key as ``waiting`` sees it."""
