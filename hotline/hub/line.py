@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from hotline.hub import delivery
+from hotline.hub.commits import Position
 from hotline.hub.errors import (
     BadCosignature,
     BehindWitnesses,
@@ -31,7 +32,6 @@ from hotline.hub.errors import (
     refused,
 )
 from hotline.hub.invitations import concerning, invitations
-from hotline.hub.records import Position
 from hotline.hub.thread import Thread, may_see
 from hotline.hub.writer import RANK, Answer
 from protocols.encoding import Malformed

@@ -1,38 +1,20 @@
-"""Rows in, rows out: every statement the hub runs on threads and leaves."""
+"""Rows in, rows out: what deliveries and pages read of threads and leaves. What a commit reads and writes is in
+`hotline.hub.commits`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hotline.clock import Mark
-from hotline.hub.admission import Pass
-from hotline.hub.errors import HubNotReady
-from hotline.hub.thread import Membership, Thread
+from hotline.hub import commits
 from hotline.store import hub as t
-from mediation import state as states
-from protocols.translog import Frontier
 
 CLOCK = "clock"
 """Row of ``meta``: boot of the machine, and UTC minus its steady clock (ms), of the newest process."""
-
-_IN = 400
-"""Pairs in one statement; SQLite takes 32766 variables."""
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where an entry stands: what `Accepted` tells."""
-
-    id: str
-    thread: str
-    seq: int
-    index: int
-    at: int
 
 
 class Stored(NamedTuple):
@@ -43,65 +25,6 @@ class Stored(NamedTuple):
     office: str
     precedence: str
     leaf: bytes
-
-
-async def log_size(connection: AsyncConnection) -> int:
-    """How many leaves stand in the store."""
-    return int((await connection.execute(sa.select(sa.func.coalesce(sa.func.max(t.leaves.c.idx) + 1, 0)))).scalar_one())
-
-
-async def load_threads(connection: AsyncConnection, held: Mapping[str, int] | None = None) -> dict[str, Thread]:
-    """Every thread with its memberships; with ``held`` (seq by thread) only those that have moved on.
-
-    Raises `HubNotReady` where a state cannot be read.
-    """
-    members: dict[str, dict[str, tuple[Membership, ...]]] = {}
-    rows = await connection.execute(sa.select(t.members).order_by(t.members.c.thread, t.members.c.joined))
-    for row in rows:
-        known = members.setdefault(row.thread, {})
-        known[row.station] = (*known.get(row.station, ()), Membership(row.joined, row.left))
-    found = {}
-    for row in await connection.execute(sa.select(t.threads)):
-        if held is not None and held.get(row.thread) == row.seq:
-            continue
-        try:
-            state = states.from_bytes(row.state)
-        except ValueError as error:  # msgspec's errors are ValueErrors
-            raise HubNotReady(f"the state of thread {row.thread} cannot be read") from error
-        found[row.thread] = Thread(
-            row.thread,
-            row.ladder,
-            row.seq,
-            row.head,
-            row.chain,
-            row.at,
-            row.opened,
-            state,
-            row.group,
-            members.get(row.thread, {}),
-        )
-    return found
-
-
-async def load_frontier(connection: AsyncConnection) -> Frontier:
-    """The right edge of the stored tree."""
-    size = await log_size(connection)
-    wanted: list[tuple[int, int]] = []
-
-    def plan(level: int, index: int) -> bytes:
-        wanted.append((level, index))
-        return bytes(32)
-
-    Frontier.load(size, plan)
-    nodes = await read_nodes(connection, wanted)
-    return Frontier.load(size, lambda level, index: nodes[level, index])
-
-
-async def newest_stamp(connection: AsyncConnection) -> int:
-    """The newest time written down, ms UTC; 0 in an empty store."""
-    entry = (await connection.execute(sa.select(sa.func.max(t.entries.c.at)))).scalar_one()
-    head = (await connection.execute(sa.select(sa.func.max(t.heads.c.at)))).scalar_one()
-    return max(entry or 0, head or 0)
 
 
 async def read_mark(connection: AsyncConnection) -> Mark | None:
@@ -120,99 +43,7 @@ async def put_mark(connection: AsyncConnection, mark: Mark) -> None:
 
 async def read_nodes(connection: AsyncConnection, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
     """Stored nodes by (level, index)."""
-    found: dict[tuple[int, int], bytes] = {}
-    for start in range(0, len(wanted), _IN):
-        pairs = sa.tuple_(t.nodes.c.level, t.nodes.c.idx).in_(wanted[start : start + _IN])
-        for row in await connection.execute(sa.select(t.nodes).where(pairs)):
-            found[row.level, row.idx] = row.hash
-    return found
-
-
-async def find_positions(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, Position]:
-    """Which of these entries stand in the store, and where."""
-    e = t.entries.c
-    rows = await connection.execute(sa.select(e.id, e.thread, e.seq, e.idx, e.at).where(e.id.in_(list(ids))))
-    return {row.id: Position(*row) for row in rows}
-
-
-async def find_ids(connection: AsyncConnection, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], str]:
-    """Ids of stored entries by (thread, seq)."""
-    e = t.entries.c
-    rows = await connection.execute(sa.select(e.thread, e.seq, e.id).where(sa.tuple_(e.thread, e.seq).in_(wanted)))
-    return {(row.thread, row.seq): row.id for row in rows}
-
-
-async def find_heads(connection: AsyncConnection, digests: Iterable[str]) -> set[str]:
-    """Which of these digests are of published checkpoints."""
-    wanted = set(digests)
-    if not wanted:
-        return set()
-    rows = await connection.execute(sa.select(t.published.c.digest).where(t.published.c.digest.in_(wanted)))
-    return set(rows.scalars())
-
-
-async def save(connection: AsyncConnection, done: Pass) -> None:
-    """Everything a pass made, in the caller's transaction. A leaf or node that stands already makes it fail."""
-    entries, parts, recipients = [], [], []
-    for each in done.admitted:
-        payload, stamp = each.entry.payload, each.entry.stamp
-        size = len(each.entry.leaf) + sum(map(len, each.parts.values()))
-        entries.append(
-            {
-                "idx": stamp.index,
-                "thread": payload.thread,
-                "seq": stamp.seq,
-                "id": each.entry.id,
-                "kind": payload.kind,
-                "office": payload.office,
-                "station": payload.station,
-                "serial": payload.serial,
-                "at": stamp.at,
-                "precedence": payload.precedence,
-                "size": size,
-                "rung_before": each.rung_before,
-                "rung_after": each.rung_after,
-            }
-        )
-        key = {"thread": payload.thread, "seq": stamp.seq}
-        parts += [{**key, "name": name, "data": data} for name, data in each.parts.items()]
-        recipients += [{**key, "seal": seal} for seal in each.recipients]
-    leaves = [{"idx": each.entry.stamp.index, "data": each.entry.leaf} for each in done.admitted]
-    nodes = [{"level": level, "idx": index, "hash": node} for level, index, node in done.nodes]
-    for table, rows in ((t.leaves, leaves), (t.entries, entries), (t.parts, parts), (t.recipients, recipients)):
-        if rows:
-            await connection.execute(table.insert(), rows)
-    if nodes:
-        await connection.execute(t.nodes.insert(), nodes)
-    for thread in done.changed.values():
-        await _save_thread(connection, thread)
-
-
-async def _save_thread(connection: AsyncConnection, thread: Thread) -> None:
-    row = {
-        "seq": thread.seq,
-        "head": thread.head,
-        "chain": thread.chain,
-        "at": thread.at,
-        "state": states.to_bytes(thread.state),
-        "group": thread.group,
-    }
-    updated = await connection.execute(t.threads.update().where(t.threads.c.thread == thread.thread).values(**row))
-    if updated.rowcount == 0:
-        fixed = {"thread": thread.thread, "ladder": thread.ladder, "opened": thread.opened}
-        await connection.execute(t.threads.insert().values(**fixed, **row))
-    known = {
-        (row.station, row.joined): row.left
-        for row in await connection.execute(sa.select(t.members).where(t.members.c.thread == thread.thread))
-    }
-    for station, times in thread.members.items():
-        for joined, left in times:
-            key = {"thread": thread.thread, "station": station, "joined": joined}
-            if (station, joined) not in known:
-                await connection.execute(t.members.insert().values(**key, left=left))
-            elif known[station, joined] != left:
-                where = [t.members.c[name] == value for name, value in key.items()]
-                await connection.execute(t.members.update().where(*where).values(left=left))
+    return await connection.run_sync(commits.read_nodes, wanted)
 
 
 async def read_entries(connection: AsyncConnection, thread: str, after: int, upto: int, limit: int) -> list[Stored]:

@@ -19,15 +19,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hotline.clock import SystemClock
-from hotline.hub import records
+from hotline.hub import commits
 from hotline.hub.admission import Admitted, Pass, Rules
+from hotline.hub.commits import Position
 from hotline.hub.errors import Closing, HubFault, NotStored
 from hotline.hub.metrics import Metrics
-from hotline.hub.records import Position
 from hotline.hub.thread import Thread
 from hotline.store.engine import Store
 from mediation.refusals import Refusal
@@ -126,10 +126,8 @@ class Writer:
     async def load(self) -> None:
         """Read the standing from the store."""
         async with self._store.read() as connection:
-            threads = await records.load_threads(connection)
-            frontier = await records.load_frontier(connection)
-            self._clock.raise_floor(await records.newest_stamp(connection))
-        self.standing = Standing(threads, frontier)
+            self.standing, floor = await connection.run_sync(_load)
+        self._clock.raise_floor(floor)
 
     def submit(self, entry: Entry, parts: Mapping[str, bytes]) -> asyncio.Future[Answer]:
         """Queue an entry; the future gives its position once it is durable, or the refusal. It never raises."""
@@ -149,7 +147,7 @@ class Writer:
     async def look(self) -> None:
         """Take in what another process on the same store has written since, if anything."""
         async with self._store.read() as connection:
-            self._stale = await records.log_size(connection) != self.standing.frontier.size
+            self._stale = await connection.run_sync(commits.log_size) != self.standing.frontier.size
         if self._stale:
             self._wake.set()
 
@@ -172,13 +170,10 @@ class Writer:
 
     async def _batch(self, jobs: list[Job], due: set[str]) -> None:
         started = time.monotonic()
-        moved: set[str] = set()
+        context = _Context(self._rules, self._mandates(), self._seen(), self._clock)
+        standing = self.standing
         try:
-            async with self._store.write() as connection:
-                moved = await self._refresh(connection)
-                done, answers = await self._prepare(connection, jobs, due)
-                if done.admitted:
-                    await records.save(connection, done)
+            outcome = await self._store.transact(lambda connection: _work(connection, context, standing, jobs, due))
         except (SQLAlchemyError, OSError) as error:
             await self._not_stored(jobs, due, error)
             return
@@ -186,47 +181,18 @@ class Writer:
             await self._fault(jobs, due)
             return
         self.healthy = True
-        if moved:
-            self._elsewhere(moved)
+        self.standing, done = outcome.standing, outcome.done
+        if outcome.moved:
+            self._elsewhere(outcome.moved)
         if done.admitted:
             self.standing.threads.update(done.changed)
             self.standing.frontier = done.frontier
             self._metrics.committed(done.admitted, time.monotonic() - started, done.frontier.size)
             await self._committed(done.admitted)
-        for job, answer in zip(jobs, answers, strict=True):
+        for job, answer in zip(jobs, outcome.answers, strict=True):
             if not isinstance(answer, Position):
                 self._metrics.refusals.labels(answer.code).inc()
             _answer(job, answer)
-
-    async def _refresh(self, connection: AsyncConnection) -> set[str]:
-        """Under the write lock: bring the standing up to what stands in the store. The threads that had moved."""
-        if await records.log_size(connection) == self.standing.frontier.size:
-            return set()
-        known = {name: thread.seq for name, thread in self.standing.threads.items()}
-        changed = await records.load_threads(connection, known)
-        frontier = await records.load_frontier(connection)
-        self._clock.raise_floor(await records.newest_stamp(connection))
-        self.standing = Standing({**self.standing.threads, **changed}, frontier)
-        return set(changed)
-
-    async def _prepare(self, connection: AsyncConnection, jobs: list[Job], due: set[str]) -> tuple[Pass, list[Answer]]:
-        wanted = [(job.entry.payload.thread, job.entry.payload.prev_seq) for job in jobs]
-        stored = await records.find_positions(connection, [job.entry.id for job in jobs]) if jobs else {}
-        known = await records.find_ids(connection, wanted) if jobs else {}
-        done = Pass(
-            self._rules,
-            self._mandates(),
-            self._clock.now(),
-            self.standing.frontier,
-            self.standing.threads,
-            known,
-            self._seen(),
-            await records.find_heads(
-                connection, {seen for job in jobs if (seen := job.entry.payload.seen) is not None}
-            ),
-        )
-        # Signatures and folding take a millisecond or so an entry: off the loop, so that reading and sending go on.
-        return done, await asyncio.to_thread(_judge, done, jobs, due, stored)
 
     async def _fault(self, jobs: list[Job], due: set[str]) -> None:
         """A fault of the program over one entry must not stop the others: take each alone, refuse the one that fails."""
@@ -252,6 +218,69 @@ class Writer:
         for job in jobs:
             _answer(job, NotStored(type(error).__name__))
         await asyncio.sleep(0.2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What a batch is judged by besides the store."""
+
+    rules: Rules
+    mandates: MandateBook
+    seen: str | None
+    clock: SystemClock
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """A batch that stands in the store. ``moved``: threads that another process had written to before it."""
+
+    standing: Standing
+    moved: set[str]
+    done: Pass
+    answers: list[Answer]
+
+
+def _load(connection: Connection) -> tuple[Standing, int]:
+    """The whole standing, and the newest time written down (ms UTC)."""
+    standing = Standing(commits.load_threads(connection), commits.load_frontier(connection))
+    return standing, commits.newest_stamp(connection)
+
+
+def _work(connection: Connection, context: _Context, standing: Standing, jobs: list[Job], due: set[str]) -> _Outcome:
+    """One batch, in the store's thread and under its write lock: refresh, judge, write. Changes nothing but the store."""
+    standing, moved = _refresh(connection, context.clock, standing)
+    stored: dict[str, Position] = {}
+    known: dict[tuple[str, int], str] = {}
+    heads: set[str] = set()
+    if jobs:
+        stored = commits.find_positions(connection, [job.entry.id for job in jobs])
+        payloads = [job.entry.payload for job in jobs]
+        known = commits.find_ids(connection, [(payload.thread, payload.prev_seq) for payload in payloads])
+        heads = commits.find_heads(connection, {payload.seen for payload in payloads if payload.seen is not None})
+    done = Pass(
+        context.rules,
+        context.mandates,
+        context.clock.now(),
+        standing.frontier,
+        standing.threads,
+        known,
+        context.seen,
+        heads,
+    )
+    answers = _judge(done, jobs, due, stored)
+    if done.admitted:
+        commits.save(connection, done)
+    return _Outcome(standing, moved, done, answers)
+
+
+def _refresh(connection: Connection, clock: SystemClock, standing: Standing) -> tuple[Standing, set[str]]:
+    """The standing brought up to what stands in the store, and the threads that had moved."""
+    if commits.log_size(connection) == standing.frontier.size:
+        return standing, set()
+    known = {name: thread.seq for name, thread in standing.threads.items()}
+    changed = commits.load_threads(connection, known)
+    clock.raise_floor(commits.newest_stamp(connection))
+    return Standing({**standing.threads, **changed}, commits.load_frontier(connection)), set(changed)
 
 
 def _judge(done: Pass, jobs: list[Job], due: set[str], stored: dict[str, Position]) -> list[Answer]:

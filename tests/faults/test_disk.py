@@ -21,19 +21,28 @@ Failing = Callable[[], str]
 def failing(store: Store, monkeypatch: pytest.MonkeyPatch, when: Failing) -> None:
     """Make a store's commits fail: ``when`` gives "before" (nothing is written), "after" (written, and still an error,
     as when the answer of the disk is lost), or an empty string."""
-    real = store.write
+    real, transact = store.write, store.transact
 
     @asynccontextmanager
-    async def write() -> AsyncIterator[Any]:
+    async def sick() -> AsyncIterator[None]:
         how = when()
         if how == "before":
             raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
-        async with real() as connection:
-            yield connection
+        yield
         if how == "after":
             raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
 
+    @asynccontextmanager
+    async def write() -> AsyncIterator[Any]:
+        async with sick(), real() as connection:
+            yield connection
+
+    async def in_one_piece(work: Callable[[Any], Any]) -> Any:
+        async with sick():
+            return await transact(work)
+
     monkeypatch.setattr(store, "write", write)
+    monkeypatch.setattr(store, "transact", in_one_piece)
 
 
 @pytest.mark.parametrize("how", ["before", "after"])

@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -66,17 +66,26 @@ class Flushes:
     """Lets a store's ``n``-th commit fail: before anything is written, or after, as when the disk's answer is lost."""
 
     def __init__(self, hub: Hub, fails: int, how: str) -> None:
-        self.count, self._fails, self._how, self._real = 0, fails, how, hub.store.write
-        hub.store.write = self.write  # type: ignore[method-assign]
+        self.count, self._fails, self._how = 0, fails, how
+        self._write, self._transact = hub.store.write, hub.store.transact
+        hub.store.write, hub.store.transact = self.write, self.transact  # type: ignore[method-assign]
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Any]:
+        async with self._flush(), self._write() as connection:
+            yield connection
+
+    async def transact(self, work: Callable[[Any], Any]) -> Any:
+        async with self._flush():
+            return await self._transact(work)
+
+    @asynccontextmanager
+    async def _flush(self) -> AsyncIterator[None]:
         self.count += 1
         hit = self.count == self._fails
         if hit and self._how == "before":
             raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
-        async with self._real() as connection:
-            yield connection
+        yield
         if hit and self._how == "after":
             raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
 

@@ -19,8 +19,8 @@ import pytest
 from hotline.clock import SystemClock
 from hotline.hub import delivery
 from hotline.hub import hub as hub_module
+from hotline.hub.commits import Position
 from hotline.hub.hub import Hub
-from hotline.hub.records import Position
 from hotline.station.observer import begin_memory
 from hotline.station.officers import OfficersInMemory
 from hotline.station.station import Station as RealStation

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from hotline.hub import records
+from hotline.hub import commits
 from hotline.hub.errors import BadCosignature, BehindWitnesses, HubNotReady
 from hotline.hub.fsck import fsck
 from hotline.store import hub as tables
@@ -47,16 +47,16 @@ async def test_1_leaf_nodes_and_state_stand_together_or_not_at_all(
     async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
         thread = await open_thread(av, kv)
         before = {name: rows(tmp_path, f"SELECT * FROM {name}") for name in ("leaves", "nodes", "entries", "threads")}
-        real, entry = records._save_thread, av.write(thread, "goodwill-note", fields={"text": "x"})
+        real, entry = commits._save_threads, av.write(thread, "goodwill-note", fields={"text": "x"})
 
-        async def fails(*_: object) -> None:
+        def fails(*_: object) -> None:
             raise OperationalError("UPDATE", {}, Exception("disk I/O error"))
 
         with monkeypatch.context() as patch:
-            patch.setattr(records, "_save_thread", fails)  # the last thing that is written
+            patch.setattr(commits, "_save_threads", fails)  # the last thing that is written
             future = hub.hub.writer.submit(parse_entry(entry[0]), entry[1])
             assert (await future).code == "hub.not-stored"  # type: ignore[union-attr]
-        assert records._save_thread is real
+        assert commits._save_threads is real
         for name, found in before.items():
             assert rows(tmp_path, f"SELECT * FROM {name}") == found, name
         await av.say(thread, "goodwill-note", fields={"text": "x"})
@@ -85,16 +85,18 @@ async def test_2_what_is_acknowledged_was_flushed_before(tmp_path: Path) -> None
     async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
         thread = await open_thread(av, kv)
         order: list[str] = []
-        real = hub.hub.store.write
+        real = hub.hub.store.transact
 
-        @asynccontextmanager
-        async def write() -> AsyncIterator[Any]:
-            async with real() as connection:
-                assert (await connection.execute(sa.text("PRAGMA synchronous"))).scalar_one() == 2
-                yield connection
+        async def transact(work: Callable[[sa.Connection], Any]) -> Any:
+            def watched(connection: sa.Connection) -> Any:
+                assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+                return work(connection)
+
+            done = await real(watched)
             order.append("committed")
+            return done
 
-        hub.hub.store.write = write  # type: ignore[method-assign]
+        hub.hub.store.transact = transact  # type: ignore[method-assign]
         entry, parts = av.write(thread, "goodwill-note", fields={"text": "x"})
         future = hub.hub.writer.submit(parse_entry(entry), parts)
         future.add_done_callback(lambda _: order.append("acknowledged"))

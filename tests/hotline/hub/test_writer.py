@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from hotline.hub import admission, records
+from hotline.hub import admission, commits
 from hotline.hub.settings import Limits
 from hotline.hub.writer import Job, Lanes
 from protocols.frames import Accepted, Failed, Refused, Submit, encode_frame
@@ -45,21 +45,21 @@ async def test_what_the_disk_refused_is_not_answered_and_is_taken_when_handed_in
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make_world(tmp_path)
-    save = records.save
+    save = commits.save
     async with running_hub(world) as hub:
         async with connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
             thread = await open_thread(av, kv)
             entry, parts = av.write(thread, "goodwill-note", fields={"text": "kept"})
 
-            async def full(*_: Any) -> None:
+            def full(*_: Any) -> None:
                 raise OperationalError("INSERT", {}, Exception("database or disk is full"))
 
-            monkeypatch.setattr(records, "save", full)
+            monkeypatch.setattr(commits, "save", full)
             await av.send(Submit(9, entry, parts))
             assert (await av.expect(Failed)).code == "hub.not-stored"
             assert not [frame for frame in av.inbox if isinstance(frame, Accepted | Refused)]
             assert not await hub.hub.check()
-        monkeypatch.setattr(records, "save", save)
+        monkeypatch.setattr(commits, "save", save)
         async with connect(hub.url, world, "AV") as av:
             answer = await av.submit(entry, parts)
             assert isinstance(answer, Accepted) and answer.seq == 2

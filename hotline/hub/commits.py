@@ -1,0 +1,210 @@
+"""What one commit reads and writes: every statement of the write path, on a plain connection in the writer's thread.
+
+They run inside one transaction that holds the log's lock. Reading for deliveries and pages is in `hotline.hub.records`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from hotline.hub.admission import Pass
+from hotline.hub.errors import HubNotReady
+from hotline.hub.thread import Membership, Thread
+from hotline.store import hub as t
+from mediation import state as states
+from protocols.translog import Frontier
+
+_IN = 400
+"""Pairs in one statement; SQLite takes 32766 variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where an entry stands: what `Accepted` tells."""
+
+    id: str
+    thread: str
+    seq: int
+    index: int
+    at: int
+
+
+def log_size(connection: Connection) -> int:
+    """How many leaves stand in the store."""
+    return int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(t.leaves.c.idx) + 1, 0))).scalar_one())
+
+
+def load_threads(connection: Connection, held: Mapping[str, int] | None = None) -> dict[str, Thread]:
+    """Every thread with its memberships; with ``held`` (seq by thread) only those that have moved on.
+
+    Raises `HubNotReady` where a state cannot be read.
+    """
+    members: dict[str, dict[str, tuple[Membership, ...]]] = {}
+    rows = connection.execute(sa.select(t.members).order_by(t.members.c.thread, t.members.c.joined))
+    for row in rows:
+        known = members.setdefault(row.thread, {})
+        known[row.station] = (*known.get(row.station, ()), Membership(row.joined, row.left))
+    found = {}
+    for row in connection.execute(sa.select(t.threads)):
+        if held is not None and held.get(row.thread) == row.seq:
+            continue
+        try:
+            state = states.from_bytes(row.state)
+        except ValueError as error:  # msgspec's errors are ValueErrors
+            raise HubNotReady(f"the state of thread {row.thread} cannot be read") from error
+        found[row.thread] = Thread(
+            row.thread,
+            row.ladder,
+            row.seq,
+            row.head,
+            row.chain,
+            row.at,
+            row.opened,
+            state,
+            row.group,
+            members.get(row.thread, {}),
+        )
+    return found
+
+
+def load_frontier(connection: Connection) -> Frontier:
+    """The right edge of the stored tree."""
+    size = log_size(connection)
+    wanted: list[tuple[int, int]] = []
+
+    def plan(level: int, index: int) -> bytes:
+        wanted.append((level, index))
+        return bytes(32)
+
+    Frontier.load(size, plan)
+    nodes = read_nodes(connection, wanted)
+    return Frontier.load(size, lambda level, index: nodes[level, index])
+
+
+def newest_stamp(connection: Connection) -> int:
+    """The newest time written down, ms UTC; 0 in an empty store."""
+    entry = connection.execute(sa.select(sa.func.max(t.entries.c.at))).scalar_one()
+    head = connection.execute(sa.select(sa.func.max(t.heads.c.at))).scalar_one()
+    return max(entry or 0, head or 0)
+
+
+def read_nodes(connection: Connection, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+    """Stored nodes by (level, index)."""
+    found: dict[tuple[int, int], bytes] = {}
+    for start in range(0, len(wanted), _IN):
+        pairs = sa.tuple_(t.nodes.c.level, t.nodes.c.idx).in_(wanted[start : start + _IN])
+        for row in connection.execute(sa.select(t.nodes).where(pairs)):
+            found[row.level, row.idx] = row.hash
+    return found
+
+
+def find_positions(connection: Connection, ids: Iterable[str]) -> dict[str, Position]:
+    """Which of these entries stand in the store, and where."""
+    e = t.entries.c
+    rows = connection.execute(sa.select(e.id, e.thread, e.seq, e.idx, e.at).where(e.id.in_(list(ids))))
+    return {row.id: Position(*row) for row in rows}
+
+
+def find_ids(connection: Connection, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], str]:
+    """Ids of stored entries by (thread, seq)."""
+    e = t.entries.c
+    rows = connection.execute(sa.select(e.thread, e.seq, e.id).where(sa.tuple_(e.thread, e.seq).in_(wanted)))
+    return {(row.thread, row.seq): row.id for row in rows}
+
+
+def find_heads(connection: Connection, digests: Iterable[str]) -> set[str]:
+    """Which of these digests are of published checkpoints."""
+    wanted = set(digests)
+    if not wanted:
+        return set()
+    rows = connection.execute(sa.select(t.published.c.digest).where(t.published.c.digest.in_(wanted)))
+    return set(rows.scalars())
+
+
+def save(connection: Connection, done: Pass) -> None:
+    """Everything a pass made, in the caller's transaction. A leaf or node that stands already makes it fail."""
+    entries, parts, recipients = [], [], []
+    for each in done.admitted:
+        payload, stamp = each.entry.payload, each.entry.stamp
+        size = len(each.entry.leaf) + sum(map(len, each.parts.values()))
+        entries.append(
+            {
+                "idx": stamp.index,
+                "thread": payload.thread,
+                "seq": stamp.seq,
+                "id": each.entry.id,
+                "kind": payload.kind,
+                "office": payload.office,
+                "station": payload.station,
+                "serial": payload.serial,
+                "at": stamp.at,
+                "precedence": payload.precedence,
+                "size": size,
+                "rung_before": each.rung_before,
+                "rung_after": each.rung_after,
+            }
+        )
+        key = {"thread": payload.thread, "seq": stamp.seq}
+        parts += [{**key, "name": name, "data": data} for name, data in each.parts.items()]
+        recipients += [{**key, "seal": seal} for seal in each.recipients]
+    leaves = [{"idx": each.entry.stamp.index, "data": each.entry.leaf} for each in done.admitted]
+    nodes = [{"level": level, "idx": index, "hash": node} for level, index, node in done.nodes]
+    for table, rows in ((t.leaves, leaves), (t.entries, entries), (t.parts, parts), (t.recipients, recipients)):
+        if rows:
+            connection.execute(table.insert(), rows)
+    if nodes:
+        connection.execute(t.nodes.insert(), nodes)
+    _save_threads(connection, done)
+
+
+def _save_threads(connection: Connection, done: Pass) -> None:
+    """Where the threads stand now. What an ordinary entry leaves as it was (group, members) is not written again."""
+    moved, renewed, opened, members = [], [], [], []
+    for name, thread in done.changed.items():
+        before = done.threads.get(name)
+        row = {
+            "key": name,
+            "seq": thread.seq,
+            "head": thread.head,
+            "chain": thread.chain,
+            "at": thread.at,
+            "state": states.to_bytes(thread.state),
+        }
+        if before is None:
+            del row["key"]
+            fixed = {"thread": name, "ladder": thread.ladder, "opened": thread.opened}
+            opened.append({**fixed, **row, "group": thread.group})
+        else:
+            moved.append(row)
+            if thread.group is not before.group:
+                renewed.append({"key": name, "group": thread.group})
+        if before is None or thread.members is not before.members:
+            members.append((thread, {} if before is None else before.members))
+    this = t.threads.c.thread == sa.bindparam("key")
+    if opened:
+        connection.execute(t.threads.insert(), opened)
+    if moved:
+        values: dict[str, sa.BindParameter[object]] = {
+            name: sa.bindparam(name) for name in ("seq", "head", "chain", "at", "state")
+        }
+        connection.execute(t.threads.update().where(this).values(**values), moved)
+    if renewed:
+        connection.execute(t.threads.update().where(this), renewed)
+    for thread, known in members:
+        _save_members(connection, thread, known)
+
+
+def _save_members(connection: Connection, thread: Thread, known: Mapping[str, Sequence[Membership]]) -> None:
+    old = {(station, joined): left for station, times in known.items() for joined, left in times}
+    for station, times in thread.members.items():
+        for joined, left in times:
+            key = {"thread": thread.thread, "station": station, "joined": joined}
+            if (station, joined) not in old:
+                connection.execute(t.members.insert().values(**key, left=left))
+            elif old[station, joined] != left:
+                where = [t.members.c[name] == value for name, value in key.items()]
+                connection.execute(t.members.update().where(*where).values(left=left))
