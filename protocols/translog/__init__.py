@@ -87,7 +87,15 @@ from protocols.translog.policy import (
     parse_policy,
     quorum_met,
 )
-from protocols.translog.proof import TlogProof, VerifiedProof, format_proof, parse_proof, verify_proof
+from protocols.translog.proof import (
+    TlogProof,
+    VerifiedProof,
+    format_consistency,
+    format_proof,
+    parse_consistency,
+    parse_proof,
+    verify_proof,
+)
 from protocols.translog.tiles import (
     ENTRIES,
     MAX_LEAF_BYTES,
@@ -205,6 +213,7 @@ __all__ = [
     "forgotten",
     "format_add_checkpoint",
     "format_checkpoint",
+    "format_consistency",
     "format_entry_tile",
     "format_hash_tile",
     "format_note",
@@ -228,6 +237,7 @@ __all__ = [
     "open_with_policy",
     "parse_add_checkpoint",
     "parse_checkpoint",
+    "parse_consistency",
     "parse_entry_tile",
     "parse_hash_tile",
     "parse_note",

@@ -10,12 +10,15 @@
     <the checkpoint note, verbatim>
 
 The verifier brings the leaf's exact bytes and its own policy (log and witness keys, quorum).
+
+A consistency proof between two heads has no C2SP file of its own; it is written as in a C2SP tlog-witness request, one
+base64 hash a line, and nothing else.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from protocols.translog.cosignature import CosignedCheckpoint
@@ -26,7 +29,7 @@ from protocols.translog.note import (
 )
 from protocols.translog.policy import Policy, open_with_policy
 from protocols.translog.tree import HASH_SIZE, MAX_SIZE, leaf_hash, verify_inclusion
-from protocols.translog.wire import decode_base64, decode_decimal, decode_text
+from protocols.translog.wire import decode_base64, decode_decimal, decode_text, encode_base64
 
 HEADER = "c2sp.org/tlog-proof@v1"
 EXTENSION = ".tlog-proof"  # of the file name
@@ -123,3 +126,28 @@ def verify_proof(proof: TlogProof, leaf: bytes, policy: Policy) -> VerifiedProof
     hashed = leaf_hash(leaf)
     verify_inclusion(hashed, proof.index, head.checkpoint.size, proof.hashes, head.checkpoint.root)
     return VerifiedProof(proof.index, hashed, head)
+
+
+def format_consistency(hashes: Iterable[bytes]) -> bytes:
+    """The file: base64 hashes (RFC 6962 section 2.1.2), one a line; empty for the same tree."""
+    return "".join(f"{encode_base64(each)}\n" for each in hashes).encode("ascii")
+
+
+def parse_consistency(text: Note) -> tuple[bytes, ...]:
+    """The hashes of a consistency file, 32 bytes each. They prove nothing until ``verify_consistency`` says so.
+
+    Raises:
+        ProofMalformed: it breaks the grammar.
+    """
+    try:
+        whole = decode_text(text, MAX_HASHES * 45)
+        if whole and not whole.endswith("\n"):
+            raise ProofMalformed("no newline at the end")
+        hashes = tuple(decode_base64(each) for each in whole.split("\n")[:-1])
+    except ProofMalformed:
+        raise
+    except NoteMalformed as error:
+        raise ProofMalformed(error.detail) from None
+    if any(len(each) != HASH_SIZE for each in hashes):
+        raise ProofMalformed(f"a hash is not {HASH_SIZE} bytes")
+    return hashes

@@ -14,7 +14,9 @@ from protocols.translog import (
     QuorumNotMet,
     TlogProof,
     TranslogError,
+    format_consistency,
     format_proof,
+    parse_consistency,
     parse_policy,
     parse_proof,
     verify_proof,
@@ -110,3 +112,17 @@ def test_a_proof_made_in_code_is_checked_like_one_that_was_read() -> None:
     ):
         with pytest.raises(ProofMalformed):
             TlogProof(index, hashes, note)
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32), max_size=63))
+def test_a_consistency_file_survives_a_round_trip(hashes: list[bytes]) -> None:
+    assert parse_consistency(format_consistency(hashes)) == tuple(hashes)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"\n", b"A" * 43 + b"=", b"QUJD\n", b"A" * 43 + b"=\r\n", b"x\n", b"\xff\n", (b"A" * 43 + b"=\n") * 64],
+)
+def test_a_consistency_file_of_another_form_is_refused(text: bytes) -> None:
+    with pytest.raises(ProofMalformed):
+        parse_consistency(text)
