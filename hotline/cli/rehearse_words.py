@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from hotline.station.words import act_words
+from hotline.words import act_words
 from mediation.effects import (
     AdmissionComplete,
     Blocked,

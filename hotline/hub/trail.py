@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from hotline.hub.thread import Thread
 from hotline.hub.views import RanOut, Span, ThreadRow, ThreadTrail, TrailEntry
-from hotline.station.words import act_words, late_words
 from hotline.store import hub as t
 from hotline.store.engine import Store
+from hotline.words import act_words, late_words
 from mediation import effects as fx
 from mediation import fold
 from mediation.drawing import Chart

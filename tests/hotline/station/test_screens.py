@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from hotline.station.model import Held
-from hotline.station.screens import _shown
+from hotline.station.screens.entries import shown_fields
 
 
 class _Body:
@@ -20,5 +20,5 @@ class _Body:
 
 @pytest.mark.parametrize("history", [5, None, "abc", [1, 2], True, {"x": ["y"]}])
 def test_a_handover_of_any_form_can_be_shown(history: Any) -> None:
-    shown = _shown(cast(Held, _Body({"history": history})), lambda entry: f"entry {entry}")
+    shown = shown_fields(cast(Held, _Body({"history": history})), lambda entry: f"entry {entry}")
     assert shown == {"history": ["entry x"] if isinstance(history, dict) else []}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from hotline.station.words import late_words
+from hotline.words import late_words
 from tests.hotline.harness import make_station, make_world, running_hub
 from tests.hotline.station.kit import officer, opened, running, seq, until
 

@@ -1,0 +1,74 @@
+"""The clocks of a thread as the desk shows them."""
+
+from __future__ import annotations
+
+from hotline.station.views import ClockView
+from hotline.words import clock_title, step_title
+from mediation.ladder import Ladder
+from mediation.state import Clock, ThreadState
+from mediation.words import entitled, mark
+from protocols.kinds import KINDS
+
+
+def clocks(ladder: Ladder, state: ThreadState) -> tuple[ClockView, ...]:
+    found = [_clock(ladder, state, clock, "running") for clock in sorted(state.clocks, key=lambda clock: clock.end)]
+    found += [_clock(ladder, state, clock, "met" if clock.answered else "ran out") for clock in state.expired]
+    for awaiting in state.awaiting:
+        if awaiting.received:
+            continue
+        for rule in ladder.starting.get(("receipt", awaiting.kind), ()):
+            if rule in awaiting.met:
+                continue
+            definition = ladder.clocks[rule]
+            respondent = state.other_party(awaiting.office) if awaiting.office in state.parties else "the other side"
+            found.append(
+                ClockView(
+                    id=f"{rule}/{awaiting.seq}",
+                    title=definition.title,
+                    kind=definition.kind,
+                    on=respondent,
+                    start=None,
+                    end=None,
+                    state="waiting for receipt",
+                    then=_then(ladder, rule),
+                    standstill=False,
+                    extendable=False,
+                    mark=mark(definition),
+                )
+            )
+    return tuple(found)
+
+
+def _clock(ladder: Ladder, state: ThreadState, clock: Clock, words: str) -> ClockView:
+    definition = ladder.clocks.get(clock.rule)
+    return ClockView(
+        id=clock.id,
+        title=clock_title(ladder, clock),
+        kind="" if definition is None else definition.kind,
+        on=clock.respondent or clock.subject or "both",
+        start=clock.start,
+        end=clock.end,
+        state=_run(clock) if words == "running" else words,
+        then=_then(ladder, clock.rule),
+        standstill=clock.rule in ladder.standstill_clocks,
+        extendable=words == "running" and definition is not None and definition.extend != "nobody",
+        mark="" if definition is None else mark(definition),
+    )
+
+
+def _run(clock: Clock) -> str:
+    """Whether a clock that has not run out counts down."""
+    if clock.paused is not None:
+        return "paused"
+    return "opens later" if clock.opens is not None and not clock.open else "running"
+
+
+def _then(ladder: Ladder, rule: str) -> str:
+    definition = ladder.clocks.get(rule)
+    if definition is None or definition.timeout is None:
+        return "ends; nothing moves by itself"
+    if definition.timeout.moves:
+        return f"takes the step “{step_title(ladder, definition.timeout.moves)}”"
+    option = definition.timeout.option
+    words = KINDS[option].title if option in KINDS else step_title(ladder, option)
+    return f"opens “{words}” to {entitled(ladder, definition.timeout.to)}; nothing moves by itself"

@@ -1,0 +1,99 @@
+"""A thread as the desk shows it, in words, from what was replayed. Nothing here decides anything."""
+
+from __future__ import annotations
+
+from hotline.station.core import Core
+from hotline.station.model import Thread
+from hotline.station.screens.clocks import clocks
+from hotline.station.screens.entries import entry, pending, unread
+from hotline.station.screens.mediators import mediation_words, mediators
+from hotline.station.screens.offers import offers
+from hotline.station.screens.parting import parting
+from hotline.station.screens.state import shown_state
+from hotline.station.views import RungView, ThreadSummary, ThreadView
+from hotline.words import clock_title
+from mediation.drawing import Chart
+from mediation.ladder import Ladder
+from mediation.state import ThreadState, state_hash
+from mediation.words import mark
+from protocols.encoding import rfc3339
+
+
+def summary(core: Core, thread: Thread) -> ThreadSummary:
+    """One line of the list."""
+    now, state, ladder = core.now(), shown_state(core, thread), thread.ladder
+    rung = "" if state is None else state.rung
+    found = None if ladder is None or state is None else ladder.rungs.get(rung)
+    closed = state is not None and ladder is not None and state.rung == ladder.closed
+    clocks = () if state is None else state.clocks
+    coming = min(
+        (clock for clock in clocks if clock.paused is None and clock.end >= now),
+        key=lambda clock: clock.end,
+        default=None,
+    )
+    return ThreadSummary(
+        id=thread.id,
+        title=title(thread),
+        parties=_parties(thread),
+        members=thread.offices() if state is not None else (),
+        rung=rung,
+        rung_title=("outside" if found is None else found.title),
+        standstill_until=None if state is None or state.standstill is None else state.standstill.end,
+        next_clock=None if coming is None else coming.end,
+        next_title="" if coming is None else clock_title(ladder, coming),
+        unread=sum(unread(core, thread, held) for held in thread.held),
+        last_at=thread.held[-1].stamp.at if thread.held else thread.position.at,
+        closed=closed,
+        frozen=thread.frozen,
+        parted=None if thread.parted is None else thread.parted.sentence(thread.id),
+        next_mark="" if coming is None or ladder is None else mark(ladder.clocks[coming.rule]),
+    )
+
+
+def title(thread: Thread) -> str:
+    """What people call the thread: as it was opened here, else its first subject, else its parties."""
+    if thread.title:
+        return thread.title
+    for held in thread.held:
+        subject = None if held.fields is None else held.fields.get("subject")
+        if isinstance(subject, str) and subject:
+            return subject
+    parties = " – ".join(_parties(thread)) or "Thread"
+    return f"{parties}, {rfc3339(thread.held[0].stamp.at)[:10]}" if thread.held else parties
+
+
+def view(core: Core, thread: Thread, since: int) -> ThreadView:
+    """Everything the page of a thread shows; entries after ``since``."""
+    state, ladder = shown_state(core, thread), thread.ladder
+    in_force = next((each for each in core.identity.accord.accord.ladders if each.id == thread.ladder_id), None)
+    return ThreadView(
+        summary=summary(core, thread),
+        ladder=thread.ladder_id,
+        ladder_title="" if ladder is None else ladder.title,
+        scale=1 if in_force is None else in_force.scale,
+        rungs=() if ladder is None else _rungs(ladder, state),
+        clocks=() if state is None or ladder is None else clocks(ladder, state),
+        offers=offers(core, thread, state),
+        mediators=() if state is None else mediators(core, state),
+        mediation=mediation_words(thread, state),
+        entries=tuple(entry(core, thread, held) for held in thread.held if held.seq > since),
+        pending=tuple(pending(core, item) for item in core.pending(thread.id) if not item.intent.auto),
+        epoch=None if state is None or thread.mls is None else state.epoch,
+        state_hash="" if thread.state is None else state_hash(thread.state),
+        newest=thread.held[-1].seq if thread.held else 0,
+        parting=parting(core, thread),
+        chart=None if ladder is None else Chart(ladder, state, core.now()),
+    )
+
+
+def _parties(thread: Thread) -> tuple[str, ...]:
+    if thread.state is not None:
+        return thread.state.parties
+    return () if thread.invitation is None else thread.invitation.parties
+
+
+def _rungs(ladder: Ladder, state: ThreadState | None) -> tuple[RungView, ...]:
+    return tuple(
+        RungView(rung.id, rung.title, rung.level, state is not None and rung.id == state.rung)
+        for rung in ladder.rungs.values()
+    )
