@@ -26,9 +26,9 @@ from hotline.clock import SystemClock
 from hotline.office import StationCard, write_json
 from hotline.passphrase import PassphraseSource
 from hotline.station.core import Core
-from hotline.station.desk import LOGIN, token_hash
 from hotline.station.errors import BadFolder, LineBroken, NothingToRejoin, NotParted, StillParted
 from hotline.station.folder import SECRETS, StationSettings, load_identity, make_keys, read_settings
+from hotline.station.logins import LOGIN, token_hash
 from hotline.station.observer import begin_memory
 from hotline.station.officers import OfficerFolder, add_officer
 from hotline.station.papers import Papers, add_papers, file_name

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hotline.station.desk import LOGIN, token_hash
 from hotline.station.errors import DoesNotFollow, LineBroken
+from hotline.station.logins import LOGIN, token_hash
 from hotline.station.model import Thread
 from hotline.station.replay import MAX_AHEAD, Taken
 from hotline.station.station import Station
