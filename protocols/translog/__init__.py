@@ -15,6 +15,8 @@ the caller passes in, storage is the caller's.
 ``equivocation``      what proves that a log lied or a witness forgot
 ``tiles``             the form for export and mirrors
 ``timebound``         when something happened, although some witnesses lie
+``timestamp``         time-stamps over checkpoints by authorities (RFC 3161); import it by itself
+``tsp``               the ASN.1 shapes of those
 ``wire``              the one spelling of text, base64 and numbers
 ``errors``            every refusal
 ====================  =================================================================================

@@ -13,7 +13,13 @@ Tree::
     │   └── TileMalformed         a tile path or tile content that breaks the grammar
     ├── SignatureRefused          a signature by a known key fails: the whole note is refused
     ├── NoKnownSignature          nobody we know signed
-    └── QuorumNotMet              too few witnesses signed for the policy
+    ├── QuorumNotMet              too few witnesses signed for the policy
+    └── TimestampError            a time-stamp over a checkpoint does not hold (RFC 3161)
+        ├── TimestampMalformed    bytes that are not an authority's answer
+        ├── TimestampNotGranted   the authority refused
+        ├── TimestampMismatch     it is over something else, or answers another question
+        ├── TimestampRefused      its signature, its certificate or its algorithms do not hold
+        └── RootMalformed         a root certificate that cannot be used
 
 Local mistakes (a negative size asked of our own tree, a key of the wrong kind handed to a signer) raise ``ValueError``:
 they are ours, not another party's.
@@ -109,3 +115,62 @@ class QuorumNotMet(TranslogError):
 
     code = "translog.quorum-not-met"
     _sentence = "Too few witnesses have signed that checkpoint. It is not yet evidence; wait for more witnesses."
+
+
+class TimestampError(TranslogError):
+    """A time-stamp (RFC 3161) over a checkpoint that does not hold."""
+
+    code = "translog.timestamp-error"
+    _sentence = (
+        "A time-stamp over the log does not hold. It counts for nothing; the log's own evidence stands without it."
+    )
+
+
+class TimestampMalformed(TimestampError):
+    """Bytes that are not a TimeStampResp in DER (RFC 3161 section 2.4.2), or too many of them."""
+
+    code = "translog.timestamp-malformed"
+    _sentence = (
+        "What should be a time-stamp over the log could not be read. It counts for nothing; the log's own evidence stands "
+        "without it."
+    )
+
+
+class TimestampNotGranted(TimestampError):
+    """The authority's status is not ``granted``: there is no token."""
+
+    code = "translog.timestamp-not-granted"
+    _sentence = (
+        "The time-stamping authority refused to stamp the log. The log's own evidence stands without it; ask the authority "
+        "why."
+    )
+
+
+class TimestampMismatch(TimestampError):
+    """A token over other bytes than this checkpoint, by another hash than SHA-256, or for another request."""
+
+    code = "translog.timestamp-mismatch"
+    _sentence = (
+        "A time-stamp is not over this checkpoint of the log. It counts for nothing; ask whoever handed it over for the "
+        "right one."
+    )
+
+
+class TimestampRefused(TimestampError):
+    """The token's signature, the certificate behind it, or an algorithm used does not hold."""
+
+    code = "translog.timestamp-refused"
+    _sentence = (
+        "A time-stamp over the log is not signed by an authority that you trust, or was changed. It counts for nothing; "
+        "compare your root certificates with those the authority publishes."
+    )
+
+
+class RootMalformed(TimestampError):
+    """A root certificate, brought by whoever verifies, that cannot be used."""
+
+    code = "translog.root-malformed"
+    _sentence = (
+        "A root certificate for time-stamping authorities could not be used. No time-stamp was checked; give the "
+        "authority's self-signed root certificate, as PEM or DER."
+    )
