@@ -190,6 +190,27 @@ def _proposal_answer(words: str) -> Callable[[Mapping[str, Any], Ladder | None, 
     return make
 
 
+def _complaint(act: Mapping[str, Any], ladder: Ladder | None, name: EntryName) -> str:
+    return f"the text of {name(act['entry'])} was not what its author signed ({act['code']}), and was not taken"
+
+
+def _disclosure_notice(act: Mapping[str, Any], ladder: Ladder | None, name: EntryName) -> str:
+    whom = {
+        "court": "a court",
+        "arbitrator": "an arbitrator",
+        "investigator": "an investigator",
+        "legislature": "a legislature",
+        "public": "the public",
+        "other": "somebody outside",
+    }[str(act["recipient"])]
+    shown = "; ".join(f"of entry {each['seq']}: {', '.join(each['fields'])}" for each in act["portions"])
+    return f"{'has shown' if act.get('made') else 'means to show'} to {whom} {shown}"
+
+
+def _disclosure_consent(act: Mapping[str, Any], ladder: Ladder | None, name: EntryName) -> str:
+    return f"{'consents' if act['agree'] else 'does not consent'} to what {name(act['notice'])} names"
+
+
 _WORDS: dict[str, Callable[[Mapping[str, Any], Ladder | None, EntryName], str]] = {
     "open": _open,
     "rekey": _rekey,
@@ -197,6 +218,7 @@ _WORDS: dict[str, Callable[[Mapping[str, Any], Ladder | None, EntryName], str]] 
     "followed": _followed,
     "cannot-follow": _cannot_follow,
     "resealed": _resealed,
+    "complaint": _complaint,
     "clock-expired": _expired,
     "update": _supersede,
     "clarification-request": _ask,
@@ -220,4 +242,6 @@ _WORDS: dict[str, Callable[[Mapping[str, Any], Ladder | None, EntryName], str]] 
     "proposal": _proposal,
     "proposal-accept": _proposal_answer("accepts"),
     "proposal-refuse": _proposal_answer("refuses"),
+    "disclosure-notice": _disclosure_notice,
+    "disclosure-consent": _disclosure_consent,
 }

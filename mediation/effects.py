@@ -275,6 +275,14 @@ class FindingMade(Effect, frozen=True):
     finding: str
 
 
+class DisclosureAnswered(Effect, frozen=True):
+    """``office`` agreed, or did not, to what the other party's notice of disclosure names."""
+
+    office: str
+    notice: str
+    agree: bool
+
+
 class CloseSigned(Effect, frozen=True):
     """``office`` signed the closing; with ``recommendation`` it only advises the parties to."""
 

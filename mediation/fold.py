@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from mediation import (
     clocks,
     closing,
+    disclosures,
     evidence,
     extensions,
     holders,
@@ -103,6 +104,8 @@ HANDLERS: dict[str, Handler] = {
     "proposal": proposals.propose,
     "proposal-accept": proposals.accept,
     "proposal-refuse": proposals.refuse,
+    "disclosure-notice": disclosures.notice,
+    "disclosure-consent": disclosures.consent,
 }
 
 

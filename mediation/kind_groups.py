@@ -68,11 +68,15 @@ GROUPS: dict[str, dict[str, KindRule]] = {
 """The groups by name. Every rung, unless a rung forbids the kind."""
 
 
+EVERYWHERE: dict[str, KindRule] = _rules(("party",), "disclosure-notice", "disclosure-consent")
+"""What every ladder has without naming it: showing words of the thread to outsiders is agreed in the accord, not there."""
+
+
 def kinds_of(file: LadderFile) -> dict[str, KindRule]:
-    """All kinds of a ladder with their rules: those of its groups, then its own. Groups it names and that do not exist
-    are left out here; the file's check complains about them."""
+    """All kinds of a ladder with their rules: those that every ladder has, those of its groups, then its own. Groups it
+    names and that do not exist are left out here; the file's check complains about them."""
     fill = _fillings(file)
-    found: dict[str, KindRule] = {}
+    found: dict[str, KindRule] = dict(EVERYWHERE)
     for group in file.uses:
         for kind, rule in GROUPS.get(group, {}).items():
             who = tuple(dict.fromkeys(role for word in rule.who for role in fill.get(word, (word,))))

@@ -29,12 +29,15 @@ from protocols.kinds import (
     Author,
     Breach,
     CarveOut,
+    DisclosureConsent,
+    DisclosureNotice,
     Empty,
     Extension,
     Finding,
     Nominate,
     Objection,
     ObjectionAnswer,
+    Portion,
     Proposal,
     ProposalAnswer,
     Scope,
@@ -143,6 +146,12 @@ def _candidates(ladder: Ladder, state: ThreadState, office: str) -> Iterator[tup
                     yield name, None, asked_.entry, Answer(asked_.entry, (later,) * len(asked_.answers))
                 if not others:
                     yield name, None, "", Answer(NOTHING, ("later",))
+            case "disclosure-consent":
+                open_ = [found.entry for found in state.notices if found.office != office and not found.answer]
+                for entry in open_:
+                    yield name, None, entry, DisclosureConsent(entry, agree=False)
+                if not open_:
+                    yield name, None, "", DisclosureConsent(NOTHING, agree=False)
             case _:
                 yield name, None, *_example(name, state, office)
 
@@ -205,6 +214,7 @@ def _example(kind: str, state: ThreadState, office: str) -> tuple[str, Act]:
         Nominate: Nominate(NOTHING),
         Waiver: Waiver(nominees or (office,)),
         Proposal: Proposal((text.version if text else 0) + 1),
+        DisclosureNotice: DisclosureNotice("court", (Portion(1, ("text",)),)),
     }
     return "", simple[act_type]
 

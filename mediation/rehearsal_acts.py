@@ -30,11 +30,14 @@ from protocols.kinds import (
     Ask,
     Breach,
     CarveOut,
+    DisclosureConsent,
+    DisclosureNotice,
     Extension,
     Finding,
     Nominate,
     Objection,
     ObjectionAnswer,
+    Portion,
     Scope,
     Verdict,
     Waiver,
@@ -163,8 +166,20 @@ def _objection(act: Objection, words: tuple[str, ...], *_: object) -> Act:
     raise Unfit("Say to whom you object, and, if you take it with another, beside whom: MD, or MD beside HD.")
 
 
-def _yes_or_no(act: ObjectionAnswer, words: tuple[str, ...], *_: object) -> Act:
-    return replace(act, agree=_one_of(words, ("yes", "no")) == "yes")
+def _yes_or_no(act: ObjectionAnswer | DisclosureConsent, words: tuple[str, ...], *_: object) -> Act:
+    agree = _one_of(words, ("yes", "no")) == "yes"
+    return replace(act, agree=agree)
+
+
+def _portions(act: DisclosureNotice, words: tuple[str, ...], *_: object) -> Act:
+    found: dict[int, list[str]] = {}
+    for word in words:
+        number, cut, field = word.removeprefix("#").partition(":")
+        if not (cut and number.isascii() and number.isdigit()):
+            raise Unfit("Say which fields of which entries: 2:text 4:answers.")
+        found.setdefault(int(number), []).append(field)
+    portions = tuple(Portion(number, tuple(fields)) for number, fields in sorted(found.items()))
+    return _checked(replace(act, portions=portions))
 
 
 def _office(act: Withdrawal | Breach, words: tuple[str, ...], *_: object) -> Act:
@@ -204,6 +219,8 @@ _FILLERS: dict[type[Act], _Filler] = {
     Admission: _admission,
     Objection: _objection,
     ObjectionAnswer: _yes_or_no,
+    DisclosureNotice: _portions,
+    DisclosureConsent: _yes_or_no,
     Withdrawal: _office,
     Breach: _office,
     Waiver: _waiver,

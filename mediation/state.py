@@ -198,6 +198,15 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     finding: str = ""
 
 
+class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A notice of disclosure, and what the other party said to it: ``yes``, ``no``, or nothing yet."""
+
+    entry: str
+    seq: int
+    office: str
+    answer: str = ""
+
+
 class Made(msgspec.Struct, frozen=True):
     """One renewal of the keys: by which entry, whose."""
 
@@ -256,6 +265,7 @@ class ThreadState(msgspec.Struct, frozen=True, omit_defaults=True):
     ``epoch`` counts every change of the keys, a return to earlier ones included,
     and never repeats; ``lag`` is how far the MLS epoch is behind it. ``leaving``: stations out of the roster whose leaf is
     in the group again since a return; ``returned``: the epoch that the newest return made.
+    ``notices``: each party's newest notices of disclosure.
     """
 
     thread: str
@@ -303,6 +313,7 @@ class ThreadState(msgspec.Struct, frozen=True, omit_defaults=True):
     disputes: tuple[Dispute, ...] = ()
     leaving: tuple[Member, ...] = ()
     returned: int = 0
+    notices: tuple[Notice, ...] = ()
 
     @property
     def mls_epoch(self) -> int:

@@ -20,6 +20,7 @@ Text = Annotated[str, msgspec.Meta(max_length=200)]
 Id = Annotated[str, msgspec.Meta(min_length=43, max_length=43, pattern=r"^[A-Za-z0-9_-]{43}\Z")]
 OfficeId = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9]{1,7}\Z")]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
+Code = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9.-]{0,63}\Z")]
 Millis = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 """An instant, milliseconds UTC, to the end of the year 9999: beyond it there is no text for it (RFC 3339)."""
 
@@ -108,7 +109,7 @@ class CannotFollow(Act, frozen=True):
 
     epoch: Annotated[int, msgspec.Meta(ge=1)]
     entry: Id
-    code: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9.-]{0,63}\Z")]
+    code: Code
 
 
 class Rejoin(Act, frozen=True):
@@ -274,6 +275,46 @@ class ProposalAnswer(Act, frozen=True):
     version: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 
 
+class Complaint(Act, frozen=True):
+    """The sending station could not take the text of ``entry`` for what its author signed; ``code`` is that of the check
+    that failed."""
+
+    entry: Id
+    code: Code
+
+
+class Portion(Act, frozen=True):
+    """Fields of the body of one earlier entry of the thread, named by its number (``seq``)."""
+
+    seq: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    fields: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=32)]
+
+
+MAX_PORTIONS = 500
+"""Entries that one notice of disclosure names: what an act of 65,535 bytes holds, with room to spare."""
+Recipient = Literal["court", "arbitrator", "investigator", "legislature", "public", "other"]
+
+
+class DisclosureNotice(Act, frozen=True):
+    """One party tells the other which words of this thread it shows, or (``made``) has shown, to somebody outside.
+
+    ``recipient``: whom; the body says it more exactly. ``portions``: which fields of which entries, each entry once, by
+    number. ``sheet``: SHA-256 of the redaction sheet of the bundle they go into, where there is one already.
+    """
+
+    recipient: Recipient
+    portions: Annotated[tuple[Portion, ...], msgspec.Meta(min_length=1, max_length=500)]
+    made: bool = False
+    sheet: Id | None = None
+
+
+class DisclosureConsent(Act, frozen=True):
+    """The other party's yes or no to a notice of disclosure, named by its entry."""
+
+    notice: Id
+    agree: bool
+
+
 class Expired(Act, frozen=True):
     """The hub's neutral note that a clock ran out. ``end`` and ``late`` in milliseconds."""
 
@@ -320,6 +361,7 @@ KINDS: dict[str, Kind] = _kinds(
     Kind("cannot-follow", "Keys cannot be followed", _S, CannotFollow, always=True),
     Kind("resealed", "Sealed again", _S, Resealed, ("history",), ("history",), always=True),
     Kind("receipt", "Receipt", _S, About, always=True, outside=True),
+    Kind("complaint", "Text not as signed", _S, Complaint, always=True, outside=True),
     Kind("clock-expired", "Clock ran out", _H, Expired, always=True),
     # the incident
     Kind(
@@ -456,6 +498,28 @@ KINDS: dict[str, Kind] = _kinds(
     Kind("proposal", "Proposal", _O, Proposal, _TEXT, ("text",), receipt=True, content=True),
     Kind("proposal-accept", "Proposal accepted", _O, ProposalAnswer, _TEXT, (), content=True),
     Kind("proposal-refuse", "Proposal refused", _O, ProposalAnswer, (*_TEXT, "reason"), (), content=True),
+    # evidence for others
+    Kind(
+        "disclosure-notice",
+        "Notice of disclosure",
+        _O,
+        DisclosureNotice,
+        (*_TEXT, "addressee", "reason"),
+        (),
+        receipt=True,
+        content=True,
+        always=True,
+    ),
+    Kind(
+        "disclosure-consent",
+        "Answer to a disclosure",
+        _O,
+        DisclosureConsent,
+        (*_TEXT, "reason"),
+        (),
+        content=True,
+        always=True,
+    ),
 )
 
 

@@ -20,6 +20,7 @@ from mediation.effects import (
     Closed,
     CloseSigned,
     Crossed,
+    DisclosureAnswered,
     Effect,
     ExtensionProposed,
     FindingMade,
@@ -191,7 +192,15 @@ def effect_words(ladder: Ladder, effect: Effect) -> Iterator[str]:
             yield f"{office} finds: {finding}"
         case Closed():
             yield "the thread is closed"
-        case NominationSealed() | RevealDue() | RekeyDue() | Rekeyed() | ProposalMade() | CloseSigned():
+        case (
+            NominationSealed()
+            | RevealDue()
+            | RekeyDue()
+            | Rekeyed()
+            | ProposalMade()
+            | CloseSigned()
+            | DisclosureAnswered()
+        ):
             return  # the entry's own line says it
         case _:
             yield _named(effect)

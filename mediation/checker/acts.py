@@ -13,8 +13,11 @@ from protocols.kinds import (
     Ask,
     Breach,
     CarveOut,
+    DisclosureConsent,
+    DisclosureNotice,
     Empty,
     Finding,
+    Portion,
     StepAnswer,
     Supersede,
     Verdict,
@@ -53,6 +56,11 @@ def example(kind: str, state: ThreadState, office: str) -> Act | None:
             nominees = state.mediation.nominees if state.mediation is not None else ()
             named = next(iter((*state.admitted, *(nominee.office for nominee in nominees))), None)
             return Withdrawal(named) if named is not None else None
+        case wanted if wanted is DisclosureNotice:
+            return DisclosureNotice("court", (Portion(1, ("text",)),))
+        case wanted if wanted is DisclosureConsent:
+            notice = next((found for found in state.notices if found.office != office and not found.answer), None)
+            return DisclosureConsent(notice.entry, agree=False) if notice is not None else None
         case _:
             return None
 
@@ -67,5 +75,6 @@ def anything(kind: str, state: ThreadState, office: str) -> Act:
         Answer: Answer(NOTHING, (later,)),
         StepAnswer: StepAnswer(NOTHING, "none"),
         Withdrawal: Withdrawal(state.mediators[0]),
+        DisclosureConsent: DisclosureConsent(NOTHING, agree=False),
     }
     return plain[KINDS[kind].act]

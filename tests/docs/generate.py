@@ -45,6 +45,7 @@ _TYPES = {
     "Id": "id (43 characters)",
     "ThreadId": "thread id (22 characters)",
     "OfficeId": "office id",
+    "Code": "code, as `entry.digest-mismatch`",
     "Name": "name",
     "Text": "text, at most 200 characters",
     "Nonce": "nonce (43 characters)",
@@ -52,6 +53,8 @@ _TYPES = {
     "Millis": "ms UTC",
     "AnswerState": "`answered`, `refused` or `later`",
     "Member": "[Member](#member)",
+    "Portion": "[Portion](#portion)",
+    "Recipient": "`court`, `arbitrator`, `investigator`, `legislature`, `public` or `other`",
     "Scope": "[Scope](#scope)",
     "bytes": "bytes",
     "str": "text",
@@ -101,7 +104,7 @@ def kinds() -> str:
         )
     lines += ["", "## Acts", "", "Members that have a default are left out when they hold it.", ""]
     acts = {kind.act.__name__: kind.act for kind in KINDS.values() if kind.act is not Empty}
-    nested = {name: _named(name) for name in ("Member", "Scope")}
+    nested = {name: _named(name) for name in ("Member", "Portion", "Scope")}
     for name, act in sorted({**acts, **nested}.items()):
         lines += [f"### {name}", "", _doc(act), "", *_members(act), ""]
     return _joined(lines)

@@ -11,7 +11,7 @@ import msgspec
 
 from mediation import rules
 from mediation.durations import end_of, parse_span
-from mediation.kind_groups import BLOCKERS, CONSENTERS, EXTENDERS, GROUPS, HOLDERS, SECONDERS, TAKERS
+from mediation.kind_groups import BLOCKERS, CONSENTERS, EVERYWHERE, EXTENDERS, GROUPS, HOLDERS, SECONDERS, TAKERS
 from mediation.ladder_check import CODES
 from mediation.schema import fields, intro, structures
 from mediation.words import EVENTS, ROLES
@@ -235,16 +235,18 @@ def _table(struct: type[msgspec.Struct]) -> list[str]:
 def _groups() -> list[str]:
     lines = [
         'A ladder names those it wants: `uses = ["talk", "steps"]`. An entry under `[kinds]` overrides the group\'s. Where a',
-        "group says *whoever*, the ladder's own steps, clocks and roles fill it in.",
+        "group says *whoever*, the ladder's own steps, clocks and roles fill it in. What stands without a group is in every",
+        "ladder.",
         "",
         "| group | kind | who | two officers |",
         "|---|---|---|---|",
     ]
-    for group, kinds in GROUPS.items():
+    for group, kinds in {"": EVERYWHERE, **GROUPS}.items():
         for name, rule in kinds.items():
             who = " or ".join(_FILLED.get(word, f"`{word}`") for word in rule.who)
             two = "yes" if rule.two_person else ""
-            lines.append(f"| `{group}` | `{name}` ({KINDS[name].title}) | {who} | {two} |")
+            mark = f"`{group}`" if group else "every ladder"
+            lines.append(f"| {mark} | `{name}` ({KINDS[name].title}) | {who} | {two} |")
     return lines
 
 

@@ -24,6 +24,9 @@ from protocols.kinds import (
     Breach,
     CannotFollow,
     CarveOut,
+    Complaint,
+    DisclosureConsent,
+    DisclosureNotice,
     Empty,
     Expired,
     Extension,
@@ -35,6 +38,7 @@ from protocols.kinds import (
     Objection,
     ObjectionAnswer,
     Open,
+    Portion,
     Proposal,
     ProposalAnswer,
     Rejoin,
@@ -303,6 +307,11 @@ class Crisis:
             Proposal: lambda: Proposal(number),
             ProposalAnswer: lambda: ProposalAnswer(entry, number),
             Expired: lambda: Expired(clock, end),
+            Complaint: lambda: Complaint(entry, "entry.digest-mismatch"),
+            DisclosureNotice: lambda: DisclosureNotice(
+                "court", tuple(Portion(seq, ("text",)) for seq in sorted({number, state.seq - 1 + number}))
+            ),
+            DisclosureConsent: lambda: DisclosureConsent(entry, agree=number > 3),
         }
         wanted = KINDS[kind].act if rng.randint(0, 19) else Handover
         return table[wanted]()  # type: ignore[no-any-return]

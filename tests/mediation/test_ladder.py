@@ -37,7 +37,7 @@ def test_the_shipped_ladder_says_for_every_clock_where_its_number_comes_from() -
 
 
 def test_the_default_ladder_lists_every_kind_but_those_for_other_states() -> None:
-    keys = {"followed", "cannot-follow", "resealed"}
+    keys = {"followed", "cannot-follow", "resealed", "complaint"}
     assert set(LADDER.kinds) == set(KINDS) - {"open", "clock-expired", "second", "block"} - keys
 
 

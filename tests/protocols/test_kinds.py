@@ -86,6 +86,14 @@ GOOD: dict[str, dict[str, Any]] = {
     "waiver": {"mediators": ["MD"]},
     "proposal": {"version": 1, "languages": ["en", "fr"]},
     "proposal-accept": {"proposal": ID, "version": 1},
+    "complaint": {"entry": ID, "code": "entry.digest-mismatch"},
+    "disclosure-notice": {
+        "recipient": "court",
+        "portions": [{"seq": 2, "fields": ["text", "harm"]}, {"seq": 7, "fields": ["answers"]}],
+        "made": True,
+        "sheet": ID,
+    },
+    "disclosure-consent": {"notice": ID, "agree": False},
 }
 
 
@@ -101,7 +109,7 @@ def test_an_act_with_a_member_too_many_or_of_another_type_is_refused(name: str) 
         parse_act(kind, {**act, "extra": 1})
     for member in act:
         for wrong in (None, {}, 1.5, "x" * 300, -1):
-            if wrong is None and member in ("supersedes", "verifier", "co_mediator"):
+            if wrong is None and member in ("supersedes", "verifier", "co_mediator", "sheet"):
                 continue  # may be left out, and then null means the same
             with pytest.raises(BadAct):
                 parse_act(kind, {**act, member: wrong})
@@ -124,6 +132,12 @@ def test_an_act_with_a_member_too_many_or_of_another_type_is_refused(name: str) 
         ("waiver", {"mediators": []}),
         ("open", {"ladder": "l", "parties": ["AV"], "roster": []}),
         ("statement", {"note": "x"}),
+        ("complaint", {"entry": ID, "code": "Not a code"}),
+        ("disclosure-notice", {"recipient": "court", "portions": []}),
+        ("disclosure-notice", {"recipient": "friend", "portions": [{"seq": 1, "fields": ["text"]}]}),
+        ("disclosure-notice", {"recipient": "court", "portions": [{"seq": 0, "fields": ["text"]}]}),
+        ("disclosure-notice", {"recipient": "court", "portions": [{"seq": 1, "fields": []}]}),
+        ("disclosure-notice", {"recipient": "court", "portions": [{"seq": 1, "fields": ["te xt"]}]}),
     ],
 )
 def test_acts_out_of_bounds_are_refused(name: str, act: dict[str, Any]) -> None:

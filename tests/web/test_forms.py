@@ -16,6 +16,8 @@ Form = list[tuple[str, str]]
 WORDS = {"text": "Words.", "language": "en"}
 TEXT: Form = [("text", "Words."), ("language", "en")]
 
+NOTICE = {"recipient": "court", "portions": [{"seq": 2, "fields": ["text"]}]}
+
 CASES: dict[str, tuple[Form, dict[str, Any], dict[str, Any]]] = {
     "incident-notice": (
         [*TEXT, ("subject", "S"), ("severity", "severe"), ("harm-people", "1140"), ("harm-since", ""),
@@ -100,6 +102,17 @@ CASES: dict[str, tuple[Form, dict[str, Any], dict[str, Any]]] = {
         {"version": 3, "languages": ["en", "ar"]},
         {"text": {"en": "Both.", "ar": "كلا"}},
     ),
+    "disclosure-notice": (
+        [("to", "court"), ("portions", "15:text"), ("portions", "2:text"), ("portions", "2:harm"), ("made", "yes"),
+         ("addressee", "High Court, HC-44")],
+        {
+            "recipient": "court",
+            "portions": [{"seq": 2, "fields": ["harm", "text"]}, {"seq": 15, "fields": ["text"]}],
+            "made": True,
+        },
+        {"addressee": "High Court, HC-44"},
+    ),
+    "disclosure-consent": ([("notice", eid(18)), ("agree", "no")], {"notice": eid(18), "agree": False}, {}),
     "proposal-accept": ([("proposal", eid(13))], {"proposal": eid(13), "version": 2}, {}),
     "proposal-refuse": ([("proposal", eid(13)), ("reason", "R")], {"proposal": eid(13), "version": 2}, {"reason": "R"}),
 }  # fmt: skip
@@ -116,6 +129,7 @@ def desk() -> FakeDesk:
         entry(15, "authenticity-query", "KV", fields={"text": "You?"}),
         entry(16, "breach-report", "AV", fields={"text": "Scan."}),
         entry(17, "objection", "KV", act={"mediator": "MD"}, fields={"reason": "R"}),
+        entry(18, "disclosure-notice", "KV", act=NOTICE),
     )
     return FakeDesk(entries=(*all_entries(), *more))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from protocols import kinds
+from web.desk.acts_disclosure import DISCLOSURE_ACTS
 from web.desk.acts_mediation import MEDIATION_ACTS
 from web.desk.inputs import (
     ActForm,
@@ -224,6 +225,7 @@ def _nothing(_: Setting) -> tuple[Input, ...]:
 
 ACTS: dict[type[kinds.Act], ActForm] = {
     **MEDIATION_ACTS,
+    **DISCLOSURE_ACTS,
     kinds.Empty: ActForm(_nothing, lambda *_: {}),
     kinds.About: ActForm(lambda s: (_about_input(s),), _about_read),
     kinds.Supersede: ActForm(lambda s: (_supersede_input(s),), _supersede_read),

@@ -48,6 +48,9 @@ _FIELDS = {
     "next": Input("next", "What you may do next", "area", hint="Say it plainly and neutrally.", rows=2),
     "claim": Input("claim", "What you received", "area", hint="Quote it: from, to, when, words.", rows=3),
     "evidence": Input("evidence", "Evidence", "area", rows=3),
+    "addressee": Input(
+        "addressee", "Which one exactly", "text", hint="The court and its docket, the paper, the committee."
+    ),
     "indicators": Input("indicators", "Indicators", "area", hint="What was measured, over how long.", rows=3),
     "interests": Input("interests", "Interests to disclose", "area", hint="Holdings, contracts, ties.", rows=3),
 }

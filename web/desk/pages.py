@@ -28,10 +28,11 @@ _REPLIES = {
     "objection": ("objection-answer",),
     "proposal": ("proposal-accept", "proposal-refuse"),
     "breach-report": ("finding",),
+    "disclosure-notice": ("disclosure-consent",),
 }
 """What an entry of a kind is usually answered with; shown as buttons beside it when the ladder offers them."""
 
-_TIED = frozenset({"step-accept", "step-decline", "second", "block", "clarification-answer"})
+_TIED = frozenset({"step-accept", "step-decline", "second", "block", "clarification-answer", "disclosure-consent"})
 """Kinds that the ladder offers once for each entry they may answer."""
 _IN_HAND = frozenset({"acknowledged", "holding", "answered", "declined"})
 """Where an office stands once a person there has an entry in hand."""
@@ -55,6 +56,7 @@ _GROUPS = (
         ),
     ),
     ("Settle", ("session-open", "proposal", "proposal-accept", "proposal-refuse", "close")),
+    ("Show to others", ("disclosure-notice", "disclosure-consent")),
 )
 """How the menu of what can be written is divided. An acknowledgement stands beside the message it is about."""
 

@@ -33,6 +33,8 @@ _VERBS = {
     "proposal": "Propose a text",
     "proposal-accept": "Accept the text",
     "proposal-refuse": "Refuse the text",
+    "disclosure-notice": "Give notice of a disclosure",
+    "disclosure-consent": "Answer a disclosure",
 }
 
 
