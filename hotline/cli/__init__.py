@@ -3,36 +3,38 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
-_COMMANDS = {
-    "accord": "hotline.cli.accord",
-    "audit": "hotline.cli.audit",
-    "demo": "hotline.cli.demo",
-    "hub": "hotline.cli.hub",
-    "ladder": "hotline.cli.ladder",
-    "office": "hotline.cli.office",
-    "station": "hotline.cli.station",
-    "witness": "hotline.cli.witness",
-}
 
+class Lazy(click.Group):
+    """Imports a part's module only when it is called, so that ``audit verify`` needs no server libraries.
 
-class _Lazy(click.Group):
-    """Imports a command's module only when it is called, so that ``audit verify`` needs no server libraries."""
+    ``parts``: the name of each to ``module:attribute``.
+    """
+
+    def __init__(self, *arguments: Any, parts: Mapping[str, str], **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._parts = parts
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(_COMMANDS)
+        return sorted({*self._parts, *super().list_commands(ctx)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = _COMMANDS.get(cmd_name)
-        if module is None:
-            return None
-        command: click.Command = importlib.import_module(module).command
+        place = self._parts.get(cmd_name)
+        if place is None:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = place.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
 
-@click.group(cls=_Lazy)
+_GROUPS = ("accord", "audit", "demo", "hub", "ladder", "office", "station", "witness")
+
+
+@click.group(cls=Lazy, parts={name: f"hotline.cli.{name}:command" for name in _GROUPS})
 @click.version_option(package_name="hotline")
 def main() -> None:
     """A crisis line between states: channels, ladders, mediators, a provable trail."""

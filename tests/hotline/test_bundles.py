@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotline import bundles
-from mediation.replay import verify
+from mediation.audit import verify
 from protocols import bundle as limits
 from protocols.bundle import BundleMalformed, write_bundle
 from tests.mediation.court import TRUST, small_case

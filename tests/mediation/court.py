@@ -12,14 +12,14 @@ from typing import Any
 
 import msgspec
 
+from mediation.audit import Trust
 from mediation.fold import open_thread, step
 from mediation.inputs import context_of, move_of
 from mediation.ladder import parse_ladder
 from mediation.refusals import Refusal
-from mediation.replay import Trust
 from mediation.state import ThreadState, state_hash
 from protocols.accord import LadderInForce
-from protocols.bundle import Bundle, Exhibit
+from protocols.bundle import Bundle, Exhibit, Head
 from protocols.disclosure import Body
 from protocols.encoding import digest, rfc3339
 from protocols.entry import (
@@ -40,13 +40,16 @@ from protocols.translog import (
     TlogProof,
     VerifierKey,
     add_signatures,
+    build_consistency,
     build_inclusion,
     cosign,
     ed25519_cosigner,
     ed25519_signer,
+    format_consistency,
     format_proof,
     leaf_hash,
     parse_policy,
+    peek_checkpoint,
     sign_checkpoint,
 )
 from tests.protocols.kit import LOG, T0, Line, accord_of, seed, signer
@@ -171,13 +174,21 @@ class Court:
         ]
         return add_signatures(note, lines)
 
+    def node(self, level: int, index: int) -> bytes:
+        return self.nodes[level, index]
+
+    def shown(self, note: bytes, token: bytes | None = None) -> Head:
+        """An earlier head, with its consistency proof to the log as it stands."""
+        size = peek_checkpoint(note).size
+        return Head(note, format_consistency(build_consistency(size, self.frontier.size, self.node)), token)
+
     def bundle(self, disclose: Mapping[int, tuple[int, ...]] | None = None, note: str | None = None) -> Bundle:
         """The thread as evidence. ``disclose``: for a ``seq`` which disclosures of its body, by position."""
         note = self.head() if note is None else note
         size = self.frontier.size
         exhibits = []
         for seq, (index, leaf) in enumerate(self.leaves, 1):
-            hashes = build_inclusion(index, size, lambda level, at: self.nodes[level, at])
+            hashes = build_inclusion(index, size, self.node)
             body = self.bodies[seq - 1]
             chosen = tuple(body.disclosures[n] for n in (disclose or {}).get(seq, ())) if body is not None else ()
             exhibits.append(Exhibit(leaf, format_proof(TlogProof(index, tuple(hashes), note)).encode(), chosen))

@@ -20,7 +20,7 @@ from hotline.station.vault import Vault
 from hotline.store import hub as hub_tables
 from hotline.store import station as station_tables
 from hotline.store.migrate import upgrade
-from mediation.replay import verify
+from mediation.audit import verify
 from mediation.state import to_bytes
 from protocols.encoding import digest
 from protocols.entry import parse_entry
