@@ -10,7 +10,7 @@ from mediation.effects import StepLapsed, StepRequested
 from mediation.move import Move
 from mediation.refusals import Refusal
 from mediation.rules import Quorum, StepRule
-from mediation.state import Clock, Request
+from mediation.state import Clock, Request, ThreadState
 from protocols.kinds import StepAnswer
 
 
@@ -42,10 +42,15 @@ def consenters(draft: Draft, step: StepRule, asked: Request) -> tuple[str, ...]:
 
 def quorum(draft: Draft, rule: Quorum) -> int:
     """How many of the role's holders the rule asks for, at least one."""
+    return needed(draft.state, rule)
+
+
+def needed(state: ThreadState, rule: Quorum) -> int:
+    """The same of a state at rest."""
     if rule.count:
         return rule.count
     part, whole = (int(number) for number in rule.fraction.split("/"))
-    return max(1, -(-len(draft.state.holders.get(rule.role, ())) * part // whole))
+    return max(1, -(-len(state.holders.get(rule.role, ())) * part // whole))
 
 
 def roles_concerned(step: StepRule) -> tuple[str, ...]:

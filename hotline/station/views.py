@@ -90,6 +90,8 @@ class ThreadSummary:
     """Why only words go out here, if so: this station and the hub differ over the ladder's state."""
     next_mark: str = ""
     """`ClockView.mark` of the next clock."""
+    standing: str = ""
+    """As what this office acts from outside the thread, and whether it may act now; "" for a member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +183,40 @@ class OfferView:
     rule: str | None = None
     clock: str | None = None
     until: int | None = None
+    asked_by: str = ""
+    """The office whose request this answers, or ""."""
+    closes: int | None = None
+    """When the clock of that request ends (ms UTC)."""
+    why: tuple[str, ...] = ()
+    """For a step: whose it is, when it takes effect, what it rests on."""
+    evidence: tuple[tuple[str, str], ...] = ()
+    """What the step rests on: (kind, its title)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """A request that waits. ``waits``: for what, in words; ``closes``: when its clock ends (ms UTC)."""
+
+    entry: str
+    step_title: str
+    office: str
+    waits: tuple[str, ...]
+    closes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StandingView:
+    """An office that acts in a thread from outside: ``roles`` by title, and in ``words`` what is waited for from it."""
+
+    roles: tuple[str, ...]
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
 class ClockView:
     """A clock of the thread in words. ``state``: "waiting for receipt", "running", "met", "ran out", and, without a
-    countdown, "paused" and "opens later". ``mark``: "unverified" or "inferred" where nobody has read the number in its
-    source (`mediation.words.UNVERIFIED`)."""
+    countdown, "paused". A window "opens later" (``opens``: when, ms UTC) and is then "open". ``mark``: "unverified" or
+    "inferred" where nobody has read the number in its source (`mediation.words.UNVERIFIED`)."""
 
     id: str
     title: str
@@ -200,6 +229,7 @@ class ClockView:
     standstill: bool
     extendable: bool
     mark: str = ""
+    opens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +301,9 @@ class ThreadView:
     parting: PartingView | None = None
     chart: Chart | None = None
     """The ladder, to be drawn; None where this station does not know it."""
+    requests: tuple[RequestView, ...] = ()
+    outside: StandingView | None = None
+    """Where this office acts from outside; None for a member."""
 
 
 @dataclass(frozen=True, slots=True)

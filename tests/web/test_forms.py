@@ -200,9 +200,12 @@ async def test_more_question_lines_can_be_had_without_scripts(officer: Browser, 
     assert all(name != "send" for name, _ in desk.calls)
 
 
-def with_act(desk: FakeDesk, kind: str, act: dict[str, Any]) -> None:
-    """Let the ladder have tried ``kind`` with ``act``."""
-    desk.offers = tuple(replace(offer, act=act) if offer.kind == kind else offer for offer in desk.offers)
+def with_act(desk: FakeDesk, kind: str, act: dict[str, Any], *evidence: str) -> None:
+    """Let the ladder have tried ``kind`` with ``act``; a step may rest on ``evidence``, by kind."""
+    named = tuple((each, KINDS[each].title) for each in evidence)
+    desk.offers = tuple(
+        replace(offer, act=act, evidence=named) if offer.kind == kind else offer for offer in desk.offers
+    )
 
 
 async def test_what_the_ladder_tried_is_a_first_choice_and_no_must(officer: Browser, desk: FakeDesk) -> None:
@@ -251,7 +254,7 @@ async def test_an_admission_repeats_the_other_partys_word_for_word(officer: Brow
 
 
 async def test_a_step_that_rests_on_evidence_is_sent_with_what_was_ticked(officer: Browser, desk: FakeDesk) -> None:
-    with_act(desk, "step-request", {"step": "L5-mediation", "evidence": [eid(16)]})
+    with_act(desk, "step-request", {"step": "L5-mediation", "evidence": [eid(16)]}, "breach-report")
     _, text = await officer.get(f"/threads/{THREAD}?write=step-request&step=L5-mediation")
     assert "What the step rests on" in text
     assert eid(16) in text
@@ -261,8 +264,40 @@ async def test_a_step_that_rests_on_evidence_is_sent_with_what_was_ticked(office
 
 
 async def test_a_step_without_the_evidence_it_rests_on_is_not_sent(officer: Browser, desk: FakeDesk) -> None:
-    with_act(desk, "step-request", {"step": "L5-mediation", "evidence": [eid(16)]})
+    with_act(desk, "step-request", {"step": "L5-mediation", "evidence": [eid(16)]}, "breach-report")
     await officer.get("/")
     _, text = await officer.post(f"/threads/{THREAD}/send", {"kind": "step-request", "step": "L5-mediation"})
     assert "Choose at least one: what the step rests on." in text
     assert all(name != "send" for name, _ in desk.calls)
+
+
+async def test_a_step_says_which_evidence_it_rests_on_and_what_nobody_has_sent(
+    officer: Browser, desk: FakeDesk
+) -> None:
+    with_act(desk, "step-request", {"step": "L5-mediation"}, "clarification-request", "finding")
+    _, text = await officer.get(f"/threads/{THREAD}?write=step-request&step=L5-mediation")
+    asked, found = KINDS["clarification-request"].title, KINDS["finding"].title
+    assert f"At least one of each: “{asked}”, “{found}”." in text
+    assert "None is known here yet of: “Finding”." in text
+    assert eid(5) in text, "what is here can be ticked"
+
+
+async def test_evidence_told_by_the_hub_alone_is_named_by_its_kind(officer: Browser, desk: FakeDesk) -> None:
+    unseen = "z" * 43
+    with_act(
+        desk, "step-request", {"step": "L5-mediation", "evidence": [unseen, eid(5)]}, "finding", "clarification-request"
+    )
+    _, text = await officer.get(f"/threads/{THREAD}?write=step-request&step=L5-mediation")
+    assert "the newest “Finding”, which this station may not read (zzzzzzzz)" in text
+    typed = [("kind", "step-request"), ("step", "L5-mediation"), ("evidence", unseen), ("evidence", eid(5))]
+    await officer.post(f"/threads/{THREAD}/send", typed)
+    assert set(desk.sent()["act"]["evidence"]) == {unseen, eid(5)}
+
+
+async def test_words_typed_for_an_answer_that_is_too_late_are_shown_again(officer: Browser, desk: FakeDesk) -> None:
+    await officer.get("/")
+    key = f"second.meet.{eid(14)[:12]}"
+    await desk.save_scratch("kid-ana", THREAD, key, {"text": ["So do we."]})
+    _, text = await officer.get(f"/threads/{THREAD}?write=second&step=meet&entry={eid(14)}")
+    assert "So do we." in text
+    assert "is not open to you any more" in text

@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from hotline.station.views import OfferView, Outcome
+from hotline.station.views import Outcome
 from protocols.kinds import Author, UnknownKind, kind_of
 from web.desk.forms import FormProblem, make_form, read_form
 from web.desk.inputs import Values
-from web.desk.pages import find_offer, scratch_key, setting_of, show_thread
+from web.desk.pages import closed_offer, find_offer, scratch_key, setting_of, show_thread
 from web.desk.state import DESK, OFFICER, show, thread_of
 from web.shared.csrf import FIELD
 from web.shared.markings import PRECEDENCES, TLPS
@@ -74,7 +74,7 @@ async def send(request: web.Request) -> web.Response:
     offer = find_offer(view, kind_name, step, entry)
     if offer is None:
         # The ladder moved while the form was open. The station says why; the page makes up no rule of its own.
-        offer = OfferView(kind_name, kind.title, step, step or "", "", False, False, {}, kind.fields, kind.required)
+        offer = closed_offer(view, kind, step)
     key = scratch_key(kind_name, step, entry)
     typed = _typed(values)
     await desk.save_scratch(officer.kid, thread, key, typed)
@@ -104,6 +104,9 @@ async def send(request: web.Request) -> web.Response:
     if outcome.ok:
         await desk.save_scratch(officer.kid, thread, key, {})
         return see(request, "thread", query={"done": outcome.state}, at="newest", thread=thread)
+    if outcome.id is not None:
+        # The hub refused it. The words stand in the form again; the same once more in the outbox would only be sent twice.
+        await desk.discard(officer.kid, outcome.id)
     form = make_form(setting, typed)
     view = thread_of(request)
     return show_thread(request, view, form=form, key=key, entry=entry, refused=outcome, status=409)

@@ -128,17 +128,27 @@ def _verdict_read(setting: Setting, values: Values) -> dict[str, Any]:
 
 
 def _evidence_input(setting: Setting) -> Input:
+    """What the step rests on: the entries of its kinds that are seen here, and those that only the hub told of."""
+    titles = dict(setting.offer.evidence)
     named = tuple(setting.offer.act.get("evidence", ()))
-    known = [found for entry in named if (found := setting.entry_named(entry)) is not None]
-    choices = setting.entries({entry.kind for entry in known}, own=None)
-    unseen = tuple((entry, f"an entry this station does not see ({entry[:8]})") for entry in named
-                   if setting.entry_named(entry) is None)  # fmt: skip
-    hint = "At least one message of each kind named here, at most eight in all."
-    return Input("evidence", "What the step rests on", "many", True, hint, choices=(*choices, *unseen), value=named)
+    choices = setting.entries(titles, own=None)
+    there = {entry.kind for entry in setting.view.entries if entry.kind in titles}
+    # Where one of each kind is named, they are named in the order of the kinds.
+    of = dict(zip(named, titles, strict=True)) if len(named) == len(titles) else {}
+    for entry in named:
+        if setting.entry_named(entry) is None:
+            there.add(of.get(entry, ""))
+            words = f"the newest “{titles[of[entry]]}”" if entry in of else "a message"
+            choices += ((entry, f"{words}, which this station may not read ({entry[:8]})"),)
+    hint = f"At least one of each: {', '.join(f'“{title}”' for title in titles.values())}. At most eight in all."
+    missing = [f"“{title}”" for kind, title in titles.items() if kind not in there]
+    if missing:
+        hint += f" None is known here yet of: {', '.join(missing)}."
+    return Input("evidence", "What the step rests on", "many", bool(choices), hint, choices=choices, value=named)
 
 
 def _step_inputs(setting: Setting) -> tuple[Input, ...]:
-    return (_evidence_input(setting),) if setting.offer.act.get("evidence") else ()
+    return (_evidence_input(setting),) if setting.offer.evidence else ()
 
 
 def _step_read(setting: Setting, values: Values) -> dict[str, Any]:
@@ -162,9 +172,11 @@ def _step_answer_read(setting: Setting, values: Values) -> dict[str, Any]:
 def _clock_input(setting: Setting) -> Input:
     given = setting.pointed("clock")
     choices = tuple(
-        (clock.id, f"{clock.title}, ends {utc(clock.end)}")
+        # An office outside may lengthen a clock of which the hub told it no end.
+        (clock.id, clock.title if clock.end is None else f"{clock.title}, ends {utc(clock.end)}")
         for clock in setting.view.clocks
-        if clock.end is not None and clock.state == "running" and (clock.extendable or clock.id == given)
+        if (clock.state in ("running", "open") or (clock.end is None and clock.extendable))
+        and (clock.extendable or clock.id == given)
     )
     if given is not None:
         words = dict(choices).get(given, given)

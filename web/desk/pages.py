@@ -88,6 +88,25 @@ def find_offer(view: ThreadView, kind: str, step: str | None, entry: str | None)
     return next(iter(about or found), None)
 
 
+def closed_offer(view: ThreadView, kind: Kind, step: str | None) -> OfferView:
+    """What stands in for an offer that is gone, so that a form which was open keeps what was typed in it."""
+    known = None if view.chart is None or step is None else view.chart.ladder.steps.get(step)
+    return OfferView(
+        kind.name,
+        kind.title,
+        step,
+        (step or "") if known is None else known.title,
+        "" if known is None else known.direction,
+        False,
+        False,
+        {},
+        kind.fields,
+        kind.required,
+        reason=f"“{verb(kind.name, kind.title)}” is not open to you any more: it was answered, its time ran out, or the "
+        "incident moved on. What you typed is kept here.",
+    )
+
+
 def replies_to(view: ThreadView, entry: EntryView, office: str) -> list[OfferView]:
     """The offers that answer ``entry``, acknowledgement first; those that are tied to another entry left out."""
     if entry.own or not (KINDS[entry.kind].content or KINDS[entry.kind].receipt):
@@ -126,13 +145,15 @@ async def thread_page(request: web.Request) -> web.Response:
         return show_thread(request, view)
     step, entry = request.query.get("step"), request.query.get("entry")
     offer = find_offer(view, kind, step, entry)
-    if offer is None:
-        if kind not in KINDS:
-            raise web.HTTPNotFound
-        # A link or a form that was open while the incident moved on, as when a step has been accepted already.
-        return show_thread(request, view, gone=KINDS[kind])
+    if offer is None and kind not in KINDS:
+        raise web.HTTPNotFound
     key = scratch_key(kind, step, entry)
     kept = await request.app[DESK].scratch(request[OFFICER].kid, view.summary.id, key)
+    if offer is None:
+        # A link or a form that was open while the incident moved on, as when a step has been accepted already.
+        if not kept:
+            return show_thread(request, view, gone=KINDS[kind])
+        offer = closed_offer(view, KINDS[kind], step)
     try:
         form = make_form(setting_of(request, view, offer, entry), as_values(kept))
     except FormProblem:

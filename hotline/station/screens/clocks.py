@@ -6,11 +6,12 @@ from hotline.station.views import ClockView
 from hotline.words import clock_title, step_title
 from mediation.ladder import Ladder
 from mediation.state import Clock, ThreadState
-from mediation.words import entitled, mark
+from mediation.words import entitled, mark, role
 from protocols.kinds import KINDS
 
 
 def clocks(ladder: Ladder, state: ThreadState) -> tuple[ClockView, ...]:
+    """Those that run, by their end; those that ran out or were met; those that wait for a receipt."""
     found = [_clock(ladder, state, clock, "running") for clock in sorted(state.clocks, key=lambda clock: clock.end)]
     found += [_clock(ladder, state, clock, "met" if clock.answered else "ran out") for clock in state.expired]
     for awaiting in state.awaiting:
@@ -30,7 +31,7 @@ def clocks(ladder: Ladder, state: ThreadState) -> tuple[ClockView, ...]:
                     start=None,
                     end=None,
                     state="waiting for receipt",
-                    then=_then(ladder, rule),
+                    then=then_words(ladder, rule),
                     standstill=False,
                     extendable=False,
                     mark=mark(definition),
@@ -45,26 +46,48 @@ def _clock(ladder: Ladder, state: ThreadState, clock: Clock, words: str) -> Cloc
         id=clock.id,
         title=clock_title(ladder, clock),
         kind="" if definition is None else definition.kind,
-        on=clock.respondent or clock.subject or "both",
+        on=_bound(ladder, clock),
         start=clock.start,
         end=clock.end,
         state=_run(clock) if words == "running" else words,
-        then=_then(ladder, clock.rule),
+        then=then_words(ladder, clock.rule),
         standstill=clock.rule in ladder.standstill_clocks,
         extendable=words == "running" and definition is not None and definition.extend != "nobody",
         mark="" if definition is None else mark(definition),
+        opens=clock.opens if words == "running" and not clock.open else None,
     )
+
+
+def _bound(ladder: Ladder, clock: Clock) -> str:
+    """Whom a clock is about: an office, or the title of the role that must act."""
+    definition = ladder.clocks.get(clock.rule)
+    if definition is not None and definition.who in ladder.roles:
+        return ladder.roles[definition.who].title
+    silence = definition is not None and definition.timeout is not None and definition.timeout.moves
+    step = ladder.steps.get(silence) if silence else None
+    if step is not None and step.blocked_by is not None:
+        # It runs against those who may block; the other party owes nothing.
+        return role(ladder, step.blocked_by.role)
+    return clock.respondent or clock.subject or "both"
 
 
 def _run(clock: Clock) -> str:
     """Whether a clock that has not run out counts down."""
     if clock.paused is not None:
         return "paused"
-    return "opens later" if clock.opens is not None and not clock.open else "running"
+    if clock.open:
+        return "open"
+    return "running" if clock.opens is None else "opens later"
 
 
-def _then(ladder: Ladder, rule: str) -> str:
+def then_words(ladder: Ladder, rule: str) -> str:
+    """What the end of a clock brings; of a window, what it gives while it is open."""
     definition = ladder.clocks.get(rule)
+    if definition is not None and definition.kind == "second-by":
+        return "the request lapses if too few have seconded it"
+    if definition is not None and definition.gives is not None:
+        gives = definition.gives
+        return f"while it is open, “{step_title(ladder, gives.step)}” is open to {entitled(ladder, gives.to)}"
     if definition is None or definition.timeout is None:
         return "ends; nothing moves by itself"
     if definition.timeout.moves:

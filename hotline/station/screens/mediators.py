@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hotline.station.core import Core
-from hotline.station.model import Thread
 from hotline.station.views import MediatorView
 from mediation.state import ThreadState
 
@@ -38,14 +37,10 @@ def mediators(core: Core, state: ThreadState) -> tuple[MediatorView, ...]:
     return tuple(found)
 
 
-def mediation_words(thread: Thread, state: ThreadState | None) -> str:
+def mediation_words(state: ThreadState | None) -> str:
     """Where the mediation stands, in one sentence."""
     if state is None:
-        if thread.invitation is None:
-            return ""
-        if all(each.status == "over" for each in thread.invitations.values()):
-            return "Your office's part in this thread is over."
-        return f"Your office is asked to act as {thread.invitation.role}; awaited from you: {thread.invitation.status}."
+        return ""
     mediation = state.mediation
     if state.settlement is not None:
         return f"Version {state.settlement.version} of the text, accepted by both parties, is in force."

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from hotline.station.core import Core
 from hotline.station.model import Thread
+from hotline.station.screens import outside
 from hotline.station.screens.clocks import clocks
 from hotline.station.screens.entries import entry, pending, unread
 from hotline.station.screens.mediators import mediation_words, mediators
 from hotline.station.screens.offers import offers
 from hotline.station.screens.parting import parting
+from hotline.station.screens.requests import requests
 from hotline.station.screens.state import shown_state
 from hotline.station.views import RungView, ThreadSummary, ThreadView
 from hotline.words import clock_title
 from mediation.drawing import Chart
 from mediation.ladder import Ladder
-from mediation.state import ThreadState, state_hash
+from mediation.state import state_hash
 from mediation.words import mark
 from protocols.encoding import rfc3339
 
@@ -22,23 +24,25 @@ from protocols.encoding import rfc3339
 def summary(core: Core, thread: Thread) -> ThreadSummary:
     """One line of the list."""
     now, state, ladder = core.now(), shown_state(core, thread), thread.ladder
-    rung = "" if state is None else state.rung
-    found = None if ladder is None or state is None else ladder.rungs.get(rung)
+    rung = outside.rung(thread) if state is None else state.rung
+    found = None if ladder is None else ladder.rungs.get(rung)
     closed = state is not None and ladder is not None and state.rung == ladder.closed
-    clocks = () if state is None else state.clocks
+    running = () if state is None else state.clocks
     coming = min(
-        (clock for clock in clocks if clock.paused is None and clock.end >= now),
+        (clock for clock in running if clock.paused is None and clock.end >= now),
         key=lambda clock: clock.end,
         default=None,
     )
+    if state is None:
+        return _outside_summary(core, thread, rung, "outside" if found is None else found.title)
     return ThreadSummary(
         id=thread.id,
         title=title(thread),
         parties=_parties(thread),
-        members=thread.offices() if state is not None else (),
+        members=thread.offices(),
         rung=rung,
-        rung_title=("outside" if found is None else found.title),
-        standstill_until=None if state is None or state.standstill is None else state.standstill.end,
+        rung_title=rung if found is None else found.title,
+        standstill_until=None if state.standstill is None else state.standstill.end,
         next_clock=None if coming is None else coming.end,
         next_title="" if coming is None else clock_title(ladder, coming),
         unread=sum(unread(core, thread, held) for held in thread.held),
@@ -47,6 +51,27 @@ def summary(core: Core, thread: Thread) -> ThreadSummary:
         frozen=thread.frozen,
         parted=None if thread.parted is None else thread.parted.sentence(thread.id),
         next_mark="" if coming is None or ladder is None else mark(ladder.clocks[coming.rule]),
+    )
+
+
+def _outside_summary(core: Core, thread: Thread, rung: str, rung_title: str) -> ThreadSummary:
+    coming = next((clock for clock in outside.outside_clocks(thread) if clock.end is not None), None)
+    return ThreadSummary(
+        id=thread.id,
+        title=title(thread),
+        parties=_parties(thread),
+        members=(),
+        rung=rung,
+        rung_title=rung_title,
+        standstill_until=None,
+        next_clock=None if coming is None else coming.end,
+        next_title="" if coming is None else coming.title,
+        unread=sum(unread(core, thread, held) for held in thread.held),
+        last_at=thread.held[-1].stamp.at if thread.held else thread.position.at,
+        closed=False,
+        frozen=thread.frozen,
+        next_mark="" if coming is None else coming.mark,
+        standing=outside.standing_words(thread),
     )
 
 
@@ -71,18 +96,22 @@ def view(core: Core, thread: Thread, since: int) -> ThreadView:
         ladder=thread.ladder_id,
         ladder_title="" if ladder is None else ladder.title,
         scale=1 if in_force is None else in_force.scale,
-        rungs=() if ladder is None else _rungs(ladder, state),
-        clocks=() if state is None or ladder is None else clocks(ladder, state),
+        rungs=() if ladder is None else _rungs(ladder, outside.rung(thread) if state is None else state.rung),
+        clocks=outside.outside_clocks(thread) if state is None or ladder is None else clocks(ladder, state),
         offers=offers(core, thread, state),
         mediators=() if state is None else mediators(core, state),
-        mediation=mediation_words(thread, state),
+        mediation=mediation_words(state),
         entries=tuple(entry(core, thread, held) for held in thread.held if held.seq > since),
         pending=tuple(pending(core, item) for item in core.pending(thread.id) if not item.intent.auto),
         epoch=None if state is None or thread.mls is None else state.epoch,
         state_hash="" if thread.state is None else state_hash(thread.state),
         newest=thread.held[-1].seq if thread.held else 0,
         parting=parting(core, thread),
-        chart=None if ladder is None else Chart(ladder, state, core.now()),
+        chart=None
+        if ladder is None
+        else Chart(ladder, state, core.now(), outside.rung(thread) if state is None else ""),
+        requests=() if state is None or ladder is None else requests(ladder, state, core.office_name),
+        outside=outside.standing(thread),
     )
 
 
@@ -92,8 +121,5 @@ def _parties(thread: Thread) -> tuple[str, ...]:
     return () if thread.invitation is None else thread.invitation.parties
 
 
-def _rungs(ladder: Ladder, state: ThreadState | None) -> tuple[RungView, ...]:
-    return tuple(
-        RungView(rung.id, rung.title, rung.level, state is not None and rung.id == state.rung)
-        for rung in ladder.rungs.values()
-    )
+def _rungs(ladder: Ladder, here: str) -> tuple[RungView, ...]:
+    return tuple(RungView(rung.id, rung.title, rung.level, rung.id == here) for rung in ladder.rungs.values())

@@ -45,7 +45,12 @@ async def test_other_states_second_and_a_chair_reports_from_outside(tmp_path: Pa
         assert not any(thread in station.core.threads for station in (ch, nn, oo, md))
         await say(av, thread, "step-request", {"step": "ask"}, text="What are these troops doing there?")
         await until(lambda: ("step-request", "report") in offers(ch, thread))
-        assert ch.thread(thread).state_hash == "", "a chair follows no ladder state: it is outside"
+        seen = ch.thread(thread)
+        assert seen.state_hash == "", "a chair follows no ladder state: it is outside"
+        assert (seen.summary.rung_title, seen.outside and seen.outside.roles) == ("Request", ("Chair of the centre",))
+        (shut,) = [offer for offer in seen.offers if not offer.allowed]
+        assert (shut.step, shut.rule) == ("convene", f"{LADDER}/convene")
+        assert "when a clock that gives it has run out" in str(shut.reason)
 
         await say(ch, thread, "step-request", {"step": "report"}, text="Both sides were heard on Monday.")
         for party in (av, kv):
@@ -57,11 +62,12 @@ async def test_other_states_second_and_a_chair_reports_from_outside(tmp_path: Pa
         for other in (nn, oo):
             await until(lambda other=other: ("second", "meet") in offers(other, thread))  # type: ignore[misc]
             await until(lambda other=other: any(e.id == request for e in other.thread(thread).entries))  # type: ignore[misc]
-            (seen,) = other.thread(thread).entries
-            assert seen.fields == {"text": "We ask for a meeting of all."}, "sealed to those who have a say"
+            (asked,) = other.thread(thread).entries
+            assert asked.fields == {"text": "We ask for a meeting of all."}, "sealed to those who have a say"
             (offer,) = [offer for offer in other.thread(thread).offers if offer.kind == "second"]
             assert dict(offer.act) == {"request": request, "step": "meet"}
-            assert "asked for by AV, until" in offer.step_title
+            assert (offer.asked_by, offer.step_title) == ("AV", "Call an emergency meeting")
+            assert offer.closes is not None and offer.closes > other.now()
         assert thread not in md.core.threads
         refused = await ch.send(officer(ch), thread, "second", {"request": request, "step": "meet"}, {})
         assert refused.code == "ladder.not-yours", refused
