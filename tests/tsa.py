@@ -238,6 +238,9 @@ def _sign(
         .not_valid_before(since)
         .not_valid_after(until)
         .add_extension(x509.BasicConstraints(ca, None), critical=True)
+        # Roots of one name are told apart by these.
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
     )
     if usage:
         builder = builder.add_extension(x509.ExtendedKeyUsage(usage), critical=critical)
