@@ -9,6 +9,7 @@
     accord.jws       the accord, once installed; accord.id holds the id it was pinned by
     ladders/<id>.toml
     hub.db
+    timestamp-roots.pem  certificates of time-stamping authorities, where hub.toml names any
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from protocols.accord import MAX_ACCORD_BYTES, HubCard, SignedAccord, open_accor
 from protocols.encoding import b64u, digest
 from protocols.keys import SeedSigner
 from protocols.translog import ed25519_signer
+from protocols.translog.errors import RootMalformed
+from protocols.translog.timestamp import MAX_ROOTS_BYTES, read_roots
 
 MAX_LADDER_BYTES = 1 << 20
 
@@ -50,6 +53,21 @@ class HubFolder:
     @property
     def database(self) -> Path:
         return self.path / "hub.db"
+
+    def timestamp_roots(self) -> tuple[bytes, ...]:
+        """The certificates of the time-stamping authorities that the settings trust; none where none is to be asked.
+
+        Raises `HubNotReady` for a file that is missing or holds none.
+        """
+        wanted = self.settings.timestamps
+        if not wanted.urls:
+            return ()
+        try:
+            data = _read(self.path / wanted.roots, MAX_ROOTS_BYTES)
+            read_roots(data)
+        except (OSError, RootMalformed) as error:
+            raise HubNotReady(f"timestamps: {wanted.roots}: {error}") from error
+        return (data,)
 
     def unlock(self, passphrase: bytes) -> tuple[HubKeys, ssl.SSLContext | None]:
         """The private keys, and TLS unless the hub runs in the clear.

@@ -34,13 +34,28 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mandates: Annotated[int, msgspec.Meta(ge=8, le=100000)] = 2000
 
 
+class TimestampTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Time-stamping authorities (RFC 3161) that are asked to stamp published heads. No ``urls``: none is asked.
+
+    ``roots``: the file, in the hub's folder, with the self-signed certificates (PEM) of those that are trusted. ``every``:
+    seconds between two tokens; ``escalations``: one more when an incident goes up the ladder. ``answer``: seconds that one
+    may take to answer.
+    """
+
+    urls: Annotated[tuple[Text, ...], msgspec.Meta(max_length=8)] = ()
+    roots: Text = "timestamp-roots.pem"
+    every: Annotated[float, msgspec.Meta(ge=60, le=31 * 86400)] = 86400.0
+    escalations: bool = True
+    answer: Annotated[float, msgspec.Meta(gt=0, le=300)] = 20.0
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``listen``: host:port. ``plain``: no TLS, because the line runs inside the operator's own tunnel.
 
     ``head_interval``: seconds between heads while the line is idle; ``head_delay``: seconds that new entries wait for
     company before a head is signed over them. ``metrics_from``: addresses that may read ``/metrics``, beside the loopback.
     ``witnesses``: witnesses of the accord that are reached over HTTP, key name to URL, where the accord names no URL or
-    another one.
+    another one. ``timestamps``: authorities outside the line that stamp its log.
     """
 
     name: Name
@@ -51,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     console_hosts: tuple[Text, ...] = ()
     metrics_from: tuple[Text, ...] = ()
     witnesses: dict[Text, Text] = {}
+    timestamps: TimestampTable = TimestampTable()
     limits: Limits = Limits()
 
     @property
@@ -77,4 +93,6 @@ def read_settings(path: Path) -> Settings:
     except (OSError, ValueError) as error:  # tomllib's and msgspec's errors are ValueErrors
         raise HubNotReady(f"{path.name}: {error}") from error
     settings.metrics_readers  # noqa: B018 - found wrong before anything is opened
+    if not all(url.startswith(("http://", "https://")) for url in settings.timestamps.urls):
+        raise HubNotReady("timestamps: a URL that is neither http:// nor https://")
     return settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hotline.hub.settings import Limits, Settings
+from hotline.hub.settings import Limits, Settings, TimestampTable
 from hotline.station.folder import DutyTable, LineTable, StationSettings
 
 _HUB = {
@@ -20,7 +20,16 @@ _HUB = {
     "witnesses": "Witnesses of the accord that are reached over HTTP: key name to URL, as in "
     '`{ "witness.example" = "https://10.0.0.9/v1" }`, where the accord names no URL or another one. '
     "See [run a witness](../how-to/run-a-witness.md).",
+    "timestamps": "See below.",
     "limits": "See below.",
+}
+_TIMESTAMPS = {
+    "urls": 'Where to ask, as in `["https://tsa.example/rfc3161"]`: the next one when one fails. None: no token is asked for.',
+    "roots": "A file in the hub's folder: the self-signed certificates (PEM) of the authorities that are trusted. An answer "
+    "under any other is not kept.",
+    "every": "Seconds between two tokens.",
+    "escalations": "Ask for one more when an incident goes up the ladder, at most one a minute.",
+    "answer": "Seconds an authority may take to answer.",
 }
 _LIMITS = {
     "login": "Seconds a station may take to log in.",
@@ -68,6 +77,14 @@ _PAGES = (
         "",
         "In the hub's folder. Restart the hub after a change; what it cannot read, it refuses.",
     ),
+    (
+        "",
+        TimestampTable,
+        _TIMESTAMPS,
+        "timestamps",
+        "Authorities outside the line that stamp its log (RFC 3161): "
+        "[how to](../how-to/run-a-hub.md#have-the-log-time-stamped).",
+    ),
     ("", Limits, _LIMITS, "limits", "How much one station may ask of the hub."),
     ("station.toml", StationSettings, _STATION, "", "In the station's folder. Restart the station after a change."),
     ("", LineTable, _LINE, "line", "Waits of the line to the hub, in seconds."),
@@ -95,7 +112,8 @@ def settings() -> list[str]:
         ]
         for field in msgspec.structs.fields(struct):
             inner = isinstance(field.default, msgspec.Struct)
-            default = "required" if field.required else "" if inner else f"`{_toml(field.default)}`"
+            plain = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+            default = "required" if field.required else "" if inner else f"`{_toml(plain)}`"
             lines.append(f"| `{field.encode_name}` | {default} | {words[field.name]} |")
         lines.append("")
     return lines
