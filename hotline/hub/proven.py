@@ -1,10 +1,7 @@
 """What is proven about clocks that ran out, by the times that witnesses signed: never by the hub's word or anybody's claim.
 
-A clock started with entry S and was noted as run out by entry X. Of every entry it is known that it existed *by* some time
-(a published head holds it) and was made *after* some time (it names, in ``seen``, a head that was cosigned by then). From
-these follow the verdicts of `protocols.translog.timebound`. X itself is noted the moment the clock runs out, so its own
-``seen`` is a little older than that; the first later entry of the thread that saw a head cosigned after the end proves it,
-and is named.
+Bounds come from the hub's own store here, where an auditor takes them from the bundle (`mediation.audit.bounds`); the
+verdict is the same (`mediation.audit.waits`).
 """
 
 from __future__ import annotations
@@ -16,6 +13,8 @@ import sqlalchemy as sa
 from hotline.hub.views import ProvenClock, RanOut
 from hotline.store import hub as t
 from hotline.store.engine import Store
+from mediation.audit import EPSILON
+from mediation.audit.waits import Waiting
 from protocols.entry import parse_entry
 from protocols.translog import (
     Bounds,
@@ -23,20 +22,14 @@ from protocols.translog import (
     Policy,
     ProofRefused,
     TranslogError,
-    Wait,
     bounds_of,
     head_of,
-    judge_wait,
     liars_tolerated,
     open_with_policy,
 )
 
-EPSILON = 2
-"""Seconds by which an honest witness's clock may differ from true time."""
 HEADS = 3
 """Published heads after an entry among which the tightest bound is looked for."""
-LATER = 50
-"""Entries after the note that are asked whether they prove the end."""
 
 
 class Prover:
@@ -57,18 +50,12 @@ class Prover:
 
         found = []
         for clock in clocks:
-            start, noted = await bounds(clock.start_seq), await bounds(clock.noted_seq)
-            duration = -(-clock.duration // 1000)  # whole seconds, as witnesses sign: rounded against the claim
-            verdict, proven_by = judge_wait(start, noted, duration, EPSILON), None
-            last = min(len(leaves), clock.noted_seq + LATER)
-            for seq in range(clock.noted_seq, last + 1) if verdict is not Wait.NOT_ELAPSED else ():
-                if judge_wait(start, await bounds(seq), duration, EPSILON) is Wait.ELAPSED:
-                    verdict, proven_by = Wait.ELAPSED, seq
+            waiting = Waiting(await bounds(clock.start_seq), clock.duration, EPSILON)
+            for seq in range(clock.noted_seq, len(leaves) + 1):
+                if waiting.feed(seq, await bounds(seq)):
                     break
-            end = noted if proven_by is None else await bounds(proven_by)
-            least = None if end.after is None or start.by is None else end.after - start.by
-            most = None if end.by is None or start.after is None else end.by - start.after
-            found.append(ProvenClock(clock, verdict.value, least, most, proven_by))
+            verdict = waiting.verdict.value
+            found.append(ProvenClock(clock, verdict, waiting.least, waiting.most, waiting.proven_by))
         return tuple(found)
 
     async def _bounds(self, leaf: bytes) -> Bounds:

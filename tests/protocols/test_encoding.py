@@ -33,7 +33,7 @@ def test_base64url_round_trips(data: bytes) -> None:
     assert unb64u(b64u(data), size=len(data)) == data
 
 
-@given(st.text(max_size=12))
+@given(st.text(max_size=12) | st.text("ABCDEFGHQgwkIMUYcosz048-_+/=", max_size=8))
 def test_every_base64url_text_is_refused_or_the_only_one_for_its_bytes(text: str) -> None:
     try:
         data = unb64u(text)
@@ -89,6 +89,18 @@ def test_json_round_trips(value: object) -> None:
 def test_json_with_two_readings_or_none_is_refused(data: bytes) -> None:
     with pytest.raises(Malformed):
         from_json(data)
+
+
+@given(st.lists(st.sampled_from([b"[", b'{"a":']), min_size=0, max_size=2 * MAX_JSON_DEPTH))
+def test_json_may_nest_so_deep_and_no_deeper(opening: list[bytes]) -> None:
+    closing = b"".join(b"]" if each == b"[" else b"}" for each in reversed(opening))
+    data = b"".join(opening) + b"1" + closing
+    if len(opening) <= MAX_JSON_DEPTH:
+        from_json(data)
+        from_json(b"[" + b"[]," * MAX_JSON_DEPTH + b"1]")
+    else:
+        with pytest.raises(Malformed):
+            from_json(data)
 
 
 def test_json_that_is_too_deep_or_too_long_is_refused() -> None:
