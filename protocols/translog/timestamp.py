@@ -104,20 +104,29 @@ def check_token(token: bytes, note: bytes, roots: Sequence[bytes], *, nonce: int
     if not trusted:
         raise RootMalformed("no root certificate was given")
     response = _read(token)
-    if response.status.status != 0:
-        words = " ".join(response.status.words or []).encode("ascii", "replace").decode()
-        raise TimestampNotGranted(f"status {response.status.status} {words[:200]!r}")
-    if response.token is None:
-        raise TimestampMalformed("granted, but there is no token")
-    signer, info = _open(response.token)
+    answer = _granted(response)
+    signer, info = _open(answer)
     _check_answer(info, note, nonce)
     if signer.digest.algorithm not in _DIGESTS:
         raise TimestampRefused("signed with a hash other than SHA-256, SHA-384 and SHA-512")
-    leaf = _certificate_of(signer, response.token.data.certificates or [])
+    leaf = _certificate_of(signer, answer.data.certificates or [])
     _verify(tsp.in_order(response), hashlib.sha256(note).digest(), trusted)
     _check_certificate(leaf)
     _check_named(signer, leaf)
     return _describe(info, leaf)
+
+
+def stamped_digest(token: bytes) -> bytes:
+    """SHA-256 of what this TimeStampResp says it is over; nothing of it is verified.
+
+    For putting tokens beside the notes they belong to, where nobody is there to say which authorities are trusted. Raises
+    `TimestampMalformed`, `TimestampNotGranted`, and `TimestampMismatch` where it is by another hash.
+    """
+    response = _read(token)
+    info = _open(_granted(response))[1]
+    if info.imprint.digest.algorithm != tsp.SHA256:
+        raise TimestampMismatch("a hash other than SHA-256 of what was stamped")
+    return info.imprint.value
 
 
 def read_roots(data: bytes) -> tuple[x509.Certificate, ...]:
@@ -143,6 +152,15 @@ def _read(token: bytes) -> tsp.Response:
         return asn1.decode_der(tsp.Response, token)
     except ValueError as error:
         raise TimestampMalformed(str(error)[:200]) from None
+
+
+def _granted(response: tsp.Response) -> tsp.Token:
+    if response.status.status != 0:
+        words = " ".join(response.status.words or []).encode("ascii", "replace").decode()
+        raise TimestampNotGranted(f"status {response.status.status} {words[:200]!r}")
+    if response.token is None:
+        raise TimestampMalformed("granted, but there is no token")
+    return response.token
 
 
 def _open(token: tsp.Token) -> tuple[tsp.Signer, tsp.TSTInfo]:

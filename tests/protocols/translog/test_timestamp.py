@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +25,14 @@ from protocols.translog.errors import (
     TimestampNotGranted,
     TimestampRefused,
 )
-from protocols.translog.timestamp import MAX_TOKEN_BYTES, Timestamp, check_token, read_roots, timestamp_request
+from protocols.translog.timestamp import (
+    MAX_TOKEN_BYTES,
+    Timestamp,
+    check_token,
+    read_roots,
+    stamped_digest,
+    timestamp_request,
+)
 from tests.tsa import ACCURATE, POLICY, Authority, make_authority, needs_openssl
 
 NOTE = b"hub.example/log\n7\n" + b"A" * 43 + b"=\n\n\xe2\x80\x94 hub.example/log AAAA\n"
@@ -249,6 +257,14 @@ def test_a_refusal_by_the_authority_is_told_as_one(authority: Authority, token: 
     granted = asn1.encode_der(tsp.Response(status=tsp.Status(status=0, words=None, failure=None), token=None))
     with pytest.raises(TimestampMalformed):
         check_token(granted, NOTE, [authority.root])
+
+
+def test_what_a_token_is_over_is_read_without_trusting_it(authority: Authority) -> None:
+    assert stamped_digest(authority.forge(NOTE)) == hashlib.sha256(NOTE).digest()
+    with pytest.raises(TimestampMismatch):
+        stamped_digest(authority.forge(NOTE, digest=tsp.SHA512))
+    with pytest.raises(TimestampMalformed):
+        stamped_digest(b"0")
 
 
 def test_too_many_bytes_are_not_read(authority: Authority) -> None:
