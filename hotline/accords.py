@@ -16,7 +16,7 @@ from hotline import ladders as shipped_ladders
 from hotline.errors import LocalFault
 from hotline.office import StationCard
 from mediation.ladder import parse_ladder
-from protocols.accord import Accord, HubCard, LadderInForce, Office, Status, draft_bytes, parse_draft
+from protocols.accord import Accord, Disclosure, HubCard, LadderInForce, Office, Status, draft_bytes, parse_draft
 from protocols.encoding import digest
 from protocols.translog import KeyKind, parse_vkey
 from protocols.translog.errors import TranslogError
@@ -61,6 +61,7 @@ def sketch(
     not_before: str,
     review: str,
     sunset: str,
+    disclosure: Disclosure = "either",
 ) -> bytes:
     """An accord without offices. Dates are RFC 3339 UTC. Raises `AccordFault` for an unusable log key."""
     try:
@@ -82,6 +83,7 @@ def sketch(
         not_before=not_before,
         review=review,
         sunset=sunset,
+        disclosure=disclosure,
     )
     return draft_bytes(accord, complete=False)
 

@@ -28,6 +28,8 @@ MAX_ACCORD_BYTES = 512 * 1024
 
 Status = Literal["ACTUAL", "EXERCISE"]
 Role = Literal["party", "mediator", "monitor"]
+Disclosure = Literal["either", "both"]
+"""Who decides that words of a thread are shown to somebody outside: either party for itself, or both together."""
 Key = Annotated[str, msgspec.Meta(min_length=43, max_length=43)]
 
 
@@ -102,7 +104,9 @@ class LadderInForce(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
 
 
 class Accord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The agreement's content. ``mediators`` is the roster in order of default appointment. Dates are RFC 3339 UTC."""
+    """The agreement's content. ``mediators`` is the roster in order of default appointment. Dates are RFC 3339 UTC.
+    ``disclosure``: with ``both``, evidence in which words are disclosed holds only with the other party's consent in the
+    log (`mediation.consent`)."""
 
     v: Literal[1]
     title: Text
@@ -118,6 +122,7 @@ class Accord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     not_before: str
     review: str
     sunset: str
+    disclosure: Disclosure = "either"
 
     def office(self, office: str) -> Office:
         """Raises `NotInAccord`."""

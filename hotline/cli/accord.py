@@ -19,6 +19,7 @@ from protocols.accord import (
     MAX_ACCORD_BYTES,
     Accord,
     BadAccord,
+    Disclosure,
     HubCard,
     LadderInForce,
     Status,
@@ -39,6 +40,11 @@ SUITES = {
     HYBRID: "X-Wing (post-quantum hybrid), ChaCha20-Poly1305",
     X25519_CHACHA20: "X25519, ChaCha20-Poly1305",
     X25519_AES128: "X25519, AES-128-GCM",
+}
+
+DISCLOSURE: dict[Disclosure, str] = {
+    "either": "each party decides for itself",
+    "both": "only with the consent of both parties, given in the thread",
 }
 
 
@@ -71,6 +77,13 @@ def command() -> None:
 @click.option("--not-before", type=MOMENT, required=True)
 @click.option("--review", type=MOMENT, required=True)
 @click.option("--sunset", type=MOMENT, required=True)
+@click.option(
+    "--disclosure",
+    type=click.Choice(["either", "both"]),
+    default="either",
+    show_default=True,
+    help="Whose consent it takes to show words of a thread to outsiders: that of either party, or of both.",
+)
 @says_refusals
 def init(
     file: Path,
@@ -83,6 +96,7 @@ def init(
     not_before: int,
     review: int,
     sunset: int,
+    disclosure: Disclosure,
 ) -> None:
     """Begin an accord in FILE. Offices are added to it, then every office signs it."""
     try:
@@ -99,6 +113,7 @@ def init(
         not_before=rfc3339(not_before),
         review=rfc3339(review),
         sunset=rfc3339(sunset),
+        disclosure=disclosure,
     )
     _write(file, data, new=True)
     click.echo(f"Accord begun in {file}. Add the offices to it next.")
@@ -193,6 +208,7 @@ def policy_(file: Path) -> None:
 def _words(accord: Accord) -> list[str]:
     lines = [accord.title, f"Status: {accord.status}{f' ({accord.exercise})' if accord.exercise else ''}"]
     lines.append(f"In force from {accord.not_before}, to be reviewed by {accord.review}, ends {accord.sunset}")
+    lines.append(f"Showing words of a thread to outsiders: {DISCLOSURE[accord.disclosure]}")
     lines.append(f"Cipher suite: {accord.suite:#06x} ({SUITES.get(accord.suite, 'unknown to this program')})")
     lines.append(f"Hub: {accord.hub.name}, key {kid_of(public_from(accord.hub.key))}")
     lines.extend(f"  at {address}" for address in accord.hub.addresses)

@@ -1,4 +1,4 @@
-"""What a station writes by itself: receipts, opened nominations, renewed keys, handed-over history.
+"""What a station writes by itself: receipts, complaints, opened nominations, renewed keys, handed-over history.
 
 Each duty has a fixed row name in the outbox, so that being obliged twice makes one entry. Where several stations could
 do the same, the first by key id does it at once and the others only after a while, if it was not done.
@@ -22,6 +22,7 @@ from protocols.encoding import to_json
 from protocols.kinds import (
     About,
     CannotFollow,
+    Complaint,
     Followed,
     Handover,
     Rekey,
@@ -58,6 +59,7 @@ class Duties:
         """Rows to queue because of an entry; ``thread`` as it stands after it."""
         found: list[tuple[str, Intent]] = []
         found += self._receipt(thread, taken)
+        found += self._unreadable(thread, taken.held)
         for effect in taken.effects:
             if isinstance(effect, RevealDue) and effect.office == self._identity.office and thread.state is not None:
                 found += self._reveal(thread, thread.state)
@@ -76,6 +78,8 @@ class Duties:
                 and held.payload.act == intent.act
                 for held in thread.held
             )
+        if intent.kind == "complaint":
+            return _complained(thread, self._identity.office, intent.act["entry"])
         if state is None:
             return False
         if intent.kind == "nomination-reveal":
@@ -181,6 +185,17 @@ class Duties:
         )
         return [(f"receipt.{held.id}", intent)]
 
+    def _unreadable(self, thread: Thread, held: Held) -> list[tuple[str, Intent]]:
+        """A text that is not what its author signed: said in the thread, signed and logged, so that the author cannot say
+        later that it was read. Once an office, whichever of its stations comes first."""
+        office = self._identity.office
+        if held.complaint is None or held.payload.office == office:
+            return []
+        first = thread.stations(office)[:1] in ((self._identity.kid,), ())
+        after = 0 if first else self._now() + self._fallback
+        act = act_to_dict(Complaint(held.id, held.complaint))
+        return [(f"complaint.{held.id}", Intent("complaint", act, self._now(), precedence="IMMEDIATE", after=after))]
+
     def _reveal(self, thread: Thread, state: ThreadState) -> list[tuple[str, Intent]]:
         lists = () if state.mediation is None else state.mediation.nominations
         ours = next((each for each in lists if each.office == self._identity.office and not each.nominees), None)
@@ -214,6 +229,16 @@ class Duties:
             )
             rows.append((f"handover.{held.id}.{number}", intent))
         return rows
+
+
+def _complained(thread: Thread, office: str, entry: str) -> bool:
+    """Whether the office has said that it could not read the entry."""
+    return any(
+        isinstance(act := held.admitted.verified.entry.act, Complaint)
+        and act.entry == entry
+        and held.payload.office == office
+        for held in thread.held
+    )
 
 
 def in_scope(thread: Thread, state: ThreadState, scope: Scope, before: int) -> dict[str, list[str]]:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from hotline.station.core import Core, keys_words, log, restored_words
 from hotline.station.errors import DoesNotFollow
-from hotline.station.model import Thread
+from hotline.station.model import Held, Thread
 from hotline.station.outbox import Intent, Item, encode
 from hotline.station.replay import Taken
 from hotline.store.station import Change as Transaction
 from mediation.effects import Effect, KeysReturned, PageAlternate, Rejoined, StandstillStarted
 from protocols.frames import Deliver, Invitation
+from protocols.kinds import Complaint
 
 AHEAD = (
     "The hub delivered a message stamped more than two minutes ahead of this station's clock. It was not taken and is "
@@ -168,7 +169,8 @@ class Intake:
         self._renewing(thread, renew)
         self._sound_keys(thread, taken)
         ours = held.payload.office == core.identity.office
-        rings = held.complaint is not None or _rings(core.identity.office, held.payload.precedence, taken.effects)
+        alarming = held.complaint is not None or self._accused(held) is not None
+        rings = alarming or _rings(core.identity.office, held.payload.precedence, taken.effects)
         core.tell(thread.id, "entry", alarm=not ours and rings)
 
     def _renewal(self, thread: Thread, taken: Taken, forgotten: bool) -> int | None:
@@ -241,7 +243,7 @@ class Intake:
                 change,
                 "complaint",
                 f"The text of entry {held.seq} from {held.payload.office} is not readable and not shown "
-                f"({held.complaint}). Ask them to send it again.",
+                f"({held.complaint}). A complaint goes into the log. Ask them to send it again.",
                 alarm=True,
             )
 
@@ -250,6 +252,12 @@ class Intake:
 
     async def _note(self, change: Transaction, taken: Taken) -> None:
         core, held = self._core, taken.held
+        if (about := self._accused(held)) is not None:
+            words = (
+                f"{held.payload.office} says that the text of our entry {about.seq} is not what we signed "
+                f"({held.payload.act['code']}). It was not shown there. Send it again, and have the sending station examined."
+            )
+            await core.note(change, "complaint", words, alarm=True)
         if taken.suspect is not None:
             await core.note(change, "suspect", taken.suspect, alarm=True)
         for effect in taken.effects:
@@ -262,6 +270,15 @@ class Intake:
             await core.note(change, "keys", keys_words(held.payload.thread, taken.keys, held.seq), alarm=True)
         if held.payload.kind == "rekey":
             await core.note(change, "rekey", f"The keys were renewed with entry {held.seq} by {held.payload.office}.")
+
+    def _accused(self, held: Held) -> Held | None:
+        """The entry of ours that another office complains about with this one, if it does."""
+        act, office = held.admitted.verified.entry.act, self._core.identity.office
+        if not isinstance(act, Complaint) or held.payload.office == office:
+            return None
+        thread = self._core.threads.get(held.payload.thread)
+        found = None if thread is None else thread.by_id.get(act.entry)
+        return found if found is not None and found.payload.office == office else None
 
     def _spent(self, item: Item) -> bytes:
         """What is kept of an item that arrived: who wrote what kind, so that a repeated call finds its outcome."""

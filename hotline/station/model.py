@@ -17,7 +17,7 @@ from mediation.ladder import Ladder
 from mediation.state import ThreadState
 from protocols.entry import AdmittedEntry, Payload, Stamp
 from protocols.frames import Disagreement, Invitation
-from protocols.kinds import Kind, Supersede
+from protocols.kinds import Complaint, Kind, Supersede
 
 ANSWERS = {
     "clarification-answer": "answered",
@@ -25,6 +25,7 @@ ANSWERS = {
     "step-accept": "answered",
     "objection-answer": "answered",
     "proposal-accept": "answered",
+    "disclosure-consent": "answered",
     "finding": "answered",
     "step-decline": "declined",
     "proposal-refuse": "declined",
@@ -190,6 +191,10 @@ class Thread:
         state = ANSWERS.get(held.payload.kind)
         if about in self.by_id and state is not None and held.payload.office != self.by_id[about].payload.office:
             self.by_id[about].reach(held.payload.office, state, held.stamp.at)
+        act = held.admitted.verified.entry.act
+        if isinstance(act, Complaint) and act.entry in self.by_id:
+            words = f"{held.payload.office} did not get its text as it was signed ({act.code}, said with {held.seq})"
+            self.by_id[act.entry].notes.append(words)
 
     def offices(self) -> tuple[str, ...]:
         """The offices with a station in the group, parties first."""
@@ -230,7 +235,7 @@ class Thread:
 def reference(held: Held) -> str:
     """The entry that this one is about, or an empty string."""
     act = held.admitted.verified.entry.act
-    for name in ("entry", "request", "proposal", "objection", "nomination", "supersedes"):
+    for name in ("entry", "request", "proposal", "objection", "nomination", "supersedes", "notice"):
         found = getattr(act, name, None)
         if isinstance(found, str):
             return found

@@ -14,6 +14,7 @@ from protocols import jws
 from protocols.accord import (
     ROLE,
     TYP,
+    Accord,
     BadAccord,
     HubCard,
     LadderInForce,
@@ -222,3 +223,12 @@ def test_the_id_is_that_of_the_text_that_was_signed() -> None:
     payload = json.loads(LINE.accord.data)["payload"]
     assert LINE.accord.id == digest(payload.encode())
     assert json.loads(unb64u(payload))["title"] == "Test line"
+
+
+def test_an_accord_that_does_not_speak_of_disclosure_leaves_it_to_each_party() -> None:
+    content = msgspec.to_builtins(accord_of())
+    del content["disclosure"]
+    assert msgspec.convert(content, Accord, strict=True).disclosure == "either"
+    assert open_accord(signed(accord_of(disclosure="both"))).accord.disclosure == "both"
+    with pytest.raises(Malformed, match="disclosure"):
+        open_accord(draft_bytes(msgspec.structs.replace(accord_of(), disclosure="mine"), complete=False))

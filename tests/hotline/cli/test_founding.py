@@ -417,3 +417,14 @@ def test_the_policy_is_printed_only_of_an_accord_that_every_office_signed(foundi
     printed = founding.run("accord", "policy", founding.accord).output
     assert printed == open_accord(founding.accord.read_bytes()).accord.policy
     assert parse_policy(printed.encode()).quorum == "offices"
+
+
+def test_the_accord_says_whose_consent_it_takes_to_show_words_to_outsiders(founding: Founding) -> None:
+    founding.begin()
+    assert "each party decides for itself" in founding.run("accord", "show", founding.accord).output
+    founding.accord.unlink()
+    founding.begin("--ladder", "cpci-default@3600", "--disclosure", "both")
+    assert "only with the consent of both parties" in founding.run("accord", "show", founding.accord).output
+    founding.accord.unlink()
+    founding.begin("--ladder", "cpci-default@3600", "--disclosure", "nobody", fails=True)
+    assert not founding.accord.exists()
