@@ -33,7 +33,9 @@ def _command(command: click.Command, context: click.Context, depth: int) -> Iter
     yield _text(command.help)
     yield ""
     if isinstance(command, click.Group):
-        for name, inner in sorted(command.commands.items()):
+        for name in sorted(command.list_commands(context)):
+            inner = command.get_command(context, name)  # a lazy group loads it only now
+            assert inner is not None
             yield from _command(inner, click.Context(inner, parent=context, info_name=name), depth + 1)
         return
     pieces = " ".join(command.collect_usage_pieces(context))
