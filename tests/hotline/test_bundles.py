@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -85,7 +88,7 @@ def test_many_files_within_bounds_are_still_bounded_together(monkeypatch: pytest
     with pytest.raises(BundleMalformed, match="the whole is"):
         bundles.unpack(PACKED)
     monkeypatch.setattr(bundles, "MAX_FILES", 3)
-    with pytest.raises(BundleMalformed, match="more than 3"):
+    with pytest.raises(BundleMalformed, match="a table of"):
         bundles.unpack(PACKED)
     monkeypatch.setattr(bundles, "MAX_ZIP_BYTES", 10)
     with pytest.raises(BundleMalformed, match="a file of"):
@@ -115,6 +118,131 @@ def test_unusual_packing_links_and_comments_are_refused() -> None:
 def test_what_is_no_zip_file_is_refused(data: bytes) -> None:
     with pytest.raises(BundleMalformed):
         bundles.unpack(data)
+
+
+def test_a_table_of_contents_that_no_bundle_has_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("the table was read")
+
+    end = struct.Struct("<4s4H2LH")
+    for entries, length in ((65_535, 0xFFFFFFFF), (3, 1_000_000), (0, 46)):
+        data = PACKED[: -end.size] + end.pack(b"PK\x05\x06", 0, 0, entries, entries, length, 0, 0)
+        with monkeypatch.context() as patch, pytest.raises(BundleMalformed, match="a table of"):
+            patch.setattr(zipfile.ZipFile, "__init__", refuse)
+            bundles.unpack(data)
+    with pytest.raises(BundleMalformed, match="something behind it"):
+        bundles.unpack(PACKED + b"x")
+
+
+def test_the_larger_form_of_a_table_is_read_and_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 3)
+    data = bundles.pack(BUNDLE)
+    assert b"PK\x06\x06" in data
+    assert bundles.unpack(data) == BUNDLE
+    place = data.rindex(b"PK\x06\x06") + 32
+    huge = data[:place] + struct.pack("<2Q", 1 << 40, 1 << 40) + data[place + 16 :]
+    with pytest.raises(BundleMalformed, match="a table of"):
+        bundles.unpack(huge)
+    monkeypatch.setattr(bundles, "MAX_FILES", 3)
+    with pytest.raises(BundleMalformed, match="a table of"):
+        bundles.unpack(data)
+
+
+def laid_out(folder: Path) -> Path:
+    """The bundle as a folder."""
+    for name, data in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def test_a_folder_is_read_like_its_zip_file(tmp_path: Path) -> None:
+    assert bundles.load(laid_out(tmp_path / "b")) == BUNDLE
+    (tmp_path / "b.zip").write_bytes(PACKED)
+    assert bundles.load(tmp_path / "b.zip") == BUNDLE
+
+
+def test_a_file_of_a_gibibyte_is_refused_unread(tmp_path: Path) -> None:
+    whole = tmp_path / "large.zip"
+    with whole.open("wb") as file:
+        file.truncate(1 << 30)
+    folder = laid_out(tmp_path / "b")
+    with (folder / "report.html").open("wb") as file:
+        file.truncate(1 << 30)
+    tracemalloc.start()
+    try:
+        for path in (whole, folder):
+            with pytest.raises(BundleMalformed):
+                bundles.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_member_that_expands_far_beyond_its_bound_takes_no_memory() -> None:
+    def bomb(made: zipfile.ZipFile) -> None:
+        with made.open("000009.leaf", "w") as member:
+            for _ in range(32):
+                member.write(bytes(1 << 22))
+
+    data = archive(bomb)
+    assert len(data) < 2 << 20
+    tracemalloc.start()
+    try:
+        with pytest.raises(BundleMalformed, match="too large"):
+            bundles.unpack(data)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_links_pipes_and_folders_are_not_followed(tmp_path: Path) -> None:
+    for number, change in enumerate(
+        (
+            lambda path: path.symlink_to("/etc/passwd"),
+            lambda path: path.symlink_to(tmp_path),
+            lambda path: path.symlink_to(tmp_path / "nothing"),
+            os.mkfifo,
+            lambda path: path.mkdir(),
+        )
+    ):
+        folder = laid_out(tmp_path / str(number))
+        change(folder / "report.txt")
+        with pytest.raises(BundleMalformed, match=r"plain file|cannot be read"):
+            bundles.load(folder)
+    folder = laid_out(tmp_path / "mandates-elsewhere")
+    (folder / "mandates").rename(tmp_path / "elsewhere")
+    (folder / "mandates").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BundleMalformed):
+        bundles.load(folder)
+    assert bundles.load(_link(tmp_path / "b.zip")) == BUNDLE  # the auditor's own link
+
+
+def _link(path: Path) -> Path:
+    path.with_suffix(".real").write_bytes(PACKED)
+    path.symlink_to(path.with_suffix(".real"))
+    return path
+
+
+def test_a_folder_with_more_than_a_bundle_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = laid_out(tmp_path / "b")
+    (folder / "mandates" / "readme").write_bytes(b"")
+    with pytest.raises(BundleMalformed, match="a file called"):
+        bundles.load(folder)
+    (folder / "mandates" / "readme").unlink()
+    bare = laid_out(tmp_path / "bare")
+    for path in (bare / "mandates").iterdir():
+        path.unlink()
+    (bare / "mandates").rmdir()
+    (bare / "mandates").write_bytes(b"")
+    with pytest.raises(BundleMalformed, match="a file called 'mandates'"):
+        bundles.load(bare)
+    monkeypatch.setattr(bundles, "MAX_BUNDLE_BYTES", 5000)
+    with pytest.raises(BundleMalformed, match="the whole is"):
+        bundles.load(folder)
+    monkeypatch.setattr(bundles, "MAX_FILES", 3)
+    with pytest.raises(BundleMalformed):
+        bundles.load(folder)
 
 
 def test_limits_are_those_of_the_format() -> None:
