@@ -18,6 +18,7 @@ import msgspec
 
 from protocols.encoding import Malformed, to_json, unb64u
 from protocols.entry import ThreadId
+from protocols.hub_leaf import MAX_HEADS
 from protocols.kinds import Id, Name, OfficeId, Text
 from protocols.translog.note import MAX_NOTE_BYTES
 
@@ -94,11 +95,13 @@ class Follow(Frame, frozen=True, tag="follow"):
     """Deliver every thread from after these positions (``seq``), threads not named from the start.
 
     ``head``: the newest checkpoint that the station holds, signed by the log; by it a hub that was restored from an older
-    copy finds out, before it takes anything in.
+    copy finds out, before it takes anything in. ``tails``: leaves from this index on may hold ends of threads (`Tails`)
+    that the station was not told.
     """
 
     cursors: dict[ThreadId, Ref] = {}
     head: SignedNote = ""
+    tails: Ref = 0
 
 
 class Publish(Frame, frozen=True, tag="publish"):
@@ -287,6 +290,16 @@ class TwoHistories(Frame, frozen=True, tag="two-histories"):
     second: SignedNote
 
 
+class Tails(Frame, frozen=True, tag="tails"):
+    """Where threads of this station end: a `heads` leaf of the hub's own (`protocols.hub_leaf`), its C2SP tlog-proof, and
+    the disclosures that open this station's threads in it. Sent after every entry up to there, so that a station that lacks
+    one knows that it was held back, and has the hub's signature for it."""
+
+    leaf: bytes
+    proof: str
+    disclosures: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=MAX_HEADS)]
+
+
 class Proven(Frame, frozen=True, tag="proven"):
     """An inclusion proof in C2SP tlog-proof form."""
 
@@ -326,6 +339,7 @@ FromHub = (
     | Head
     | Published
     | TwoHistories
+    | Tails
     | Proven
     | Presence
     | Pong

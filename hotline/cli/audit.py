@@ -28,6 +28,7 @@ class BadExport(LocalFault):
 _PARTS = {
     "check-tiles": "hotline.cli.trail:check_tiles_",
     "fsck": "hotline.cli.trail:fsck",
+    "looks": "hotline.cli.looks:looks",
     "tiles": "hotline.cli.trail:tiles",
     "verify": "hotline.cli.audit_verify:command",
 }

@@ -40,9 +40,9 @@ def fsck(ctx: click.Context, folder: Path, quick: bool, as_json: bool) -> None:
     """
     from hotline.hub.fsck import fsck as check
 
-    accord = _accord(folder)
+    accord = accord_of(folder)
     try:
-        result = check(_database(folder), accord, quick=quick)
+        result = check(database_of(folder), accord, quick=quick)
     except sqlite3.Error as error:
         raise NoHub(f"hub.db: {error}") from error
     if as_json:
@@ -52,7 +52,9 @@ def fsck(ctx: click.Context, folder: Path, quick: bool, as_json: bool) -> None:
         click.echo(f"Log {accord.log_origin} of {result.leaves} leaves, root {result.root or 'not established'}")
         click.echo(f"{result.nodes} nodes, {result.heads} signed heads, {result.published} published")
         if not quick:
-            click.echo(f"{result.cosignatures} cosignatures, {result.threads} threads")
+            click.echo(
+                f"{result.cosignatures} cosignatures, {result.threads} threads, {result.own_leaves} leaves of its own"
+            )
         for found in result.findings:
             click.echo(printable(f"  PROBLEM: {found.sentence} ({found.code} {found.where})"))
         if result.more:
@@ -80,9 +82,9 @@ def tiles(folder: Path, hub: Path) -> None:
     """
     from hotline.hub.tiles import check_tiles, export_tiles
 
-    accord = _accord(hub)
+    accord = accord_of(hub)
     try:
-        done = export_tiles(_database(hub), accord, folder)
+        done = export_tiles(database_of(hub), accord, folder)
     except sqlite3.Error as error:
         raise NoHub(f"hub.db: {error}") from error
     check_tiles(folder, parse_policy(accord.accord.policy))
@@ -104,7 +106,8 @@ def check_tiles_(folder: Path, policy_file: Path) -> None:
     click.echo(printable(f"HOLDS: {head.checkpoint.origin}, {head.checkpoint.size} leaves, cosigned by {names}."))
 
 
-def _accord(folder: Path) -> SignedAccord:
+def accord_of(folder: Path) -> SignedAccord:
+    """The accord that a hub's folder is pinned to. Raises `NoHub`."""
     try:
         pinned = (folder / "accord.id").read_text("ascii").strip()
         with (folder / "accord.jws").open("rb") as file:
@@ -113,7 +116,8 @@ def _accord(folder: Path) -> SignedAccord:
         raise NoHub(f"{folder}: {error}") from error
 
 
-def _database(folder: Path) -> Path:
+def database_of(folder: Path) -> Path:
+    """The store in a hub's folder. Raises `NoHub`."""
     path = folder / "hub.db"
     if not path.is_file():
         raise NoHub(f"{folder} has no hub.db")

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from hotline.hub import own_leaves
 from hotline.hub.admission import Pass
 from hotline.hub.errors import HubNotReady
+from hotline.hub.own_leaves import OwnLeaf
 from hotline.hub.thread import Membership, Thread
 from hotline.store import hub as t
 from mediation import state as states
@@ -89,7 +91,7 @@ def newest_stamp(connection: Connection) -> int:
     """The newest time written down, ms UTC; 0 in an empty store."""
     entry = connection.execute(sa.select(sa.func.max(t.entries.c.at))).scalar_one()
     head = connection.execute(sa.select(sa.func.max(t.heads.c.at))).scalar_one()
-    return max(entry or 0, head or 0)
+    return max(entry or 0, head or 0, own_leaves.newest_at(connection))
 
 
 def read_nodes(connection: Connection, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
@@ -125,8 +127,9 @@ def find_heads(connection: Connection, digests: Iterable[str]) -> set[str]:
     return set(rows.scalars())
 
 
-def save(connection: Connection, done: Pass) -> None:
-    """Everything a pass made, in the caller's transaction. A leaf or node that stands already makes it fail."""
+def save(connection: Connection, done: Pass, own: Sequence[OwnLeaf] = ()) -> None:
+    """Everything a pass made, and the leaves of the hub's ``own`` after it, in the caller's transaction. A leaf or node
+    that stands already makes it fail."""
     entries, parts, recipients = [], [], []
     for each in done.admitted:
         payload, stamp = each.entry.payload, each.entry.stamp
@@ -152,12 +155,14 @@ def save(connection: Connection, done: Pass) -> None:
         parts += [{**key, "name": name, "data": data} for name, data in each.parts.items()]
         recipients += [{**key, "seal": seal} for seal in each.recipients]
     leaves = [{"idx": each.entry.stamp.index, "data": each.entry.leaf} for each in done.admitted]
+    leaves += [{"idx": leaf.index, "data": leaf.data} for leaf in own]
     nodes = [{"level": level, "idx": index, "hash": node} for level, index, node in done.nodes]
     for table, rows in ((t.leaves, leaves), (t.entries, entries), (t.parts, parts), (t.recipients, recipients)):
         if rows:
             connection.execute(table.insert(), rows)
     if nodes:
         connection.execute(t.nodes.insert(), nodes)
+    own_leaves.save(connection, own)
     _save_threads(connection, done)
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from sqlalchemy import Connection
+
 from hotline.freshness import ladder_warnings
+from hotline.hub.errors import Closing, HubFault, LookNotLogged, NotStored
 from hotline.hub.export import export_thread
 from hotline.hub.hub import Hub
+from hotline.hub.looks import read_looks
 from hotline.hub.operators import Operators
+from hotline.hub.own_leaves import Look
 from hotline.hub.proven import Prover
 from hotline.hub.trail import make_trail, read_leaves, row_of
-from hotline.hub.views import HubSummary, LogHealth, ProvenClock, ThreadRow, ThreadTrail
+from hotline.hub.views import HubSummary, LogHealth, LookRow, ProvenClock, ThreadRow, ThreadTrail
 from protocols.translog import parse_note
 
 
@@ -108,8 +113,20 @@ class HubConsole:
     async def redeem(self, token: str) -> str | None:
         return await self._operators.redeem(token)
 
+    async def read_looks(self, before: int | None, limit: int) -> tuple[LookRow, ...]:
+        hub = self._hub
+
+        def work(connection: Connection) -> tuple[LookRow, ...]:
+            return read_looks(connection, hub.accord, before, limit)
+
+        async with hub.store.read() as connection:
+            return await connection.run_sync(work)
+
     async def record_look(self, operator: str, what: str) -> None:
-        await self._operators.record_look(operator, what)
+        try:
+            await self._hub.writer.write(Look(operator, what))
+        except (Closing, NotStored, HubFault) as error:
+            raise LookNotLogged(error.code) from error
 
     def changes(self) -> AsyncIterator[str]:
         return self._hub.watchers.changes()

@@ -12,7 +12,7 @@ Tree::
     LocalFault (hotline)
     ├── HubNotReady                                                                     the hub's own folder
     ├── BehindWitnesses                                                                 a restored older copy
-    ├── NotStored                                                                       the hub's disk
+    ├── NotStored, LookNotLogged                                                        the hub's disk
     └── HubFault                                                                        the hub's program
 """
 
@@ -204,6 +204,16 @@ class NotStored(LocalFault):
     _sentence = (
         "The hub could not write to its disk. Nothing was accepted and nothing was lost; your station keeps the "
         "message and sends it again. Use the second path if this lasts."
+    )
+
+
+class LookNotLogged(LocalFault):
+    """An operator wanted to look, and the log could not take it. ``detail`` is the code of what stood in the way."""
+
+    code = "console.look-not-logged"
+    _sentence = (
+        "Every look at these pages is written into the log before anything is shown, and this one could not be written. "
+        "Nothing was shown. Try again; if it lasts, look after the hub's disk."
     )
 
 

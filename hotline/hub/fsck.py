@@ -8,6 +8,7 @@
     notes      published heads are of such a size and root, signed by the log, cosigned as the policy asks
     lines      every cosignature kept verifies
     entries    what the hub reads of each leaf stands in the leaf; seq gapless, chained, stamps never going back
+    own        leaves of the hub's own open, and name the ends that threads had then (`hotline.hub.fsck_own`)
     parts      the sealed parts are those that the entry names
     threads    end where their last entry stands
 
@@ -24,11 +25,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from hotline.hub.fsck_own import OwnLeaves
 from hotline.hub.fsck_tree import Finding, Fsck, check_tree
 from protocols.accord import SignedAccord
 from protocols.encoding import b64u, digest
 from protocols.entry import Entry, Stamp, check_parts, parse_entry, verify_entry, verify_stamp
 from protocols.errors import ProtocolError
+from protocols.hub_leaf import is_hub_leaf
 from protocols.mandate import MandateBook
 from protocols.translog import (
     Checkpoint,
@@ -132,8 +135,16 @@ class _Check:
             except ProtocolError as error:
                 result.find("fsck.mandate", "", f"A stored mandate does not hold ({error.code}).")
         last: dict[str, tuple[int, str, str]] = {}
+        own = OwnLeaves(self._db, self._accord, result)
         at = 0
         for index, leaf, row in self._rows():
+            if is_hub_leaf(leaf):
+                moment = own.check(index, leaf, last, self._notes)
+                if row is not None or (moment is not None and moment < at):
+                    words = f"The leaf {index}, the hub's own, is listed as an entry, or goes back in time."
+                    result.find("fsck.row" if row is not None else "fsck.stamp", index, words)
+                at = max(at, moment or 0)
+                continue
             try:
                 entry = parse_entry(leaf)
                 stamp = verify_stamp(entry, self._accord)
@@ -156,6 +167,7 @@ class _Check:
             if entry.payload.seen is not None and self._notes.get(entry.payload.seen, index + 1) > index:
                 result.find("fsck.seen", index, f"The leaf {index} names a head that was not published before it.")
             last[thread] = stamp.seq, digest(leaf), entry.id
+        own.finish()
         self._threads(last)
 
     def _rows(self) -> Iterator[tuple[int, bytes, tuple[Any, ...] | None]]:

@@ -36,6 +36,7 @@ class Fsck:
     published: int = 0
     cosignatures: int = 0
     threads: int = 0
+    own_leaves: int = 0
     seconds: float = 0.0
     root: str = ""
     findings: list[Finding] = field(default_factory=list)

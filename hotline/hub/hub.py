@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +27,13 @@ from hotline.hub.admission import Admitted, Rules
 from hotline.hub.claims import Claims
 from hotline.hub.directory import Directory
 from hotline.hub.disagreements import Disagreements
-from hotline.hub.errors import BehindWitnesses, Closing, HubNotReady
+from hotline.hub.errors import BehindWitnesses, Closing, HubFault, HubNotReady, NotStored
 from hotline.hub.foreign import Foreign
 from hotline.hub.lines import Lines, Throttle
 from hotline.hub.log import HeadKeeper
 from hotline.hub.login import Door
 from hotline.hub.metrics import Metrics
+from hotline.hub.own_leaves import Heads, OwnLeaf
 from hotline.hub.recent import Recent
 from hotline.hub.settings import Settings
 from hotline.hub.thread import Thread, may_see
@@ -104,6 +105,7 @@ class Hub:
             seen=lambda: None if self.heads.published is None else self.heads.published.digest,
             committed=self._committed,
             elsewhere=self._elsewhere,
+            own=self._own_committed,
         )
         self.heads = HeadKeeper(
             store,
@@ -204,6 +206,7 @@ class Hub:
         self._tasks = [
             self._spawn(self._run_clocks(), "clocks"),
             self._spawn(self.heads.run(), "heads"),
+            self._spawn(self._run_tails(), "tails"),
             self._spawn(self._run_checks(), "checks"),
             self._spawn(self._run_look(), "look"),
             self._spawn(self._run_foreign(), "witnesses"),
@@ -329,6 +332,9 @@ class Hub:
         self.lines.touched((self.writer.standing.threads[name], RANK["PRIORITY"]) for name in names)
         self.heads.grown()
 
+    def _own_committed(self, _: Sequence[OwnLeaf]) -> None:
+        self.heads.grown()
+
     async def hear(self, operator: str | None, note: str) -> None:
         """What a station holds of the log when it begins to follow. Raises `BehindWitnesses`, and stops the hub."""
         try:
@@ -363,6 +369,8 @@ class Hub:
 
     async def _published(self, note: str) -> None:
         self.lines.tell(frames.Published(note))
+        for line in self.lines:
+            line.wake()  # ends of threads may be proven now
         self.watchers.tell("")
 
     # -- clocks ---------------------------------------------------------------------------------------------------
@@ -399,6 +407,17 @@ class Hub:
                 self._arm(thread)
                 self.lines.touched([(thread, RANK["PRIORITY"])])
                 self.watchers.tell(name)
+
+    async def _run_tails(self) -> None:
+        """Every heartbeat: say in the log where the threads end that moved since it was last said. Quiet ones cost nothing."""
+        while True:
+            await asyncio.sleep(self.settings.head_interval)
+            if self.writer.unsaid:
+                try:
+                    await self.writer.write(Heads())
+                except (Closing, NotStored, HubFault) as error:
+                    # Nothing waits for it: what was not said now is said at the next heartbeat.
+                    _LOG.error("ends of threads not written", code=error.code)
 
     async def _run_checks(self) -> None:
         while True:

@@ -18,7 +18,7 @@ from aiohttp import WSMsgType, web
 from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
-from hotline.hub import delivery
+from hotline.hub import delivery, tails
 from hotline.hub.commits import Position
 from hotline.hub.errors import (
     BadCosignature,
@@ -96,6 +96,7 @@ class Line:
         self._caught = False
         self._cursors = delivery.Cursors()
         self._touched: dict[str, int] = {}
+        self._tails = 0
         self._invited: dict[tuple[str, str, str | None], Invitation] = {}
 
     # -- what others tell this line; none of these waits ----------------------------------------------------------
@@ -114,6 +115,10 @@ class Line:
             for thread, rank in threads:
                 self._touched[thread] = min(rank, self._touched.get(thread, rank))
             self._wake.set()
+
+    def wake(self) -> None:
+        """Look whether there is something to send."""
+        self._wake.set()
 
     def cut(self, why: ProtocolError | NotStored) -> None:
         """End the connection, telling the station why where it still reads."""
@@ -218,6 +223,7 @@ class Line:
             self.cut(Closing("the hub's store is older than its log"))
             return
         self._cursors = delivery.Cursors(dict(frame.cursors))
+        self._tails = frame.tails
         self._following, self._caught = True, False
         # Before anything here waits: "caught up" is said when no thread is left to look at.
         self.touch((thread.thread, RANK["ROUTINE"]) for thread in hub.threads())
@@ -251,19 +257,41 @@ class Line:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._cut is None and (self._answers or self._touched or self._behind):
+            while self._cut is None and (self._answers or self._touched or self._behind or self._tails_due):
                 await self._send_answers()
                 if self._touched:
                     await self._send_thread(min(self._touched, key=lambda name: self._touched[name]))
                 elif self._behind:
                     self._caught = True
                     await self._send_frame(Caught(self._hub.clock.now()))
+                elif self._tails_due:
+                    await self._send_tails()
             if self._cut is not None:
                 return
 
     @property
     def _behind(self) -> bool:
         return self._following and not self._caught
+
+    @property
+    def _tails_due(self) -> int:
+        """Up to which size of the log there are ends of threads that this station was not told; 0: none."""
+        published = self._hub.heads.published
+        upto = 0 if published is None else min(published.checkpoint.size, self._hub.writer.standing.heads)
+        return upto if self._following and upto > self._tails else 0
+
+    async def _send_tails(self) -> None:
+        """Where this station's threads end, as the log says; after every entry up to there, so that one that is missing
+        at the station was held back."""
+        hub, upto = self._hub, self._tails_due
+        found = await tails.read(hub, self.kid, self._tails, upto)
+        behind = [tail.thread for tail in found.values() if self._cursors.of(tail.thread, member=True) < tail.seq]
+        if behind:
+            self.touch((thread, RANK["ROUTINE"]) for thread in behind)
+            return
+        self._tails = upto
+        for frame in await tails.frames(hub, found.values()):
+            await self._send_frame(frame)
 
     async def _send_answers(self) -> None:
         while self._answers and self._cut is None:

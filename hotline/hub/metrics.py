@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from hotline.hub.admission import Admitted
+from hotline.hub.own_leaves import OwnLeaf
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -17,6 +18,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self.entries = Counter("hotline_entries", "Entries accepted, by kind", ["kind"], registry=registry)
+        self.own_leaves = Counter("hotline_own_leaves", "Leaves of the hub's own, by kind", ["kind"], registry=registry)
         self.refusals = Counter("hotline_refusals", "Entries refused, by code", ["code"], registry=registry)
         self.batch = Histogram(
             "hotline_batch_entries", "Entries in one commit", registry=registry, buckets=(1, 2, 4, 8, 16, 32, 64)
@@ -44,7 +46,7 @@ class Metrics:
         self.store_failures = Counter("hotline_store_failures", "Batches not written", registry=registry)
         self.faults = Counter("hotline_faults", "Faults of the program that were caught", registry=registry)
 
-    def committed(self, admitted: Iterable[Admitted], seconds: float, size: int) -> None:
+    def committed(self, admitted: Iterable[Admitted], own: Iterable[OwnLeaf], seconds: float, size: int) -> None:
         """Count one durable batch; ``size`` is the log's now."""
         count = 0
         for each in admitted:
@@ -53,7 +55,10 @@ class Metrics:
             self.entries.labels(payload.kind).inc()
             if payload.kind == "clock-expired":
                 self.clock_late.observe(int(payload.act.get("late", 0)) / 1000)
-        self.batch.observe(count)
+        for leaf in own:
+            self.own_leaves.labels(leaf.kind).inc()
+        if count:
+            self.batch.observe(count)
         self.commit.observe(seconds)
         self.log_size.set(size)
 

@@ -1,4 +1,4 @@
-"""The console's operators: password and a second factor, one-time links, and a record of what each looked at."""
+"""The console's operators: password and a second factor, and one-time links."""
 
 from __future__ import annotations
 
@@ -126,12 +126,6 @@ class Operators:
             row = (await connection.execute(spent.returning(tokens.c.operator, tokens.c.expires))).first()
             await connection.execute(tokens.delete().where(tokens.c.expires <= now))
         return None if row is None or row.expires <= now else str(row.operator)
-
-    async def record_look(self, operator: str, what: str) -> None:
-        """Remember, for ever, what an operator looked at."""
-        async with self._store.write() as connection:
-            row = {"at": self._clock.now(), "operator": operator[:64], "what": what[:200]}
-            await connection.execute(t.looks.insert().values(**row))
 
     def _step(self, sealed: bytes, name: str, code: str, now: int) -> int | None:
         """The TOTP step that ``code`` belongs to: this one, or the one before or after it."""

@@ -128,6 +128,19 @@ class ThreadTrail:
     ran_out: tuple[RanOut, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class LookRow:
+    """A look of an operator. ``index``: of its leaf; None: it was taken before looks were leaves of the log, and only the
+    hub's store says it. ``state``: proven (under a published head), logged (not yet under one), stored (no leaf), or
+    damaged (what is stored does not open the leaf, or the leaf is not in the log)."""
+
+    index: int | None
+    at: int
+    operator: str
+    what: str
+    state: str
+
+
 class Console(Protocol):
     """The hub as its console uses it."""
 
@@ -156,7 +169,12 @@ class Console(Protocol):
         ...
 
     async def record_look(self, operator: str, what: str) -> None:
-        """Remember what an operator looked at."""
+        """Write into the log what an operator looks at; returns when it is on the disk. Raises `LookNotLogged`: then
+        nothing may be shown."""
+        ...
+
+    async def read_looks(self, before: int | None, limit: int) -> tuple[LookRow, ...]:
+        """The newest looks before the leaf ``before``, newest first."""
         ...
 
     def changes(self) -> AsyncIterator[str]:

@@ -1,5 +1,7 @@
 """The one writer: waiting entries become one transaction, and only then answers.
 
+Leaves of the hub's own (`hotline.hub.own_leaves`) that somebody waits for go into the same batch, after its entries.
+
 Every batch is judged under the store's write lock, after whatever another process has written was read: so a clock that
 ran out is noted once, however many processes stand on one store, and no two entries take one place.
 
@@ -14,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -23,11 +25,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from hotline.clock import SystemClock
-from hotline.hub import commits
+from hotline.hub import commits, own_leaves
 from hotline.hub.admission import Admitted, Pass, Rules
 from hotline.hub.commits import Position
 from hotline.hub.errors import Closing, HubFault, NotStored
 from hotline.hub.metrics import Metrics
+from hotline.hub.own_leaves import OwnLeaf, Wanted
 from hotline.hub.thread import Thread
 from hotline.store.engine import Store
 from mediation.refusals import Refusal
@@ -50,6 +53,14 @@ class Job:
     entry: Entry
     parts: Mapping[str, bytes]
     answer: asyncio.Future[Answer]
+
+
+@dataclass(eq=False, slots=True)
+class OwnJob:
+    """A leaf of the hub's own that somebody waits for. The answer: what keeps it from being written, or None."""
+
+    wanted: Wanted
+    answer: asyncio.Future[Closing | HubFault | NotStored | None]
 
 
 class Lanes:
@@ -86,19 +97,27 @@ class Lanes:
 
 @dataclass
 class Standing:
-    """What the writer keeps in memory of the store: it alone changes this, after each commit."""
+    """What the writer keeps in memory of the store: it alone changes this, after each commit.
+
+    ``said``: up to which seq the end of each thread was said in a `heads` leaf; ``heads``: the log's size with the newest
+    such leaf in it (0: none).
+    """
 
     threads: dict[str, Thread] = field(default_factory=dict)
     frontier: Frontier = field(default_factory=Frontier)
+    said: dict[str, int] = field(default_factory=dict)
+    heads: int = 0
 
 
 Committed = Callable[[list[Admitted]], Awaitable[None]]
 Elsewhere = Callable[[set[str]], None]
+Own = Callable[[Sequence[OwnLeaf]], None]
 
 
 class Writer:
     """Owns the write path. ``mandates`` and ``seen`` are read anew for every batch; ``committed`` is told what is
-    durable, before the answers go out, ``elsewhere`` which threads another process on the same store moved."""
+    durable, before the answers go out, ``own`` of the hub's own leaves among it, ``elsewhere`` which threads another
+    process on the same store moved (none: it wrote leaves of its own)."""
 
     def __init__(
         self,
@@ -111,13 +130,15 @@ class Writer:
         seen: Callable[[], str | None],
         committed: Committed,
         elsewhere: Elsewhere = lambda _: None,
+        own: Own = lambda _: None,
     ) -> None:
         self._store, self._rules, self._clock, self._metrics = store, rules, clock, metrics
         self._mandates, self._seen, self._committed = mandates, seen, committed
-        self._elsewhere = elsewhere
+        self._elsewhere, self._told_own = elsewhere, own
         self.standing = Standing()
         self.healthy = True
         self._lanes = Lanes()
+        self._own: list[OwnJob] = []
         self._due: set[str] = set()
         self._stale = False
         self._wake = asyncio.Event()
@@ -138,6 +159,22 @@ class Writer:
         self._lanes.put(Job(entry, parts, answer))
         self._wake.set()
         return answer
+
+    async def write(self, wanted: Wanted) -> None:
+        """Write a leaf of the hub's own; returns when it is on the disk. Raises `Closing`, `NotStored`, `HubFault`."""
+        job = OwnJob(wanted, asyncio.get_running_loop().create_future())
+        if self._stopping:
+            raise Closing
+        self._own.append(job)
+        self._wake.set()
+        if (why := await job.answer) is not None:
+            raise why
+
+    @property
+    def unsaid(self) -> bool:
+        """Whether a thread moved since its end was last said in the log."""
+        said = self.standing.said
+        return any(thread.seq != said.get(name, 0) for name, thread in self.standing.threads.items())
 
     def announce(self, threads: set[str]) -> None:
         """Have the clocks of these threads looked at."""
@@ -161,53 +198,69 @@ class Writer:
         while not self._stopping:
             await self._wake.wait()
             self._wake.clear()
-            while (self._lanes or self._due or self._stale) and not self._stopping:
-                jobs, due = self._lanes.take(BATCH), self._due
-                self._due, self._stale = set(), False
-                await self._batch(jobs, due)
+            while (self._lanes or self._due or self._stale or self._own) and not self._stopping:
+                jobs, due, own = self._lanes.take(BATCH), self._due, self._own[:BATCH]
+                self._due, self._stale, self._own = set(), False, self._own[BATCH:]
+                await self._batch(jobs, due, own)
         for job in self._lanes.take(len(self._lanes)):
             _answer(job, Closing())
+        for waiting in self._own:
+            _answer_own(waiting, Closing())
+        self._own = []
 
-    async def _batch(self, jobs: list[Job], due: set[str]) -> None:
+    async def _batch(self, jobs: list[Job], due: set[str], own: list[OwnJob]) -> None:
         started = time.monotonic()
         context = _Context(self._rules, self._mandates(), self._seen(), self._clock)
         standing = self.standing
         try:
-            outcome = await self._store.transact(lambda connection: _work(connection, context, standing, jobs, due))
+            wanted = [job.wanted for job in own]
+            outcome = await self._store.transact(
+                lambda connection: _work(connection, context, standing, jobs, due, wanted)
+            )
         except (SQLAlchemyError, OSError) as error:
-            await self._not_stored(jobs, due, error)
+            await self._not_stored(jobs, due, own, error)
             return
         except Exception:
-            await self._fault(jobs, due)
+            await self._fault(jobs, due, own)
             return
         self.healthy = True
         self.standing, done = outcome.standing, outcome.done
-        if outcome.moved:
-            self._elsewhere(outcome.moved)
-        if done.admitted:
+        if done.admitted or outcome.own:
             self.standing.threads.update(done.changed)
             self.standing.frontier = done.frontier
-            self._metrics.committed(done.admitted, time.monotonic() - started, done.frontier.size)
+            _say(self.standing, outcome.own)
+            self._metrics.committed(done.admitted, outcome.own, time.monotonic() - started, done.frontier.size)
+        if outcome.moved is not None:
+            self._elsewhere(outcome.moved)
+        if done.admitted:
             await self._committed(done.admitted)
+        if outcome.own:
+            self._told_own(outcome.own)
+        for waiting in own:
+            _answer_own(waiting, None)
         for job, answer in zip(jobs, outcome.answers, strict=True):
             if not isinstance(answer, Position):
                 self._metrics.refusals.labels(answer.code).inc()
             _answer(job, answer)
 
-    async def _fault(self, jobs: list[Job], due: set[str]) -> None:
+    async def _fault(self, jobs: list[Job], due: set[str], own: list[OwnJob]) -> None:
         """A fault of the program over one entry must not stop the others: take each alone, refuse the one that fails."""
-        if len(jobs) + len(due) > 1:
+        if len(jobs) + len(due) + len(own) > 1:
             for name in due:
-                await self._batch([], {name})
+                await self._batch([], {name}, [])
             for job in jobs:
-                await self._batch([job], set())
+                await self._batch([job], set(), [])
+            for waiting in own:
+                await self._batch([], set(), [waiting])
             return
         self._metrics.faults.inc()
         _LOG.exception("fault over an entry", ids=[job.entry.id for job in jobs], threads=sorted(due))
         for job in jobs:
             _answer(job, HubFault())
+        for waiting in own:
+            _answer_own(waiting, HubFault())
 
-    async def _not_stored(self, jobs: list[Job], due: set[str], error: Exception) -> None:
+    async def _not_stored(self, jobs: list[Job], due: set[str], own: list[OwnJob], error: Exception) -> None:
         self.healthy = False
         self._metrics.store_failures.inc()
         _LOG.error("not stored", jobs=len(jobs), error=type(error).__name__)
@@ -217,6 +270,8 @@ class Writer:
         self._due |= due
         for job in jobs:
             _answer(job, NotStored(type(error).__name__))
+        for waiting in own:
+            _answer_own(waiting, NotStored(type(error).__name__))
         await asyncio.sleep(0.2)
 
 
@@ -232,21 +287,46 @@ class _Context:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """A batch that stands in the store. ``moved``: threads that another process had written to before it."""
+    """A batch that stands in the store. ``moved``: threads that another process had written to before it; None where no
+    other process wrote."""
 
     standing: Standing
-    moved: set[str]
+    moved: set[str] | None
     done: Pass
     answers: list[Answer]
+    own: list[OwnLeaf]
 
 
 def _load(connection: Connection) -> tuple[Standing, int]:
     """The whole standing, and the newest time written down (ms UTC)."""
     standing = Standing(commits.load_threads(connection), commits.load_frontier(connection))
+    _heard(connection, standing, 0)
     return standing, commits.newest_stamp(connection)
 
 
-def _work(connection: Connection, context: _Context, standing: Standing, jobs: list[Job], due: set[str]) -> _Outcome:
+def _heard(connection: Connection, standing: Standing, since: int) -> None:
+    """Take in which ends of threads the leaves from ``since`` on say."""
+    for name, tail in own_leaves.read_tails(connection, since).items():
+        standing.said[name] = tail.seq
+        standing.heads = max(standing.heads, tail.index + 1)
+
+
+def _say(standing: Standing, own: Sequence[OwnLeaf]) -> None:
+    """Take in what a batch of our own said: the ends of the threads as they stand after it."""
+    for leaf in own:
+        if leaf.kind == "heads":
+            standing.said.update({name: standing.threads[name].seq for name in leaf.disclosures})
+            standing.heads = leaf.index + 1
+
+
+def _work(
+    connection: Connection,
+    context: _Context,
+    standing: Standing,
+    jobs: list[Job],
+    due: set[str],
+    wanted: list[Wanted],
+) -> _Outcome:
     """One batch, in the store's thread and under its write lock: refresh, judge, write. Changes nothing but the store."""
     standing, moved = _refresh(connection, context.clock, standing)
     stored: dict[str, Position] = {}
@@ -268,19 +348,23 @@ def _work(connection: Connection, context: _Context, standing: Standing, jobs: l
         heads,
     )
     answers = _judge(done, jobs, due, stored)
-    if done.admitted:
-        commits.save(connection, done)
-    return _Outcome(standing, moved, done, answers)
+    own = own_leaves.write(done, wanted, standing.said) if wanted else []
+    if done.admitted or own:
+        commits.save(connection, done, own)
+    return _Outcome(standing, moved, done, answers, own)
 
 
-def _refresh(connection: Connection, clock: SystemClock, standing: Standing) -> tuple[Standing, set[str]]:
-    """The standing brought up to what stands in the store, and the threads that had moved."""
+def _refresh(connection: Connection, clock: SystemClock, standing: Standing) -> tuple[Standing, set[str] | None]:
+    """The standing brought up to what stands in the store, and the threads that had moved; None where nothing had."""
     if commits.log_size(connection) == standing.frontier.size:
-        return standing, set()
+        return standing, None
     known = {name: thread.seq for name, thread in standing.threads.items()}
     changed = commits.load_threads(connection, known)
     clock.raise_floor(commits.newest_stamp(connection))
-    return Standing({**standing.threads, **changed}, commits.load_frontier(connection)), set(changed)
+    threads, frontier = {**standing.threads, **changed}, commits.load_frontier(connection)
+    renewed = Standing(threads, frontier, dict(standing.said), standing.heads)
+    _heard(connection, renewed, standing.frontier.size)
+    return renewed, set(changed)
 
 
 def _judge(done: Pass, jobs: list[Job], due: set[str], stored: dict[str, Position]) -> list[Answer]:
@@ -306,6 +390,11 @@ def _judge_one(done: Pass, job: Job, stored: dict[str, Position]) -> Answer:
         return found
     stamp = found.entry.stamp
     return Position(found.entry.id, found.thread, stamp.seq, stamp.index, stamp.at)
+
+
+def _answer_own(job: OwnJob, answer: Closing | HubFault | NotStored | None) -> None:
+    if not job.answer.done():
+        job.answer.set_result(answer)
 
 
 def _answer(job: Job, answer: Answer) -> None:

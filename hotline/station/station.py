@@ -35,6 +35,7 @@ from hotline.station.outbox import Intent
 from hotline.station.papers import Papers
 from hotline.station.replay import MAX_AHEAD
 from hotline.station.sender import Sender
+from hotline.station.tails import Tails
 from hotline.store import station as tables
 from hotline.store.station import StationStore
 from hotline.tasks import end
@@ -69,6 +70,7 @@ class Station(StationDesk):
         self.disagreements = Disagreements(core, self._send)
         self.lookout = Lookout(core)
         self.observer = Observer(core, self._send, sender.ref)
+        self.tails = Tails(core, self.intake.held_back)
         addresses = (*identity.settings.addresses, *identity.accord.accord.hub.addresses)
         self.line = Line(
             identity.accord,
@@ -99,6 +101,7 @@ class Station(StationDesk):
         for row in await core.store.rows(tables.witness):
             station.observer.load(row.size, row.root, row.time, row.note)
         await station.observer.start()
+        await station.tails.load()
         return station
 
     def watch(self, papers: Papers) -> None:
@@ -188,7 +191,7 @@ class Station(StationDesk):
         await self.sender.replenish(ready.key_packages)
         cursors = {thread.id: thread.position.seq for thread in core.threads.values() if thread.state is not None}
         self.intake.unsaid.clear()
-        await self._send(frames.Follow(cursors, self.observer.newest))
+        await self._send(frames.Follow(cursors, self.observer.newest, self.tails.resume()))
         await self.disagreements.begin()
         core.tell(None, "connection")
 
@@ -228,6 +231,7 @@ class Station(StationDesk):
         match frame:
             case frames.Deliver():
                 item = await self.intake.deliver(frame)
+                await self.tails.arrived(frame.thread)
                 if item is not None:
                     self.sender.delivered(item)
                 self.sender.wake()
@@ -250,6 +254,8 @@ class Station(StationDesk):
                 await self.observer.published(frame)
             case frames.TwoHistories():
                 await self.observer.two_histories(frame)
+            case frames.Tails():
+                await self.tails.received(frame)
             case frames.Proven():
                 await self.observer.proven(frame)
             case frames.Directory():

@@ -58,6 +58,24 @@ entries = Table(
 )
 """What the hub reads of each leaf, for finding it. ``size``: bytes of leaf and parts."""
 
+own_leaves = Table(
+    "own_leaves",
+    metadata,
+    Column("idx", Integer, ForeignKey("leaves.idx"), primary_key=True, autoincrement=False),
+    Column("kind", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+"""Leaves of the hub's own that belong to no thread (`protocols.hub_leaf`)."""
+
+own_disclosures = Table(
+    "own_disclosures",
+    metadata,
+    Column("idx", Integer, ForeignKey("own_leaves.idx"), primary_key=True, autoincrement=False),
+    Column("name", String, primary_key=True),
+    Column("text", String, nullable=False),
+)
+"""What opens them: RFC 9901 disclosures, salts included. ``name``: a thread, or a field of a look."""
+
 parts = Table(
     "parts",
     metadata,
@@ -215,16 +233,19 @@ looks = Table(
     Column("operator", String, nullable=False),
     Column("what", String, nullable=False),
 )
-"""What operators looked at."""
+"""What operators looked at before every look was a leaf of the log (`own_leaves`); kept, no longer written."""
 
 Index("key_packages_free", key_packages.c.station, key_packages.c.claimed_at)
 Index("entries_thread", entries.c.thread, entries.c.seq)
+Index("own_disclosures_name", own_disclosures.c.name, own_disclosures.c.idx)
 Index("published_digest", published.c.digest)
 Index("recipients_seal", recipients.c.seal, recipients.c.thread)
 
 APPEND_ONLY = (
     "leaves",
     "entries",
+    "own_leaves",
+    "own_disclosures",
     "parts",
     "recipients",
     "nodes",

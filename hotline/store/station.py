@@ -130,6 +130,22 @@ heads = sa.Table(
     sa.Column("size", sa.Integer, primary_key=True),
     sa.Column("note", sa.Text, nullable=False),
 )
+tails = sa.Table(
+    "tails",
+    metadata,
+    sa.Column("thread", sa.Text, primary_key=True),
+    sa.Column("idx", sa.Integer, primary_key=True),
+    sa.Column("at", sa.Integer, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("end", sa.Text, nullable=False),
+    sa.Column("doubt", sa.Text, nullable=False),
+    sa.Column("leaf", sa.LargeBinary, nullable=False),
+    sa.Column("proof", sa.Text, nullable=False),
+    sa.Column("disclosure", sa.Text, nullable=False),
+)
+"""Ends of threads as the hub signed them (`protocols.hub_leaf`), by thread and index of the leaf: the newest, and every one
+that contradicts what was delivered here. ``end``: SHA-256 of the newest entry's leaf; ``doubt``: see `hotline.station.tails`.
+Not sealed: nothing in it says more than the entries' leaves do."""
 tokens = sa.Table(
     "tokens",
     metadata,
@@ -255,6 +271,20 @@ class Change:
         row = insert(heads).values(size=size, note=note)
         await self._connection.execute(row.on_conflict_do_update(index_elements=["size"], set_={"note": note}))
         await self._connection.execute(sa.delete(heads).where(heads.c.size < size))
+
+    async def put_tail(self, thread: str, index: int, **values: Any) -> None:
+        """Keep where a thread ends (see `tails`)."""
+        await self._connection.execute(sa.insert(tails).values(thread=thread, idx=index, **values))
+
+    async def doubt_tail(self, thread: str, index: int, doubt: str) -> None:
+        """Change what is thought of an end that is kept."""
+        t = tails.c
+        await self._connection.execute(sa.update(tails).where(t.thread == thread, t.idx == index).values(doubt=doubt))
+
+    async def drop_tails(self, thread: str, before: int, doubts: Sequence[str]) -> None:
+        """Forget older ends of a thread of which nothing more than ``doubts`` was thought."""
+        t = tails.c
+        await self._connection.execute(sa.delete(tails).where(t.thread == thread, t.idx < before, t.doubt.in_(doubts)))
 
     async def add_token(self, hash_: str, kind: str, officer: str, expires: int) -> None:
         await self._connection.execute(

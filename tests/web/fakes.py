@@ -9,7 +9,18 @@ from typing import Any
 
 from msgspec.structs import replace as replace_state
 
-from hotline.hub.views import HubSummary, LogHealth, ProvenClock, RanOut, Span, ThreadRow, ThreadTrail, TrailEntry
+from hotline.hub.errors import LookNotLogged
+from hotline.hub.views import (
+    HubSummary,
+    LogHealth,
+    LookRow,
+    ProvenClock,
+    RanOut,
+    Span,
+    ThreadRow,
+    ThreadTrail,
+    TrailEntry,
+)
 from hotline.station.views import (
     AccordView,
     Change,
@@ -510,9 +521,10 @@ class FakeDesk:
 
 @dataclass
 class FakeConsole:
-    """A hub with two incidents. ``looks`` is what was recorded."""
+    """A hub with two incidents. ``looks`` is what was recorded; ``full``: its disk takes no more."""
 
     clock: StoppedClock = field(default_factory=StoppedClock)
+    full: bool = False
     looks: list[tuple[str, str]] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=lambda: {"good-token": "op"})
     exports: list[str] = field(default_factory=list)
@@ -587,7 +599,17 @@ class FakeConsole:
         return self.tokens.pop(token, None)
 
     async def record_look(self, operator: str, what: str) -> None:
+        if self.full:
+            raise LookNotLogged("hub.not-stored")
         self.looks.append((operator, what))
+
+    async def read_looks(self, before: int | None, limit: int) -> tuple[LookRow, ...]:
+        rows = tuple(
+            LookRow(index, T0 + index, who, what, "proven" if index % 2 else "logged")
+            for index, (who, what) in enumerate(self.looks)
+        )
+        older = tuple(reversed(rows[:before]))
+        return (*older[:limit], LookRow(None, T0 - HOUR, "op", HOSTILE, "stored"))[:limit]
 
     async def changes(self) -> AsyncIterator[str]:
         await asyncio.Event().wait()

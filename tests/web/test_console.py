@@ -6,6 +6,7 @@ from dataclasses import replace
 from tests.web.conftest import Browser
 from tests.web.fakes import HOSTILE, THREAD, FakeConsole
 from web.console.drawing import LEFT, WIDTH, draw
+from web.console.looks import PAGE
 from web.console.state import SAME_LOOK
 from web.shared.gate import CSP
 
@@ -66,6 +67,35 @@ async def test_every_look_is_recorded_and_a_refreshing_page_is_one_look(
     console.clock.at += SAME_LOOK + 1
     await operator.get("/log")
     assert console.looks[-2:] == [("op", "log"), ("op", "log")]
+
+
+async def test_what_is_not_in_the_log_is_not_shown(operator: Browser, console: FakeConsole) -> None:
+    console.full = True
+    for path in ("/overview", "/threads", f"/threads/{THREAD}", f"/threads/{THREAD}/ladder", "/log", "/looks"):
+        console.clock.at += SAME_LOOK + 1
+        response, text = await operator.get(path)
+        assert response.status == 409, path
+        assert "Nothing was shown" in text
+        assert THREAD not in text.replace(path, "")
+    response, _ = await operator.post(f"/threads/{THREAD}/export")
+    assert response.status == 409
+    assert console.exports == []
+
+
+async def test_looks_are_listed_with_their_state_in_words(operator: Browser, console: FakeConsole) -> None:
+    for number in range(PAGE + 5):
+        await console.record_look("op", f"trail {number}")
+    _, text = await operator.get("/looks")
+    assert "trail 104" in text and "trail 2<" not in text
+    for words in ("> proven<", "in the log, not under a published head yet", "/looks?before="):
+        assert words in text
+    older = text.partition("/looks?before=")[2].partition('"')[0]
+    _, text = await operator.get(f"/looks?before={older}")
+    assert "only this hub says it" in text and HOSTILE not in text
+    assert console.looks[-1] == ("op", f"looks before {older}")
+    for before in ("x", "-1", "1" * 30):
+        response, _ = await operator.get(f"/looks?before={before}")
+        assert response.status == 404
 
 
 async def test_what_witnesses_prove_about_clocks_is_shown_with_word_and_mark(operator: Browser) -> None:
