@@ -120,11 +120,16 @@ class Timestamps:
             try:
                 await self._stamp(head)
                 wait = FIRST_WAIT
+                continue
             except (NoToken, SQLAlchemyError, OSError) as error:
                 why = str(error) if isinstance(error, NoToken) else type(error).__name__
                 _LOG.warning("not time-stamped", why=why, again_seconds=round(wait))
-                await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
-                wait = min(2 * wait, LONGEST_WAIT)
+            except Exception:
+                # A task that ends ends the hub: no answer of an authority may do that to a line that needs none.
+                self._metrics.faults.inc()
+                _LOG.exception("fault over a time-stamp", again_seconds=round(wait))
+            await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
+            wait = min(2 * wait, LONGEST_WAIT)
 
     async def close(self) -> None:
         if self._session is not None:
