@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from mediation import holders, suspension, windows
+from mediation import awaited, holders, suspension, windows
 from mediation.draft import Draft
 from mediation.durations import end_of
 from mediation.effects import (
@@ -26,7 +26,7 @@ from mediation.effects import (
 from mediation.move import Move
 from mediation.refusals import Refusal
 from mediation.rules import Timeout
-from mediation.state import Awaiting, Clock
+from mediation.state import Clock
 from protocols.kinds import Expired
 
 ANNOUNCED_KEPT = 16
@@ -96,7 +96,8 @@ def meet_by_move(draft: Draft, move: Move) -> None:
         return
     state = draft.state
     if state.awaiting:
-        _meet_before_receipt(draft, move, rules)
+        # A person may answer before the machine's receipt arrives; the clock that the receipt would start is then met.
+        _met_before(draft, lambda clock: clock.rule in rules and meets(draft, move, clock))
     for clock in state.clocks:
         if clock.rule in rules and meets(draft, move, clock):
             met(draft, clock)
@@ -114,6 +115,7 @@ def meet_by_step(draft: Draft, step: str) -> None:
     rules = draft.ladder.step_meets.get(step)
     if not rules:
         return
+    _met_before(draft, lambda clock: clock.rule in rules)
     for clock in draft.state.clocks:
         if clock.rule in rules:
             met(draft, clock)
@@ -125,31 +127,10 @@ def meet_by_step(draft: Draft, step: str) -> None:
     )
 
 
-def _meet_before_receipt(draft: Draft, move: Move, rules: frozenset[str]) -> None:
-    """A person may answer before the machine's receipt arrives; the clock that the receipt starts is then met."""
-    changed: list[Awaiting] = []
-    granting: list[tuple[str, Awaiting]] = []
-    for awaiting in draft.state.awaiting:
-        if awaiting.received:
-            # Most of them, in a long thread: they are kept only so that a second receipt is told from a first.
-            changed.append(awaiting)
-            continue
-        opponent = draft.opponent(awaiting.office)
-        found = tuple(
-            rule
-            for rule in draft.ladder.starting.get(("receipt", awaiting.kind), ())
-            if rule in rules
-            and rule not in awaiting.met
-            and meets(draft, move, Clock("", rule, 0, 0, awaiting.entry, awaiting.seq, awaiting.office, opponent))
-        )
-        changed.append(replace(awaiting, met=(*awaiting.met, *found)) if found else awaiting)
-        granting.extend((rule, awaiting) for rule in found)
-    if not granting:
-        return
-    draft.set(awaiting=tuple(changed))
-    for rule, awaiting in granting:
-        clock = Clock("", rule, 0, 0, awaiting.entry, awaiting.seq, awaiting.office, draft.opponent(awaiting.office))
-        _grant(draft, draft.ladder.clocks[rule].when_met, clock, draft.at)
+def _met_before(draft: Draft, which: Callable[[Clock], bool]) -> None:
+    """Clocks are met that still wait for a receipt; the option of having been met in time opens."""
+    for clock in awaited.withhold(draft, which):
+        _grant(draft, draft.ladder.clocks[clock.rule].when_met, clock, draft.at)
 
 
 def meets(draft: Draft, move: Move, clock: Clock) -> bool:
@@ -182,7 +163,9 @@ def met_by_rule(draft: Draft, rule: str, subject: str = "") -> None:
 
 
 def stop(draft: Draft, which: Callable[[Clock], bool]) -> None:
-    """Stops clocks that lost their object by agreement. A standstill's clock is never among them."""
+    """Stops clocks that lost their object by agreement, and keeps those from starting that still wait for a receipt. A
+    standstill's clock is never among them."""
+    awaited.withhold(draft, which)
     for clock in draft.state.clocks:
         if which(clock) and not is_standstill(draft, clock):
             _drop(draft, clock)

@@ -37,11 +37,12 @@ class Ladder(msgspec.Struct, frozen=True):
 
     ``hash``: of the exact bytes. ``spans``: each clock's length at scale 1, by (clock, track), the ordinary track being
     empty; ``opens``: when a window opens, counted from its start. ``ms``: the shortest each clock can be, at scale 1.
-    ``starting``: clocks by (event, of). ``meeting``: for each kind, the clocks it can meet; ``step_meets``: for each
-    step. ``triggers``: steps a kind takes by being sent. ``granted_by``: for each step, the clocks that give an option
-    for it. ``moved_by``: for each step, the clocks whose running out takes it. ``rung_kinds``: rungs on which a kind is
-    taken. ``asked_kinds``: kinds that some step asks for as evidence. ``called``: for each rung, the steps that a role
-    outside the group may take there. ``sunset``: ms UTC, or None.
+    ``starting``: clocks by (event, of). ``receivers``: whose receipts start clocks, by kind or step. ``meeting``: for
+    each kind, the clocks it can meet; ``step_meets``: for each step. ``triggers``: steps a kind takes by being sent.
+    ``granted_by``: for each step, the clocks that give an option for it. ``moved_by``: for each step, the clocks whose
+    running out takes it. ``rung_kinds``: rungs on which a kind is taken. ``asked_kinds``: kinds that some step asks for
+    as evidence. ``called``: for each rung, the steps that a role outside the group may take there. ``sunset``: ms UTC, or
+    None.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Ladder(msgspec.Struct, frozen=True):
     opens: dict[str, Span]
     extension_ms: int
     starting: dict[tuple[str, str], tuple[str, ...]]
+    receivers: dict[str, tuple[str, ...]]
     meeting: dict[str, frozenset[str]]
     step_meets: dict[str, frozenset[str]]
     triggers: dict[str, tuple[str, ...]]
@@ -97,6 +99,7 @@ def parse_ladder(data: bytes) -> Ladder:
 def derive(file: LadderFile, hash_: str) -> Ladder:
     """The fold's tables for a file that has been checked."""
     starting: dict[tuple[str, str], tuple[str, ...]] = {}
+    receivers: dict[str, tuple[str, ...]] = {}
     meeting: dict[str, frozenset[str]] = {}
     step_meets: dict[str, frozenset[str]] = {}
     granted: dict[str, tuple[str, ...]] = {}
@@ -105,6 +108,8 @@ def derive(file: LadderFile, hash_: str) -> Ladder:
     for clock in file.clock:
         key = (clock.starts, clock.of)
         starting[key] = (*starting.get(key, ()), clock.id)
+        if clock.starts == "receipt":
+            receivers[clock.of] = tuple(dict.fromkeys((*receivers.get(clock.of, ()), clock.by)))
         for kind in (*clock.met_by, *clock.met_by_any):
             meeting[kind] = meeting.get(kind, frozenset()) | {clock.id}
         for name in clock.met_by_steps:
@@ -149,6 +154,7 @@ def derive(file: LadderFile, hash_: str) -> Ladder:
         opens={clock.id: parse_span(clock.opens) for clock in file.clock if clock.opens},
         extension_ms=parse_duration(file.limits.extension),
         starting=starting,
+        receivers=receivers,
         meeting=meeting,
         step_meets=step_meets,
         triggers=triggers,

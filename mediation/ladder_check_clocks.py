@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mediation.complaints import Complaints
 from mediation.durations import end_of, parse_span
-from mediation.rules import ClockRule, Timeout
+from mediation.kind_groups import kinds_of
+from mediation.rules import OTHER, PARTY_ROLES, ClockRule, StepRule, Timeout
 from protocols.kinds import KINDS
 
-_BY_KIND = frozenset({"receipt", "admission"})
 _BY_STEP = frozenset({"request", "acceptance", "opening"})
 _TO = frozenset({"requester", "respondent", "either"})
 _FOR = frozenset({"requester", "respondent", "both"})
@@ -47,12 +47,13 @@ def check_clock(found: Complaints, clock: ClockRule, at: str) -> None:
 
 
 def _start(found: Complaints, clock: ClockRule, at: str) -> None:
-    if clock.starts in _BY_KIND:
-        if not found.kinds([clock.of], f"{at}.of"):
-            return
-        if clock.starts == "receipt" and not KINDS[clock.of].receipt:
-            found.add("contradiction", f"{clock.of!r} is never received, so no clock starts.", f"{at}.of")
-        if not KINDS[clock.of].content:
+    if clock.starts == "receipt":
+        _receipt(found, clock, at)
+        return
+    if clock.by != OTHER:
+        found.add("contradiction", "Only a clock from receipt says by whom.", f"{at}.by")
+    if clock.starts == "admission":
+        if found.kinds([clock.of], f"{at}.of") and not KINDS[clock.of].content:
             found.add("contradiction", f"{clock.of!r} opens nothing that a clock could be about.", f"{at}.of")
     elif clock.starts in _BY_STEP:
         if found.known([clock.of], found.steps, "step", f"{at}.of"):
@@ -63,6 +64,47 @@ def _start(found: Complaints, clock: ClockRule, at: str) -> None:
                 found.add("contradiction", f"{clock.of!r} is never accepted, so no clock starts.", f"{at}.of")
     elif clock.of:
         found.add("contradiction", f"A clock from {clock.starts!r} is of nothing.", f"{at}.of")
+
+
+def _receipt(found: Complaints, clock: ClockRule, at: str) -> None:
+    """Of what, a kind or a step, and by whom, who must be able to sign for it and not be the one who sends it."""
+    step = found.steps.get(clock.of)
+    if step is None:
+        if not found.kinds([clock.of], f"{at}.of"):
+            return
+        kind = KINDS[clock.of]
+    else:
+        kind = KINDS.get(step.trigger, KINDS["step-request"])
+        if clock.of in KINDS:
+            found.add("contradiction", f"{clock.of!r} is a step and a kind: nobody knows of which the receipt is.",
+                      f"{at}.of")  # fmt: skip
+        if clock.timeout is not None and clock.timeout.moves:
+            found.add("contradiction", "Silence moves a step from a time that no receiver can hold back.", f"{at}.from")
+    if not kind.receipt:
+        found.add("contradiction", f"{clock.of!r} is never received, so no clock starts.", f"{at}.of")
+    if not kind.content:
+        found.add("contradiction", f"{clock.of!r} opens nothing that a clock could be about.", f"{at}.of")
+    _receiver(found, clock, step, at)
+
+
+def _receiver(found: Complaints, clock: ClockRule, step: StepRule | None, at: str) -> None:
+    kinds = kinds_of(found.file)
+    senders = set(step.who) if step is not None else set(kinds[clock.of].who) if clock.of in kinds else {OTHER}
+    if clock.by == OTHER:
+        if senders.isdisjoint(PARTY_ROLES) and OTHER not in senders:
+            found.add("contradiction", f"No party sends {clock.of!r}: say by which role's receipt the clock starts.",
+                      f"{at}.of")  # fmt: skip
+        return
+    declared = {role.id for role in found.file.role}
+    if clock.by not in declared | {"initiator", "counterpart"}:
+        if found.known([clock.by], found.roles, "role", f"{at}.by"):
+            found.add("contradiction", f"No {clock.by!r} is sent it, so no clock starts.", f"{at}.by")
+        return
+    if senders == {clock.by}:
+        found.add("contradiction", f"{clock.by!r} sends it: nobody confirms the receipt of their own.", f"{at}.by")
+    signing = kinds["receipt"].who if "receipt" in kinds else ("party",)
+    if clock.by not in signing and not (clock.by in PARTY_ROLES and "party" in signing):
+        found.add("contradiction", f"{clock.by!r} may send no receipt here, so no clock starts.", f"{at}.by")
 
 
 def _timeout(found: Complaints, timeout: Timeout, at: str) -> None:

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mediation import clocks
+from mediation import awaited, clocks
 from mediation.draft import Draft
 from mediation.move import Move
 from mediation.refusals import Refusal
+from mediation.rules import OTHER
 from mediation.state import Asked, Awaiting
 from protocols.kinds import About, Answer, Ask
 
 COMPLETE_KEPT = 8
 """Fully answered requests kept, so that a later answer may still improve an earlier one."""
-
-AWAITING_KEPT = 64
 
 
 def ask(draft: Draft, move: Move) -> Refusal | None:
@@ -46,7 +45,8 @@ def too_many(draft: Draft, move: Move) -> Refusal | None:
     unfinished |= {
         found.seq
         for found in state.awaiting
-        if (found.office, found.kind) == (move.office, move.kind) and not found.received
+        if (found.office, found.kind, found.step, found.by) == (move.office, move.kind, "", OTHER)
+        and awaited.rules(draft.ladder, found)
     }
     if move.kind == "clarification-request":
         unfinished |= {found.seq for found in state.asked if found.office == move.office and "later" in found.answers}
@@ -110,39 +110,44 @@ def opened(draft: Draft, move: Move) -> None:
             requester=move.office,
             respondent=draft.opponent(move.office),
         )
-    if ("receipt", move.kind) in starting:
-        awaiting = (*draft.state.awaiting, Awaiting(move.id, move.seq, move.kind, move.office))
-        surplus = len(awaiting) - AWAITING_KEPT
-        if surplus > 0:
-            received = [found.entry for found in awaiting if found.received][:surplus]
-            awaiting = tuple(found for found in awaiting if found.entry not in received)[-AWAITING_KEPT:]
-        draft.set(awaiting=awaiting)
+    awaited.expect(draft, move)
 
 
 def receipt(draft: Draft, move: Move) -> Refusal | None:
-    """``receipt``: starts the clocks of the entry it names, once, when it is the other party's."""
+    """``receipt``: starts the clocks of the entry it names, once, where the ladder waits for this office's receipt. One
+    from anybody else is a record and no more; so is a second one of those who hold a role together."""
     act = move.act
     assert isinstance(act, About)  # noqa: S101 - the form was checked
     state = draft.state
-    awaiting = next((found for found in state.awaiting if found.entry == act.entry), None)
-    if awaiting is None or not draft.is_party(move.office) or move.office == awaiting.office:
-        return None
-    if awaiting.received:
+    concerned = [
+        found for found in state.awaiting if found.entry == act.entry and move.office in awaited.receivers(state, found)
+    ]
+    waiting = [found for found in concerned if not found.received]
+    if concerned and not waiting and all(found.by == OTHER for found in concerned):
         return draft.refuse("already-received", "Your office has already confirmed the receipt of this message.")
+    for found in waiting:
+        _received(draft, move, found)
+    return None
+
+
+def _received(draft: Draft, move: Move, awaiting: Awaiting) -> None:
+    of = awaiting.step or awaiting.kind
+    started = awaited.rules(draft.ladder, awaiting)
     draft.set(
         awaiting=tuple(
-            replace(found, received=True, met=()) if found.entry == act.entry else found for found in state.awaiting
+            replace(found, received=True, met=()) if found is awaiting else found for found in draft.state.awaiting
         )
     )
+    requester, respondent = awaited.sides(draft, awaiting, move.office)
     clocks.start(
         draft,
         "receipt",
-        awaiting.kind,
+        of,
         entry=awaiting.entry,
         seq=awaiting.seq,
         at=draft.at,
-        requester=awaiting.office,
-        respondent=move.office,
-        skip=awaiting.met,
+        requester=requester,
+        respondent=respondent,
+        skip=tuple(rule for rule in draft.ladder.starting["receipt", of] if rule not in started),
+        once=bool(awaiting.step),
     )
-    return None

@@ -1,9 +1,9 @@
 """A ladder rehearsed: two invented parties take its steps under a clock that the person who rehearses moves.
 
 The very fold of the line judges every move; only what machines do is done by itself here: stations sign for what they
-receive, open sealed nominations and renew keys, the hub notes clocks that ran out. An office whose line is `down` signs
-for nothing until it is up again. Time and the salts of nominations are arguments; a session is a value, so that undoing
-is keeping the one before.
+receive, those of a role too whose receipt starts a clock, open sealed nominations and renew keys; the hub notes clocks
+that ran out. An office whose line is `down` signs for nothing until it is up again. Time and the salts of nominations are
+arguments; a session is a value, so that undoing is keeping the one before.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
+from mediation.awaited import readers
 from mediation.context import ThreadContext
 from mediation.draft import Draft
 from mediation.durations import DAY
@@ -25,7 +26,7 @@ from mediation.rehearsal_cast import PARTIES, cast
 from mediation.state import ThreadState
 from mediation.steps import is_entitled
 from protocols.encoding import digest
-from protocols.kinds import KINDS, About, Act, Empty, Expired, Member, Open, Rekey, Reveal
+from protocols.kinds import KINDS, About, Act, Empty, Expired, Member, Open, Rekey, Reveal, Step
 
 __all__ = [
     "Choice",
@@ -237,8 +238,10 @@ def _send(session: Session, move: Move, at: int) -> tuple[Session, Happening] | 
         return outcome
     unsigned = session.unsigned
     if KINDS[move.kind].receipt:
-        receivers = tuple(party for party in outcome.state.parties if party != move.office)
-        unsigned = (*unsigned, *((move.id, party) for party in receivers))
+        step_name = move.act.step if isinstance(move.act, Step) else ""
+        asked = (outcome.state.holders.get(role, ()) for role in readers(session.ladder, move.kind, step_name))
+        receivers = dict.fromkeys((*outcome.state.parties, *(office for offices in asked for office in offices)))
+        unsigned = (*unsigned, *((move.id, office) for office in receivers if office != move.office))
     written = (*session.written, Written(move.id, move.seq, move.kind, move.office))
     happening = Happening(at, move.office, move.kind, move.act, move.seq, outcome.effects)
     return replace(session, state=outcome.state, written=written, unsigned=unsigned), happening

@@ -22,6 +22,9 @@ BUILT_IN_ROLES = ("party", "initiator", "counterpart", "mediator", "nominee", "v
 """Roles every thread has. ``initiator`` is the party that opened the thread, ``counterpart`` the other one."""
 
 PARTY_ROLES = frozenset({"party", "initiator", "counterpart"})
+OTHER = "other"
+"""The word for the party that did not send it."""
+
 StartsFrom = Literal[
     "receipt",
     "admission",
@@ -190,7 +193,10 @@ class ClockRule(Rule, frozen=True):
       open from ``opens`` (absent: from its start) to its end; `duration` and `cap` simply end.
     - ``after``: how long, from the start (ISO 8601; months and years count on the calendar).
     - ``starts``: the event it runs from.
-    - ``of``: of which kind (for `receipt`, `admission`) or which step (for `request`, `acceptance`, `opening`).
+    - ``of``: of which kind (for `receipt`, `admission`) or which step (for `request`, `acceptance`, `opening`); `receipt`
+      takes either: the receipt of a step is that of the entry that asks for it, or takes it by being sent.
+    - ``by``: for `receipt`: whose; `other`: the party that did not send it; `initiator`, `counterpart` or a declared role,
+      of whose holders the first to sign counts, and which is sent the entry for that.
     - ``who``: who must act: `respondent`, `both`, `nominee`, `requester` or a role.
     - ``met_by``: kinds that meet it when they refer to the entry it is about, or refer to none.
     - ``met_by_any``: kinds that meet it whatever they refer to.
@@ -219,6 +225,7 @@ class ClockRule(Rule, frozen=True):
     check: Literal["S", "T", "A", "D"]
     why: Sentence
     of: str = ""
+    by: Name = OTHER
     who: Name = msgspec.field(name="for", default="both")
     met_by: tuple[str, ...] = ()
     met_by_any: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from mediation.context import OfficeRole, Status
+from mediation.rules import OTHER
 from protocols.encoding import digest
 from protocols.kinds import Member, Scope
 
@@ -84,7 +85,9 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Awaiting(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An entry whose clocks run from the other party's receipt. ``met``: clocks answered before any receipt came."""
+    """An entry whose clocks run from a receipt. ``step``: the step whose receipt it is, where it is not that of its kind.
+    ``by``: whose receipt, in the ladder's words. ``met``: clocks that no receipt starts any more, because what they wait
+    for came before it, or because they lost their object."""
 
     entry: str
     seq: int
@@ -92,6 +95,8 @@ class Awaiting(msgspec.Struct, frozen=True, omit_defaults=True):
     office: str
     received: bool = False
     met: tuple[str, ...] = ()
+    step: str = ""
+    by: str = OTHER
 
 
 class ExtensionProposal(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mediation import clocks, evidence, holders, passage, requests, standstill, suspension, windows
+from mediation import awaited, clocks, evidence, holders, passage, requests, standstill, suspension, windows
 from mediation.draft import Draft
 from mediation.effects import RungChanged, StepAccepted, StepDeclined, StepTaken
 from mediation.move import Move
@@ -45,6 +45,7 @@ def request(draft: Draft, move: Move) -> Refusal | None:
             respondent=respondent,
             once=True,
         )
+        awaited.expect(draft, move, step.id)
     if entitled and step.consent == "none" and step.seconded_by is None and step.blocked_by is None:
         take(draft, step, entry=move.id, seq=move.seq, at=draft.at, office=move.office, accepted=False)
     else:
@@ -124,6 +125,7 @@ def by_kind(draft: Draft, move: Move) -> None:
             and not holders.roles(draft.state, move.office).isdisjoint(step.who)
             and passage.forbids_step(draft, step) is None
         ):
+            awaited.expect(draft, move, step.id)
             take(draft, step, entry=move.id, seq=move.seq, at=draft.at, office=move.office, accepted=False)
             return
 

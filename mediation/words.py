@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from fractions import Fraction
 
 from mediation.ladder import Ladder
-from mediation.rules import ClockRule, Quorum, StepRule
+from mediation.rules import OTHER, ClockRule, Quorum, StepRule
 from protocols.encoding import rfc3339
 from protocols.kinds import KINDS
 
@@ -56,6 +57,8 @@ _EXTEND = {
     "nobody": "nobody",
 }
 _TO = {"requester": "the side that waited", "respondent": "the side that was to act", "either": "either party"}
+_PARTS = {3: "third", 4: "quarter", 5: "fifth", 6: "sixth", 7: "seventh", 8: "eighth", 9: "ninth", 10: "tenth"}
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _UNITS = {"Y": "year", "W": "week", "D": "day"}
 _TIMES = {"H": "hour", "M": "minute", "S": "second"}
 _SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -105,7 +108,21 @@ def step_name(ladder: Ladder, name: str) -> str:
 def starts(ladder: Ladder, clock: ClockRule) -> str:
     """What a clock runs from."""
     of = KINDS[clock.of].title if clock.of in KINDS else step_name(ladder, clock.of)
-    return EVENTS[clock.starts].format(of=of)
+    said = EVENTS[clock.starts].format(of=of)
+    if clock.starts != "receipt":
+        return said
+    if clock.of in ladder.steps:
+        said = f"the signed receipt, by the other side's station, of the request for *{of}*"
+    return said if clock.by == OTHER else said.replace("the other side's station", received_by(ladder, clock))
+
+
+def received_by(ladder: Ladder, clock: ClockRule) -> str:
+    """Whose receipt a clock runs from; of a role's holders the first to sign counts."""
+    if clock.by == OTHER:
+        return "the other side"
+    declared = ladder.roles.get(clock.by)
+    several = declared is not None and declared.held_by != "named"
+    return f"the first of: {role(ladder, clock.by)}" if several else role(ladder, clock.by)
 
 
 def bound(ladder: Ladder, clock: ClockRule) -> str:
@@ -125,8 +142,20 @@ def entitled(ladder: Ladder, to: str) -> str:
 
 def quorum(ladder: Ladder, rule: Quorum) -> str:
     """How many of whom."""
-    many = str(rule.count) if rule.count else f"{rule.fraction} (rounded up)"
+    many = str(rule.count) if rule.count else _part(Fraction(rule.fraction))
     return f"{many} of: {role(ladder, rule.role)}"
+
+
+def _part(part: Fraction) -> str:
+    """A part of all. It is rounded up, so that no fewer than this are enough."""
+    if part == 1:
+        return "all"
+    if part == Fraction(1, 2):
+        return "at least half"
+    name = _PARTS.get(part.denominator)
+    if name is None:
+        return f"at least {part}"
+    return f"at least {_NUMBERS[part.numerator]} {name}{'' if part.numerator == 1 else 's'}"
 
 
 def met(ladder: Ladder, clock: ClockRule) -> str:

@@ -2,7 +2,8 @@
 
 A member gets every entry from the first; the sealed parts of entries before its admission stay behind, but for a box
 that names its own key. An office outside the group gets its own entries, those with a box sealed to its station, and
-the requests on which it has a say (readable parts only, unless a box holds the rest).
+the requests on which it has a say, and those whose clocks run from its receipt (readable parts only, unless a box holds
+the rest).
 """
 
 from __future__ import annotations

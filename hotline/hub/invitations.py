@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from hotline.hub.thread import Thread
-from mediation import holders
+from mediation import awaited, holders
 from mediation.fold import advance
 from mediation.ladder import Ladder
 from mediation.offers import Offer, allowed
@@ -49,11 +49,13 @@ def asked_of(ladder: Ladder, state: ThreadState, office: str, at: int) -> Iterat
 
 
 def concerning(ladder: Ladder, state: ThreadState, office: str) -> frozenset[int]:
-    """The open requests on which ``office`` has a say from outside, by ``seq``: it is shown them as they were signed."""
+    """The open requests on which ``office`` has a say from outside, and the entries whose clocks run from its receipt, by
+    ``seq``: it is shown them as they were signed."""
     roles = set(holders.invited_as(state, office))
     if not roles:
         return frozenset()
-    return frozenset(asked.seq for asked in state.requests if roles & set(roles_concerned(ladder.steps[asked.step])))
+    asked = {found.seq for found in state.requests if roles & set(roles_concerned(ladder.steps[found.step]))}
+    return frozenset(asked | set(awaited.sent_to(state, office)))
 
 
 def _openings(ladder: Ladder, state: ThreadState, office: str, at: int) -> Iterator[Opening]:

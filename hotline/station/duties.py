@@ -14,6 +14,7 @@ from hotline.station.keys import keys_due, may_complain
 from hotline.station.model import Held, Thread
 from hotline.station.outbox import Intent
 from hotline.station.replay import Taken
+from mediation.awaited import readers
 from mediation.effects import KeysReturned, RevealDue
 from mediation.renewals import barred, open_dispute
 from mediation.state import ThreadState
@@ -29,6 +30,7 @@ from protocols.kinds import (
     Resealed,
     Reveal,
     Scope,
+    Step,
     act_to_dict,
 )
 
@@ -67,6 +69,10 @@ class Duties:
                 found += self._reseal(thread, effect)
         found += self._handover(thread, taken)
         return found
+
+    def invited(self, thread: Thread) -> list[tuple[str, Intent]]:
+        """Rows to queue because an invitation names the ladder: receipts of what came before it."""
+        return [row for held in thread.held for row in self._receipt_outside(thread, held)]
 
     def is_done(self, thread: Thread, intent: Intent) -> bool:
         """Whether somebody of our office has done it meanwhile, or it lost its object."""
@@ -172,18 +178,21 @@ class Duties:
         if not held.kind.receipt or held.payload.office == office:
             return []
         if thread.state is None:
-            if held.how != "box":
-                return []
-            first = True
-        else:
-            if thread.mls is None or taken.joined or (thread.joined or 0) > held.seq:
-                return []
-            first = thread.stations(office)[:1] == (self._identity.kid,)
-        after = 0 if first else self._now() + self._fallback
-        intent = Intent(
-            "receipt", act_to_dict(About(held.id)), self._now(), precedence=held.payload.precedence, after=after
-        )
-        return [(f"receipt.{held.id}", intent)]
+            return self._receipt_outside(thread, held)
+        if thread.mls is None or taken.joined or (thread.joined or 0) > held.seq:
+            return []
+        first = thread.stations(office)[:1] == (self._identity.kid,)
+        return [self._signed(held, after=0 if first else self._now() + self._fallback)]
+
+    def _receipt_outside(self, thread: Thread, held: Held) -> list[tuple[str, Intent]]:
+        mine = held.payload.office == self._identity.office
+        if not held.kind.receipt or mine or (held.how != "box" and not _counts(thread, held)):
+            return []
+        return [self._signed(held, after=0)]
+
+    def _signed(self, held: Held, *, after: int) -> tuple[str, Intent]:
+        act, precedence = act_to_dict(About(held.id)), held.payload.precedence
+        return f"receipt.{held.id}", Intent("receipt", act, self._now(), precedence=precedence, after=after)
 
     def _unreadable(self, thread: Thread, held: Held) -> list[tuple[str, Intent]]:
         """A text that is not what its author signed: said in the thread, signed and logged, so that the author cannot say
@@ -239,6 +248,16 @@ def _complained(thread: Thread, office: str, entry: str) -> bool:
         and held.payload.office == office
         for held in thread.held
     )
+
+
+def _counts(thread: Thread, held: Held) -> bool:
+    """Whether a clock may run from a receipt signed outside, though no box held words for us: there were none, the sender
+    did not know our station, or more were to read them than a box is sealed to. Words that came and could not be opened
+    were not received."""
+    act = held.admitted.verified.entry.act
+    if thread.ladder is None or held.complaint is not None:
+        return False
+    return bool(readers(thread.ladder, held.payload.kind, act.step if isinstance(act, Step) else ""))
 
 
 def in_scope(thread: Thread, state: ThreadState, scope: Scope, before: int) -> dict[str, list[str]]:

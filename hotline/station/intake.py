@@ -19,15 +19,18 @@ AHEAD = (
     "asked for again. Nothing is lost; have this station's clock checked, and the hub's."
 )
 Duties = Callable[[Thread, Taken], list[tuple[str, Intent]]]
+Invited = Callable[[Thread], list[tuple[str, Intent]]]
 URGENT = ("FLASH", "IMMEDIATE")
 
 
 class Intake:
-    """`deliver` and `invite` are called frame by frame, in order. ``duties`` says what an entry obliges us to write."""
+    """`deliver` and `invite` are called frame by frame, in order. ``duties`` says what an entry obliges us to write,
+    ``invited`` what a first invitation does."""
 
-    def __init__(self, core: Core, duties: Duties) -> None:
+    def __init__(self, core: Core, duties: Duties, invited: Invited) -> None:
         self._core = core
         self._duties = duties
+        self._invited = invited
         self.held_back: set[str] = set()
         """Threads of which this connection brought an entry from the future: nothing more of them is taken from it."""
         self.unsaid: set[str] = set()
@@ -76,16 +79,22 @@ class Intake:
                 thread.state is not None or thread.frozen or invitation in thread.invitations.values()
             ):
                 return
+            known = thread is not None and thread.ladder is not None
             if thread is None:
                 thread = core.blank(invitation.thread, invitation.ladder)
             elif thread.ladder is None:
                 thread.ladder_id, thread.ladder = invitation.ladder, core.identity.ladders.get(invitation.ladder)
             first = thread.invitation is None
+            # What came before the ladder was known may have to be signed for.
+            duties = [] if known else [(row, intent) for row, intent in self._invited(thread) if row not in core.items]
             async with core.store.change() as change:
                 await core.put_thread(change, thread, invitation=core.seal_invitation(invitation))
                 if first:
                     parties = " and ".join(invitation.parties)
                     await core.note(change, "invitation", f"Asked to act as {invitation.role} between {parties}.")
+                added = [await core.queue(change, row, thread.id, intent) for row, intent in duties]
+            for item in added:
+                core.items[item.id] = item
             thread.invite(invitation)
             core.threads[thread.id] = thread
         core.tell(thread.id, "invitation", alarm=first)

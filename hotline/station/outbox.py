@@ -19,6 +19,7 @@ from hotline.station.folder import Identity
 from hotline.station.model import Thread
 from hotline.station.replay import Own
 from hotline.station.vault import StoreDamaged
+from mediation.awaited import readers
 from mediation.requests import roles_concerned
 from mediation.state import ThreadState
 from protocols.disclosure import Body, body_to_bytes
@@ -322,27 +323,28 @@ class Sealer:
 
     def _boxed(self, thread: Thread, intent: Intent) -> tuple[str, ...]:
         """X25519 keys of those outside the group who shall read it too: a verifier named in a report, whoever has a say
-        on a request (as far as one box holds); from outside, the members and the other stations of our own office."""
+        on a request or starts a clock by a receipt (as far as one box holds); from outside, the members and the other
+        stations of our own office."""
         book, now = self._identity.mandates, self._now()
         if thread.invitation is not None and thread.state is None:
             ours = {mandate.kid for mandate in book.stations(self._identity.office, now)}
             kids = sorted((set(thread.invitation.members) | ours) - {self._identity.kid})
             return tuple(book.find(kid, now).station_keys.seal for kid in kids)
-        if intent.kind == "step-request":
-            return self._with_a_say(thread, msgspec.convert(intent.act, Step))
         if intent.kind != "breach-report" or thread.state is None:
-            return ()
+            return self._concerned(thread, intent)
         verifier = msgspec.convert(intent.act, Breach).verifier
         if verifier is None or verifier in thread.state.roster.values():
             return ()
         return tuple(mandate.station_keys.seal for mandate in book.stations(verifier, now))
 
-    def _with_a_say(self, thread: Thread, act: Step) -> tuple[str, ...]:
-        step = None if thread.ladder is None else thread.ladder.steps.get(act.step)
-        if step is None or thread.state is None:
+    def _concerned(self, thread: Thread, intent: Intent) -> tuple[str, ...]:
+        if thread.ladder is None or thread.state is None:
             return ()
+        name = msgspec.convert(intent.act, Step).step if intent.kind == "step-request" else ""
+        step = thread.ladder.steps.get(name)
+        roles = (*(roles_concerned(step) if step is not None else ()), *readers(thread.ladder, intent.kind, name))
         book, now, inside = self._identity.mandates, self._now(), set(thread.state.roster.values())
-        held = (thread.state.holders.get(role, ()) for role in roles_concerned(step))
+        held = (thread.state.holders.get(role, ()) for role in roles)
         offices = dict.fromkeys(office for offices in held for office in offices if office not in inside)
         seals = [mandate.station_keys.seal for office in offices for mandate in book.stations(office, now)]
         return tuple(seals[:MAX_RECIPIENTS])

@@ -66,7 +66,7 @@ class Station(StationDesk):
         sender = Sender(core, duties, self._send)
         super().__init__(core, sender, keys)
         self.sender = sender
-        self.intake = Intake(core, duties.after)
+        self.intake = Intake(core, duties.after, duties.invited)
         self.disagreements = Disagreements(core, self._send)
         self.lookout = Lookout(core)
         self.observer = Observer(core, self._send, sender.ref)

@@ -13,6 +13,7 @@ from mediation.checker.properties.down import down_held, way_down
 from mediation.checker.properties.pairs import clock_order
 from mediation.checker.properties.quorums import satisfiable
 from mediation.checker.properties.reach import options, rungs, steps
+from mediation.checker.properties.receipts import without_receipt
 from mediation.checker.properties.silence import silence
 from mediation.checker.properties.standstill import hidden_up, nobody_shortens, silence_moves, standstill_kept
 from mediation.checker.properties.suspension import can_be_resumed
@@ -48,6 +49,7 @@ ONCE = frozenset({"rungs", "steps", "options", "silence"})
 
 ON_TEXTS: Mapping[str, Callable[[Ladder, Found], None]] = {
     "clock-order": clock_order,
+    "receipts": without_receipt,
     "quorums": lambda _, found: satisfiable(found),
     "wording": lambda _, found: neutral(found),
 }

@@ -14,8 +14,9 @@ from mediation import holders
 from mediation.checker.acts import example
 from mediation.checker.relevance import Relevance
 from mediation.checker.sessions import appointment, mediation_plans
-from mediation.checker.world import PARTIES, Run, World
-from mediation.rules import Quorum, StepRule
+from mediation.checker.world import PARTIES, Run, World, entry_id
+from mediation.ladder import Ladder
+from mediation.rules import OTHER, Quorum, StepRule
 from mediation.state import Request, ThreadState
 from protocols.kinds import KINDS, About, Act, Author, Empty, Proposal, ProposalAnswer, Step, StepAnswer
 
@@ -48,24 +49,32 @@ def step_plans(world: World, relevance: Relevance, rule: StepRule, state: Thread
     """Every way to have the step: alone, or with the consent and the seconds it needs."""
     actors = dict.fromkeys(office for role in rule.who for office in _one_or_both(state, role))
     for actor in actors:
-        mine = frozenset((actor,)) & BOTH
-        if rule.consent == "none" and rule.seconded_by is None:
-            yield mine, partial(alone, rule, actor)
-            if rule.early_exit and actor in BOTH:
-                yield BOTH, partial(_agree, world, rule, actor, (state.other_party(actor),))
-            continue
-        if rule.consent == "other":
-            consenting = tuple(party for party in state.parties if party != actor)[:1]
-        elif rule.consent == "none":
-            consenting = ()
-        else:
-            consenting = tuple(office for office in holders.of(state, rule.consent) if office != actor)[:1]
-        yield (
-            (mine | frozenset(consenting)) & BOTH,
-            partial(_agree, world, rule, actor, consenting),
-        )
-        if rule.id in relevance.pending:
-            yield mine, partial(alone, rule, actor)
+        for needs, plan in _ways(world, relevance, rule, state, actor):
+            yield needs, plan
+            for signing in _signing(world.ladder, state, rule.id, actor):
+                yield needs | (frozenset(signing) & BOTH), partial(_confirmed, plan, signing)
+
+
+def _ways(world: World, relevance: Relevance, rule: StepRule, state: ThreadState, actor: str) -> Iterator[Plan]:
+    """The same for one office, without receipts."""
+    mine = frozenset((actor,)) & BOTH
+    if rule.consent == "none" and rule.seconded_by is None:
+        yield mine, partial(alone, rule, actor)
+        if rule.early_exit and actor in BOTH:
+            yield BOTH, partial(_agree, world, rule, actor, (state.other_party(actor),))
+        return
+    if rule.consent == "other":
+        consenting = tuple(party for party in state.parties if party != actor)[:1]
+    elif rule.consent == "none":
+        consenting = ()
+    else:
+        consenting = tuple(office for office in holders.of(state, rule.consent) if office != actor)[:1]
+    yield (
+        (mine | frozenset(consenting)) & BOTH,
+        partial(_agree, world, rule, actor, consenting),
+    )
+    if rule.id in relevance.pending:
+        yield mine, partial(alone, rule, actor)
 
 
 def request_plans(world: World, rule: StepRule, state: ThreadState) -> Iterator[Callable[[Run], bool]]:
@@ -113,25 +122,40 @@ def _kind_plans(world: World, kind: str, state: ThreadState) -> Iterator[Plan]:
     if KINDS[kind].author is not Author.OFFICER:
         return
     senders = dict.fromkeys(office for role in world.ladder.kinds[kind].who for office in _one_or_both(state, role))
-    starting = world.ladder.starting
     for sender in senders:
         act = example(kind, state, sender)
         if act is None:
             continue
         mine = frozenset((sender,)) & BOTH
-        receiver = next(party for party in state.parties if party != sender)
-        if ("receipt", kind) in starting and sender in BOTH:
-            yield mine | {receiver}, partial(_delivered, sender, kind, act, receiver)
-        yield mine, partial(_sent, sender, kind, act)
+        sent = partial(_sent, sender, kind, act)
+        for of in (kind, *world.ladder.triggers.get(kind, ())):
+            for signing in _signing(world.ladder, state, of, sender):
+                yield mine | (frozenset(signing) & BOTH), partial(_confirmed, sent, signing)
+        yield mine, sent
 
 
 def _sent(sender: str, kind: str, act: Act, run: Run) -> bool:
     return run.send(sender, kind, act)
 
 
-def _delivered(sender: str, kind: str, act: Act, receiver: str, run: Run) -> bool:
-    """Sent, and the receiving station confirms it at once."""
-    return run.send(sender, kind, act) and run.send(receiver, "receipt", About(run.last))
+def _signing(ladder: Ladder, state: ThreadState, of: str, sender: str) -> Iterator[tuple[str, ...]]:
+    """Who may confirm the receipt of a kind or step at once: everybody whose receipt counts, and, where a party is one of
+    them, the others without it. One of a role's holders is as good as another."""
+    found = []
+    for by in ladder.receivers.get(of, ()):
+        held = state.parties if by == OTHER else holders.of(state, by)
+        found += [office for office in held if office != sender][:1]
+    everybody = tuple(dict.fromkeys(found))
+    bodies = tuple(office for office in everybody if office not in BOTH)
+    yield from (some for some in dict.fromkeys((everybody, bodies)) if some)
+
+
+def _confirmed(plan: Callable[[Run], bool], signing: tuple[str, ...], run: Run) -> bool:
+    """What ``plan`` does, and the receiving stations confirm the first entry of it at once."""
+    entry = entry_id(run.state.seq + 1)
+    if not plan(run):
+        return False
+    return all(run.send(office, "receipt", About(entry)) for office in signing)
 
 
 def _close(run: Run) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mediation.ladder import Ladder
-from mediation.rules import ClockRule, StepRule
-from mediation.words import bound, entitled, length, mark, step_name
+from mediation.rules import OTHER, ClockRule, StepRule
+from mediation.words import bound, entitled, length, mark, received_by, step_name
 
 _EVENTS = {
     "receipt": "receipt of",
@@ -111,9 +111,11 @@ def clock_line(ladder: Ladder, clock: ClockRule, step: StepRule | None) -> Line:
 def since(ladder: Ladder, clock: ClockRule, step: StepRule | None) -> str:
     """What a clock runs from, short; an event of ``step`` itself is not named again."""
     event = _EVENTS[clock.starts]
+    whose = f" by {received_by(ladder, clock)}" if clock.by != OTHER else ""
     if not event.endswith(("of", "for")):
         return f"from {event}"
     if step is not None and clock.of == step.id:
-        return {"request": "from the request", "acceptance": "from acceptance"}.get(clock.starts, "from then on")
+        own = {"request": "from the request", "acceptance": "from acceptance", "receipt": "from receipt"}
+        return f"{own.get(clock.starts, 'from then on')}{whose}"
     name = step_name(ladder, clock.of)
-    return f"from {event} “{name}”" if clock.of in ladder.steps else f"from {event} {name}"
+    return f"from {event} “{name}”{whose}" if clock.of in ladder.steps else f"from {event} {name}{whose}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hotline.station.views import ClockView
 from hotline.words import clock_title, step_title
+from mediation.awaited import receivers, rules
 from mediation.ladder import Ladder
-from mediation.state import Clock, ThreadState
+from mediation.state import Awaiting, Clock, ThreadState
 from mediation.words import entitled, mark, role
 from protocols.kinds import KINDS
 
@@ -15,19 +16,14 @@ def clocks(ladder: Ladder, state: ThreadState) -> tuple[ClockView, ...]:
     found = [_clock(ladder, state, clock, "running") for clock in sorted(state.clocks, key=lambda clock: clock.end)]
     found += [_clock(ladder, state, clock, "met" if clock.answered else "ran out") for clock in state.expired]
     for awaiting in state.awaiting:
-        if awaiting.received:
-            continue
-        for rule in ladder.starting.get(("receipt", awaiting.kind), ()):
-            if rule in awaiting.met:
-                continue
+        for rule in rules(ladder, awaiting):
             definition = ladder.clocks[rule]
-            respondent = state.other_party(awaiting.office) if awaiting.office in state.parties else "the other side"
             found.append(
                 ClockView(
                     id=f"{rule}/{awaiting.seq}",
                     title=definition.title,
                     kind=definition.kind,
-                    on=respondent,
+                    on=_receiver(ladder, state, awaiting),
                     start=None,
                     end=None,
                     state="waiting for receipt",
@@ -38,6 +34,14 @@ def clocks(ladder: Ladder, state: ThreadState) -> tuple[ClockView, ...]:
                 )
             )
     return tuple(found)
+
+
+def _receiver(ladder: Ladder, state: ThreadState, awaiting: Awaiting) -> str:
+    """Whose receipt is awaited: an office, or the title of the role."""
+    if awaiting.by in ladder.roles:
+        return ladder.roles[awaiting.by].title
+    found = receivers(state, awaiting)
+    return found[0] if len(found) == 1 else "the other side"
 
 
 def _clock(ladder: Ladder, state: ThreadState, clock: Clock, words: str) -> ClockView:

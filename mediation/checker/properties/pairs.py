@@ -25,7 +25,7 @@ def clock_order(ladder: Ladder, found: Found) -> None:
     tracks = {track for _, track in ladder.spans}
     clocks = ladder.clocks.values()
     for one, other in product(clocks, clocks):
-        if one is not other and (one.starts, one.of) == (other.starts, other.of):
+        if one is not other and (one.starts, one.of, one.by) == (other.starts, other.of, other.by):
             for track in sorted(tracks):
                 sentence = _contradiction(ladder, one, other, track)
                 if sentence:

@@ -45,7 +45,7 @@ def options(graph: Graph, found: Found) -> None:
     step is closed on every rung the clock can run out on. ``dead-clock``: a clock that nothing starts."""
     ladder, seen = graph.world.ladder, graph.seen
     for clock in ladder.clocks.values():
-        if clock.starts in ("receipt", "admission"):
+        if clock.starts in ("receipt", "admission") and clock.of not in ladder.steps:
             started = bool(ladder.rung_kinds.get(clock.of, frozenset()) & seen.rungs) or KINDS[clock.of].always
         else:
             started = clock.id in seen.started

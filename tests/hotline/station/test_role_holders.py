@@ -112,3 +112,84 @@ async def test_a_request_without_words_reaches_those_who_have_a_say_as_it_was_si
         assert outcome.state == "accepted", outcome
         await until(lambda: not hub.hub.writer.standing.threads[thread].state.requests)
         await until(lambda: ("second", "poll") not in offers(nn, thread))
+
+
+CLOCK = """[[clock]]
+id = "{id}"
+title = "{id}"
+kind = "reply-by"
+after = "PT24H"
+from = "receipt"
+of = "{of}"
+by = "{by}"
+for = "{by}"
+check = "D"
+why = "Test."
+
+"""
+MARK = b'[[clock]]\nid = "standstill"'
+READING = COUNCIL.replace(
+    MARK,
+    (CLOCK.format(id="read", of="ask", by="chair") + CLOCK.format(id="told", of="statement", by="others")).encode()
+    + MARK,
+)
+
+
+async def test_a_holders_station_signs_for_what_it_receives_and_its_clock_ends_together_everywhere(
+    tmp_path: Path,
+) -> None:
+    world = make_world(
+        tmp_path,
+        ladder=READING,
+        others={"CH": "monitor", "NN": "party", "OO": "party"},
+        ladder_roles={"chair": ("CH",)},
+        quorum=5,
+    )
+    async with (
+        running_hub(world) as hub,
+        running(world, "AV", hub.url) as av,
+        running(world, "KV", hub.url) as kv,
+        running(world, "NN", hub.url) as nn,
+    ):
+        thread = await opened(av, kv)
+
+        def clocks(rule: str) -> list[tuple[str, int]]:
+            states = [hub.hub.writer.standing.threads[thread].state]
+            states += [state for party in (av, kv) if (state := party.core.threads[thread].state) is not None]
+            return [(clock.id, clock.end) for state in states for clock in state.clocks if clock.rule == rule]
+
+        def shown(station: Station) -> dict[str, tuple[str, str]]:
+            return {clock.title: (clock.state, clock.on) for clock in station.thread(thread).clocks}
+
+        ask = await say(av, thread, "step-request", {"step": "ask"}, text="What are these troops doing there?")
+        await until(lambda: "read" in shown(kv))
+        assert shown(kv)["read"] == ("waiting for receipt", "Chair of the centre"), "the chair's office is offline"
+        assert clocks("read") == []
+
+        async with running(world, "CH", hub.url) as ch:
+            await until(lambda: len(clocks("read")) == 3)
+            (signed,) = [
+                entry for entry in kv.thread(thread).entries if entry.kind == "receipt" and entry.office == "CH"
+            ]
+            assert len(set(clocks("read"))) == 1
+            assert clocks("read")[0][1] == signed.at + 24 * 3_600_000
+            assert shown(av)["read"] == ("running", "Chair of the centre")
+            assert [e.id for e in ch.thread(thread).entries if e.office == "AV"] == [ask], "as it was signed"
+            assert ch.thread(thread).state_hash == "", "it is outside still"
+
+            said = await say(av, thread, "statement", {}, text="We tell all of you.")
+            await until(lambda: len(clocks("told")) == 3)
+            assert len(set(clocks("told"))) == 1
+            async with running(world, "OO", hub.url) as oo:
+                await until(
+                    lambda: {"NN", "OO"} <= {e.office for e in kv.thread(thread).entries if e.kind == "receipt"}
+                )
+                told = {e.id: e.fields for e in nn.thread(thread).entries if e.office == "AV"}
+                assert told == {said: {"text": "We tell all of you."}}, "sealed to the stations that were known"
+                assert [e.id for e in oo.thread(thread).entries if e.office == "AV"] == [said]
+                assert len(set(clocks("told"))) == 1, "the first receipt counts"
+                assert [e.id for e in ch.thread(thread).entries if e.office == "AV"] == [ask], "no more than is for it"
+                for station in (av, kv, ch, nn, oo):
+                    assert not station.connection().alarms
+                    assert not station.thread(thread).pending
+            assert av.thread(thread).state_hash == kv.thread(thread).state_hash

@@ -46,6 +46,11 @@ _CAP = 'id = "cap"\ntitle = "Mediation in all"\nkind = "cap"\nafter = "P14D"\nfr
 _DEFAULT = 'of = "mediate"\ntimeout = { option = "default-appointment", to = "either" }\n'
 _CLOCK = 'check = "D"\nwhy = "For tests."\n'
 
+_RECEIVED = 'from = "receipt"\nof = "incident-notice"\n'
+_MADE = 'met_by_steps = ["visit"]\n'
+_REPORTED = f'from = "opening"\nof = "inquire"\n{_MADE}'
+_SILENT = 'timeout = { option = "talk", to = "requester" }\n' + _CLOCK
+
 READER = (
     Broken("a duration that is none", CORE, 'after = "PT4H"', 'after = "4 hours"', "file.duration", "is not a duration",
            'after = "4 hours"'),
@@ -65,6 +70,24 @@ READER = (
            "file.contradiction", "no clock holds it back", "holds ="),
     Broken("nothing resumes", SEIZED, "resumes = true", 'stops = []\nto = "talks"', "file.no-way-down", "Nothing resumes",
            "suspends = true"),
+    Broken("a receipt by a role that is sent nothing", CORE, _RECEIVED, f'{_RECEIVED}by = "verifier"\n', "file.contradiction",
+           "No 'verifier' is sent it", 'by = "verifier"'),
+    Broken("a receipt by a role that there is not", CORE, _RECEIVED, f'{_RECEIVED}by = "board"\n', "file.reference",
+           "no role 'board'", 'by = "board"'),
+    Broken("a receipt by a role that may send none", f'{CORE}\n[kinds.receipt]\nwho = ["party"]\n', _RECEIVED,
+           f'{_RECEIVED}by = "chair"\n',
+           "file.contradiction", "'chair' may send no receipt here", 'by = "chair"'),
+    Broken("a receipt of one's own step", CORE, _REPORTED, 'from = "receipt"\nof = "decide"\nby = "chair"\n' + _MADE,
+           "file.contradiction", "nobody confirms the receipt of their own", 'by = "chair"'),
+    Broken("a receipt by the other side of what no side sends", CORE, _REPORTED, 'from = "receipt"\nof = "decide"\n' + _MADE,
+           "file.contradiction", "No party sends 'decide'", 'of = "decide"'),
+    Broken("by whom, where no receipt counts", CORE, _REPORTED, f'by = "chair"\n{_REPORTED}', "file.contradiction",
+           "Only a clock from receipt says by whom", 'by = "chair"'),
+    Broken("a receipt of a kind that nobody signs for", CORE, _RECEIVED, 'from = "receipt"\nof = "goodwill-note"\n',
+           "file.contradiction", "'goodwill-note' is never received", 'of = "goodwill-note"'),
+    Broken("a silence that a receiver can hold back", CORE, 'from = "request"\nof = "decide"\n',
+           'from = "receipt"\nof = "decide"\nby = "others"\n', "file.contradiction", "no receiver can hold back",
+           'from = "receipt"'),
     Broken("nobody can close", CORE, '"verification", "closing"]', '"verification"]', "file.no-way-down",
            "the kind 'close' is missing", ""),
 )  # fmt: skip
@@ -93,6 +116,11 @@ TEXTS = (
            "says 'failed'", "wording =", "wording"),
     Broken("a wording that speaks of guilt", CORE, "The time to reply ran out.", "Silence is an admission of guilt.",
            "check.wording", "says 'guilt'", "wording =", "wording"),
+    Broken("an option that whoever stays offline withholds", CORE, _SILENT, _CLOCK, "check.receipt-blocks",
+           "'Reply to the notice' gives 'Talk' only after a receipt", 'from = "receipt"', "receipts"),
+    Broken("a body's receipt, and a way around it that another's receipt shuts", CORE, _RECEIVED,
+           f'{_RECEIVED}by = "chair"\n', "check.receipt-blocks", "'Reply to the notice' gives 'Talk' only after a receipt",
+           'from = "receipt"', "receipts"),
     Broken("more seconds than there are states", CORE, "count = 2", "count = 300", "check.quorum", "there can be only 191",
            "seconded_by", "quorums"),
 )  # fmt: skip

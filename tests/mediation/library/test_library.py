@@ -50,6 +50,7 @@ def test_a_clock_of_the_source_is_in_the_ladder_with_its_number_and_its_mark(row
     clock = ladder(name).clocks[said["clock"]]
     assert (clock.kind, clock.after, clock.check) == (said.get("held_as", said["kind"]), said["after"], said["check"])
     assert (clock.starts, clock.of, clock.who) == (said["from"], said["of"], said["for"])
+    assert clock.by == said.get("by", "other")
     assert clock.opens == said.get("opens", "")
 
 
