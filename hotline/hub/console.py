@@ -10,14 +10,21 @@ from sqlalchemy import Connection
 from hotline.freshness import ladder_warnings
 from hotline.hub.errors import Closing, HubFault, LookNotLogged, NotStored
 from hotline.hub.export import export_thread
+from hotline.hub.figures import Place, figures
+from hotline.hub.findings import Counted, Found, Search
 from hotline.hub.hub import Hub
+from hotline.hub.log_health import log_health
+from hotline.hub.log_views import LogHealth
 from hotline.hub.looks import read_looks
 from hotline.hub.operators import Operators
 from hotline.hub.own_leaves import Look
 from hotline.hub.proven import Prover
+from hotline.hub.search import search
+from hotline.hub.statistics import Statistics
 from hotline.hub.trail import make_trail, read_leaves, row_of
-from hotline.hub.views import HubSummary, LogHealth, LookRow, ProvenClock, ThreadRow, ThreadTrail
-from protocols.translog import parse_note
+from hotline.hub.views import HubSummary, LookRow, ProvenClock, ThreadRow, ThreadTrail
+from protocols.entry import HUB
+from protocols.kinds import KINDS
 
 
 class HubConsole:
@@ -26,6 +33,14 @@ class HubConsole:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._operators = Operators(hub.store, hub.clock, hub.keys.operators, hub.settings.name)
+        self._statistics = Statistics(
+            hub.store,
+            hub.accord,
+            hub.ladders,
+            mandates=lambda: hub.directory.book,
+            tell=lambda: hub.watchers.tell(""),
+            closing=lambda: hub.closing,
+        )
         self._trails: dict[str, tuple[int, ThreadTrail]] = {}
 
     def summary(self) -> HubSummary:
@@ -54,24 +69,9 @@ class HubConsole:
         )
 
     async def log_health(self) -> LogHealth:
-        hub, heads = self._hub, self._hub.heads
-        now, head, published = hub.clock.now(), heads.head, heads.published
-        policy = heads.policy
-        names = policy.witnesses
-        cosigners: tuple[str, ...] = ()
-        if published is not None:
-            signed = {(line.name, line.key_id) for line in parse_note(published.note).signatures}
-            cosigners = tuple(each.name for each in names if (each.key.name, each.key.key_id) in signed)
-        return LogHealth(
-            heads.origin,
-            hub.writer.standing.frontier.size,
-            head.size if head else 0,
-            now - heads.head_at if heads.head_at is not None else None,
-            published.checkpoint.size if published else 0,
-            now - published.at if published else None,
-            f"{policy.smallest_quorum()} of {len(policy.operators)} witnesses",
-            cosigners,
-            published.note if published else "",
+        hub = self._hub
+        return await log_health(
+            hub.store, hub.heads, hub.writer.standing.frontier.size, hub.clock.now(), hub.settings.head_interval
         )
 
     async def threads(self) -> tuple[ThreadRow, ...]:
@@ -102,6 +102,26 @@ class HubConsole:
             return ()
         leaves = [leaf.data for leaf in await read_leaves(self._hub.store, thread)]
         return await Prover(self._hub.store, self._hub.heads.policy).judge(trail.ran_out, leaves)
+
+    async def search(self, wanted: Search) -> Found:
+        return await search(self._hub.store, wanted, self._hub.writer.standing.threads, self._hub.ladders)
+
+    def kinds_and_offices(self) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+        kinds = tuple(sorted(((kind.name, kind.title) for kind in KINDS.values()), key=lambda each: each[1].lower()))
+        return kinds, (*(office.id for office in self._hub.accord.accord.offices), HUB)
+
+    async def statistics(self, thread: str = "") -> Counted | None:
+        hub = self._hub
+        threads = {each.thread: each for each in hub.threads()}
+        if thread and thread not in threads:
+            return None
+        counted = await self._statistics.bring_up(hub.threads)
+        shown = {thread: threads[thread]} if thread else threads
+        places = {name: Place(each.ladder, each.state.parties) for name, each in shown.items()}
+        clocks, requests = await self._statistics.clocks(thread), await self._statistics.requests(thread)
+        made = await asyncio.to_thread(figures, clocks, requests, places, hub.ladders, listed=bool(thread))
+        entries = sum(each.seq for each in threads.values())
+        return Counted(made, min(counted, entries), entries, len(shown))
 
     async def export(self, thread: str) -> bytes:
         """Raises `NotProvenYet` where no published head covers the thread."""

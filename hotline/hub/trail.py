@@ -68,7 +68,8 @@ class Drawing:
         clock, start = self.started.get(str(entry.payload.act["clock"]), (None, 0))
         if clock is not None and start:
             length = int(entry.payload.act["end"]) - clock.start
-            self.ran_out.append(RanOut(self.ladder.clocks[clock.rule].title, clock.respondent, start, seq, length))
+            title = self.ladder.clocks[clock.rule].title
+            self.ran_out.append(RanOut(title, clock.respondent, start, seq, length, clock.id))
 
     def finish(self) -> list[Span]:
         """All spans; clocks that still run have no end."""

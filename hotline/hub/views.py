@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from hotline.hub.findings import Counted, Found, Search
+from hotline.hub.log_views import LogHealth
 from mediation.drawing import Chart
 
 
@@ -26,21 +28,6 @@ class HubSummary:
     """What operators must know, in sentences: a machine clock that went astray, stations that compute another state."""
     warnings: tuple[tuple[str, str], ...] = ()
     """(ladder id, sentence): a review that is due, a sunset that is near."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogHealth:
-    """``size`` of the log, of the newest signed ``head``, of the newest ``published`` (with quorum) and their ages (ms)."""
-
-    origin: str
-    size: int
-    head_size: int
-    head_age: int | None
-    published_size: int
-    published_age: int | None
-    quorum: str
-    cosigners: tuple[str, ...]
-    checkpoint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +82,15 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class RanOut:
-    """A clock that ran out: its title, for whom, the entry it started with, the hub's note, how long it was (ms)."""
+    """A clock that ran out: its title, for whom, the entry it started with, the hub's note, how long it was (ms); and its
+    id within the thread."""
 
     title: str
     who: str
     start_seq: int
     noted_seq: int
     duration: int
+    clock: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +143,18 @@ class Console(Protocol):
 
     async def proven(self, thread: str) -> tuple[ProvenClock, ...]:
         """What the witnesses' times prove about the clocks of a thread that ran out."""
+        ...
+
+    async def search(self, wanted: Search) -> Found:
+        """One page of the entries that match."""
+        ...
+
+    def kinds_and_offices(self) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+        """What may be searched for: (kind, title) of every kind, and every office that writes, the hub included."""
+        ...
+
+    async def statistics(self, thread: str = "") -> Counted | None:
+        """Reply times and answers, of one thread or of all; None where there is no such thread."""
         ...
 
     async def export(self, thread: str) -> bytes:

@@ -235,8 +235,46 @@ looks = Table(
 )
 """What operators looked at before every look was a leaf of the log (`own_leaves`); kept, no longer written."""
 
+counted = Table(
+    "counted",
+    metadata,
+    Column("thread", String, primary_key=True),
+    Column("form", Integer, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+)
+"""How far the replies of each thread are counted, and the ladder's state there. No evidence: it follows from the leaves, as
+do the two tables below (`hotline.hub.statistics`)."""
+
+counted_clocks = Table(
+    "counted_clocks",
+    metadata,
+    Column("thread", String, primary_key=True),
+    Column("clock", String, primary_key=True),
+    Column("started", BigInteger, primary_key=True),
+    Column("rule", String, nullable=False),
+    Column("office", String, nullable=False),
+    Column("about", Integer, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("ended", BigInteger),
+)
+
+counted_requests = Table(
+    "counted_requests",
+    metadata,
+    Column("thread", String, primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("office", String, nullable=False),
+    Column("answers", String, nullable=False),
+)
+"""``answers``: one state a question, separated by spaces."""
+
 Index("key_packages_free", key_packages.c.station, key_packages.c.claimed_at)
 Index("entries_thread", entries.c.thread, entries.c.seq)
+Index("entries_at", entries.c.at, entries.c.idx)
+Index("entries_office", entries.c.office, entries.c.idx)
+Index("entries_kind", entries.c.kind, entries.c.idx)
 Index("own_disclosures_name", own_disclosures.c.name, own_disclosures.c.idx)
 Index("published_digest", published.c.digest)
 Index("recipients_seal", recipients.c.seal, recipients.c.thread)

@@ -10,9 +10,19 @@ from typing import Any
 from msgspec.structs import replace as replace_state
 
 from hotline.hub.errors import LookNotLogged
+from hotline.hub.findings import (
+    AnswerStates,
+    Counted,
+    Figures,
+    Found,
+    FoundEntry,
+    ReplyFigures,
+    ReplyLine,
+    Search,
+)
+from hotline.hub.log_views import LogHealth, WitnessHealth
 from hotline.hub.views import (
     HubSummary,
-    LogHealth,
     LookRow,
     ProvenClock,
     RanOut,
@@ -519,6 +529,33 @@ class FakeDesk:
         return next(given for name, given in reversed(self.calls) if name == "send")
 
 
+def log_health(**given: Any) -> LogHealth:
+    """A log whose newest two entries wait for a quorum, with a witness in every state; ``given`` overrides."""
+    witnesses = (
+        WitnessHealth("av-1", 42, T0 - 1_000, 0, None, True),
+        WitnessHealth("kv-1", 40, T0 - MINUTE, 2, T0 - 8_000, True),
+        WitnessHealth("md-1", 12, T0 - 9 * HOUR, 30, T0 - 9 * HOUR, False),
+        WitnessHealth("hd-1", 0, None, 42, T0 - 50 * HOUR, False),
+        WitnessHealth(HOSTILE, 0, T0 - MINUTE, 42, T0 - 50 * HOUR, False, forgetful=True),
+    )
+    defaults: dict[str, Any] = {
+        "origin": "hub.example/log",
+        "size": 43,
+        "head_size": 42,
+        "head_age": 1_000,
+        "published_size": 40,
+        "published_age": MINUTE,
+        "quorum": "3 of 5 witnesses",
+        "cosigners": ("av-1", "kv-1", "md-1"),
+        "checkpoint": f"hub.example/log\n42\nabc=\n\n— hub.example AAAA {HOSTILE}\n",
+        "needed": 3,
+        "have": 1,
+        "witnesses": witnesses,
+        "waiting_since": T0 - 8_000,
+    }
+    return LogHealth(**{**defaults, **given})
+
+
 @dataclass
 class FakeConsole:
     """A hub with two incidents. ``looks`` is what was recorded; ``full``: its disk takes no more."""
@@ -528,6 +565,13 @@ class FakeConsole:
     looks: list[tuple[str, str]] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=lambda: {"good-token": "op"})
     exports: list[str] = field(default_factory=list)
+    searches: list[Search] = field(default_factory=list)
+    found: int = 3
+    """How many entries a search finds."""
+    counted: int = 14
+    quiet: bool = False
+    """No clock has started yet."""
+    health: LogHealth = field(default_factory=lambda: log_health())
 
     def summary(self) -> HubSummary:
         return HubSummary(
@@ -537,10 +581,48 @@ class FakeConsole:
         )  # fmt: skip
 
     async def log_health(self) -> LogHealth:
-        return LogHealth(
-            "hub.example/log", 42, 42, 1_000, 40, MINUTE, "3 of 4", ("av-1", "kv-1", "md-1"),
-            f"hub.example/log\n42\nabc=\n\n— hub.example AAAA {HOSTILE}\n",
-        )  # fmt: skip
+        return self.health
+
+    async def search(self, wanted: Search) -> Found:
+        self.searches.append(wanted)
+        entries = tuple(
+            FoundEntry(THREAD, e.seq, e.index, e.at, e.kind, e.kind_title, e.office, e.act_words, e.precedence,
+                       HOSTILE if e.seq == 13 else "")
+            for e in reversed(all_entries())
+        )[: self.found]  # fmt: skip
+        more = self.found > 5
+        return Found(wanted, entries, len(entries), more, entries[-1].index if more else None)
+
+    def kinds_and_offices(self) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+        return tuple((kind.name, kind.title) for kind in KINDS.values()), ("AV", "KV", "MD", "HD", "HUB")
+
+    async def statistics(self, thread: str = "") -> Counted | None:
+        if thread not in ("", THREAD):
+            return None
+        if self.quiet:
+            return Counted(Figures((), (), ()), self.counted, 14, 2)
+        figures = Figures(
+            (
+                ReplyFigures("Answers to all questions", 7, 2, 1, 1, 0, 9, 42 * MINUTE, 5 * HOUR, 29 * HOUR),
+                ReplyFigures("A person has it", 12, 0, 3, 0, 1, 12, 4 * MINUTE, 9 * MINUTE, 11 * MINUTE),
+                ReplyFigures(HOSTILE, 0, 0, 0, 1, 0, 0, None, None, None),
+            ),
+            (
+                ReplyFigures("AV", 10, 0, 1, 1, 1, 10, 3 * MINUTE, 6 * HOUR, 6 * HOUR),
+                ReplyFigures("KV", 9, 2, 3, 1, 0, 11, 42 * MINUTE, 5 * HOUR, 29 * HOUR),
+            ),
+            (AnswerStates("KV", 3, 9, {"answered": 5, "later": 2, "refused": 2}),),
+            (
+                ReplyLine("Answers to all questions", "KV", 5, "clarify/5", T0 - 9 * HOUR, T0 - HOUR, "late", 9 * HOUR),
+                ReplyLine("A person has it", "KV", 2, "human-ack/2", T0 - 9 * HOUR, T0 - HOUR, "met", 700),
+                ReplyLine(HOSTILE, "both", 9, "x/9", T0 - HOUR, T0 + HOUR, "running", None),
+                ReplyLine("A person has it", "AV", 12, "human-ack/12", T0 - HOUR, T0 - HOUR, "missed", None),
+                ReplyLine("A person has it", "AV", 13, "human-ack/13", T0 - HOUR, T0 - HOUR, "stopped", None),
+            )
+            if thread
+            else (),
+        )
+        return Counted(figures, self.counted, 14, 2)
 
     def row(self) -> ThreadRow:
         return ThreadRow(
@@ -581,7 +663,7 @@ class FakeConsole:
         return ThreadTrail(self.row(), entries, spans, tuple((r.id, r.title, r.level) for r in RUNGS), chart=chart())
 
     async def proven(self, thread: str) -> tuple[ProvenClock, ...]:
-        clock = RanOut("Clarification", "KV", 1, 2, 3_600_000)
+        clock = RanOut("Clarification", "KV", 1, 2, 3_600_000, "clarify/5")
         return (
             ProvenClock(clock, "ELAPSED", 3661, 3723, 3),
             ProvenClock(clock, "NOT ELAPSED", 10, 20, None),

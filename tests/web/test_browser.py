@@ -181,7 +181,10 @@ async def test_axe_finds_no_fault_on_any_page_of_the_console(stage: Stage, schem
     await page.fill("#token", "good-token")
     await page.click("#login button")
     await page.wait_for_url(stage.url("/console/overview"))
-    for path in ("overview", "threads", f"threads/{THREAD}", f"threads/{THREAD}/ladder", "log"):
+    for path in (
+        "overview", "threads", f"threads/{THREAD}", f"threads/{THREAD}/ladder", "log", "statistics",
+        f"threads/{THREAD}/statistics", "search", "search?from=x&thread=a", "search?office=KV",
+    ):  # fmt: skip
         await page.goto(stage.url(f"/console/{path}"))
         found += await faults(page)
     assert found == []

@@ -3,10 +3,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from hotline.hub.findings import ReplyFigures, Search
 from tests.web.conftest import Browser
-from tests.web.fakes import HOSTILE, THREAD, FakeConsole
+from tests.web.fakes import HOSTILE, HOUR, T0, THREAD, FakeConsole, log_health
 from web.console.drawing import LEFT, WIDTH, draw
 from web.console.looks import PAGE
+from web.console.reply_chart import reply_chart
 from web.console.state import SAME_LOOK
 from web.shared.gate import CSP
 
@@ -186,3 +188,119 @@ async def test_a_long_name_of_a_bar_takes_two_rows_and_is_not_cut(console: FakeC
     (bar,) = draw(replace(trail, spans=spans), console.clock.now()).bars
     assert " ".join(words for _, words in bar.label) == name
     assert [y - bar.y for y, _ in bar.label] == [6, 18]
+
+
+async def test_the_log_page_says_in_words_how_the_log_does_and_who_is_behind(
+    operator: Browser, console: FakeConsole
+) -> None:
+    _, text = await operator.get("/log")
+    for words in (
+        "A quorum is on its way", "a quorum needs 3", "2 missing", "never cosigned", "far behind: call its office",
+        "forgot what it signed: retire it",
+        '<span aria-hidden="true">●</span> level', "3 entries without a quorum for",
+    ):  # fmt: skip
+        assert words in text
+    for given, words in (
+        ({"waiting_since": T0 - HOUR}, "<strong>Late</strong>"),
+        ({"waiting_since": None, "have": 3}, "<strong>In order</strong>"),
+        ({"size": 0, "waiting_since": None, "witnesses": ()}, "names no witnesses"),
+    ):
+        console.health = log_health(**given)
+        _, text = await operator.get("/log")
+        assert words in text
+
+
+async def test_a_search_is_in_the_address_and_each_search_is_a_look(operator: Browser, console: FakeConsole) -> None:
+    console.looks.clear()
+    response, text = await operator.get(
+        f"/search?thread={THREAD[:6]}&office=KV&kind=update&from=2031-03-12T03:12&to=2031-03-12T04:12:30"
+    )
+    assert response.status == 200
+    assert console.searches == [Search(THREAD[:6], "KV", "update", T0, T0 + HOUR + 30_000)]
+    assert f'value="{THREAD[:6]}"' in text and '<option value="KV" selected>' in text
+    assert f'href="/console/threads/{THREAD}#entry-14"' in text
+    await operator.get("/search?office=AV")
+    assert [what for _, what in console.looks] == [
+        f"search thread={THREAD[:6]}&office=KV&kind=update&from=2031-03-12T03%3A12&to=2031-03-12T04%3A12%3A30",
+        "search office=AV",
+    ]
+
+
+async def test_a_search_that_makes_no_sense_says_why_and_asks_the_hub_nothing(
+    operator: Browser, console: FakeConsole
+) -> None:
+    for query, words in (
+        ("thread=%3Cscript%3E", "named by its number"),
+        ("office=ZZ", "no office ZZ"),
+        ("kind=secret", "no kind of entry"),
+        ("from=yesterday", "From is not a time"),
+        ("to=9999999999999", "To is not a time"),
+        ("to=2031-03-12T05:12%2B02:00&from=2031-03-12T03:12", "From must be before To"),
+        ("from=2031-03-12T03:12&to=2031-03-12T03:12", "From must be before To"),
+        ("before=-1", "not whole"),
+    ):
+        response, text = await operator.get(f"/search?{query}")
+        assert response.status == 400, query
+        assert words in text and "Not searched" in text
+        assert "<script>" not in text.partition("<main")[2]
+    assert console.searches == []
+
+
+async def test_a_search_says_when_nothing_matches_and_leads_to_older_pages(
+    operator: Browser, console: FakeConsole
+) -> None:
+    console.found = 0
+    _, text = await operator.get("/search?office=AV")
+    assert "Nothing matches." in text
+    console.found = 6
+    _, text = await operator.get("/search?office=AV")
+    assert "More than 6" in text
+    older = re.search(r'href="([^"]*before=\d+)"', text)
+    assert older is not None
+    response, text = await operator.get(older[1].removeprefix("/console").replace("&amp;", "&"))
+    assert response.status == 200
+    assert console.searches[-1].before == 109 and console.searches[-1].office == "AV"
+    assert "To the newest" in text
+    assert HOSTILE not in text
+
+
+async def test_figures_say_what_they_count_and_of_how_many(operator: Browser, console: FakeConsole) -> None:
+    console.looks.clear()
+    _, text = await operator.get("/statistics")
+    for words in (
+        "Over 14 of 14 entries", "Answers timed", "its claim", "5 h", "1 d 5 h", "none yet", 'aria-labelledby="chart-title',
+        "median 42 min, 90th percentile 5 h, worst 1 d 5 h, of 9 answers",
+    ):  # fmt: skip
+        assert words in text, words
+    assert HOSTILE not in text and "Still counting" not in text
+    console.counted = 9
+    _, text = await operator.get(f"/threads/{THREAD}/statistics")
+    assert "Still counting" in text
+    for words in ("answered late", "ran out, not answered", "ELAPSED", "under 1 s"):
+        assert words in text, words
+    assert [what for _, what in console.looks] == ["statistics", f"statistics {THREAD}"]
+    response, _ = await operator.get(f"/threads/{'B' * 22}/statistics")
+    assert response.status == 404
+
+
+async def test_a_hub_without_clocks_yet_says_so_instead_of_showing_zeros(
+    operator: Browser, console: FakeConsole
+) -> None:
+    console.quiet = True
+    _, text = await operator.get("/statistics")
+    assert text.count("nothing to count") == 2 and "No clarification was requested yet." in text
+    assert "<svg" not in text
+
+
+def test_the_chart_keeps_every_mark_inside_its_frame_and_in_order() -> None:
+    rows = tuple(
+        ReplyFigures(f"Clock {n}", n, 0, 0, 0, 0, n, low, middle, high)
+        for n, (low, middle, high) in enumerate(((0, 0, 0), (1, 900, 10**4), (10**5, 10**8, 10**10), (5, 5, 5)), 1)
+    )
+    chart = reply_chart((*rows, ReplyFigures("None", 0, 0, 1, 0, 0, 0, None, None, None)))
+    assert chart is not None and len(chart.rows) == 4
+    for row in chart.rows:
+        assert chart.left <= row.median <= row.p90 <= row.worst <= chart.width - chart.right
+        assert row.y < chart.height
+    assert all(chart.left <= x <= chart.width - chart.right for x, _ in chart.ticks)
+    assert reply_chart(()) is None
