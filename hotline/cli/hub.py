@@ -115,7 +115,8 @@ async def _serve(made: folders.HubFolder, keys: HubKeys, tls: ssl.SSLContext | N
     from web.console import make_console  # pages are only needed here, not by the commands around it
 
     log = structlog.get_logger("hotline.hub")
-    hub = await Hub.open(made.database, made.settings, keys, made.accord, made.ladders)
+    roots = made.timestamp_roots()
+    hub = await Hub.open(made.database, made.settings, keys, made.accord, made.ladders, roots)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):

@@ -6,6 +6,7 @@
     nodes      every complete node of the tree is stored, hashes what is under it, and there is no other
     heads      every root that the log key ever signed is the root that the leaves had at that size
     notes      published heads are of such a size and root, signed by the log, cosigned as the policy asks
+    stamps     every time-stamp is over the published head it is kept for
     lines      every cosignature kept verifies
     entries    what the hub reads of each leaf stands in the leaf; seq gapless, chained, stamps never going back
     own        leaves of the hub's own open, and name the ends that threads had then (`hotline.hub.fsck_own`)
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from hotline.hub.fsck_own import OwnLeaves
+from hotline.hub.fsck_timestamps import check_timestamps
 from hotline.hub.fsck_tree import Finding, Fsck, check_tree
 from protocols.accord import SignedAccord
 from protocols.encoding import b64u, digest
@@ -78,6 +80,7 @@ class _Check:
             self._result.find("fsck.accord", "meta", "The store belongs to another accord than the one in the folder.")
         self._roots = check_tree(self._db, self._result)
         self._published()
+        check_timestamps(self._db, self._notes, self._result)
         if not self._result.quick:
             self._cosignatures()
             self._entries()

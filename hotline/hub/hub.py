@@ -37,6 +37,7 @@ from hotline.hub.own_leaves import Heads, OwnLeaf
 from hotline.hub.recent import Recent
 from hotline.hub.settings import Settings
 from hotline.hub.thread import Thread, may_see
+from hotline.hub.timestamps import Timestamps
 from hotline.hub.watchers import Watchers
 from hotline.hub.writer import RANK, Writer
 from hotline.store import hub as t
@@ -75,7 +76,13 @@ class Hub:
     """A running hub. ``await Hub.open(...)``, then ``start``; at the end ``stop``."""
 
     def __init__(
-        self, store: Store, settings: Settings, keys: HubKeys, accord: SignedAccord, ladders: Mapping[str, bytes]
+        self,
+        store: Store,
+        settings: Settings,
+        keys: HubKeys,
+        accord: SignedAccord,
+        ladders: Mapping[str, bytes],
+        roots: Sequence[bytes] = (),
     ) -> None:
         """Use `open`."""
         card = accord.accord.hub
@@ -122,6 +129,9 @@ class Hub:
         )
         self.claims = Claims(store, log.key, self.heads.policy, self.clock, lambda: self.writer.standing.frontier.size)
         self.foreign = Foreign(self.heads, self.claims, _witness_urls(settings, self.heads))
+        self.timestamps = Timestamps(
+            store, settings.timestamps, roots, self.clock, self.metrics, lambda: self.heads.published
+        )
         self.door = Door(accord, signer, self.directory, self.clock.now)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._checking = asyncio.Lock()
@@ -135,16 +145,23 @@ class Hub:
 
     @classmethod
     async def open(
-        cls, path: Path, settings: Settings, keys: HubKeys, accord: SignedAccord, ladders: Mapping[str, bytes]
+        cls,
+        path: Path,
+        settings: Settings,
+        keys: HubKeys,
+        accord: SignedAccord,
+        ladders: Mapping[str, bytes],
+        roots: Sequence[bytes] = (),
     ) -> Hub:
         """A hub over the store at ``path``, made or upgraded as needed. ``ladders``: exact bytes by the accord's ids.
+        ``roots``: certificates of the time-stamping authorities that are trusted, if any is to be asked.
 
         Raises `HubNotReady`, `NotInAccord`, `LadderError`, `StoreTooNew`, `StoreDamaged`.
         """
         await migrate(open_sqlite(path), "hub")
         store = Store(path)
         try:
-            hub = cls(store, settings, keys, accord, ladders)
+            hub = cls(store, settings, keys, accord, ladders, roots)
             await hub._load()
         except BaseException:
             await store.close()
@@ -157,6 +174,7 @@ class Hub:
         await self.directory.load()
         await self.heads.load()
         await self.claims.load()
+        await self.timestamps.load()
         try:
             await self.foreign.ask()
         except BaseException:
@@ -210,6 +228,7 @@ class Hub:
             self._spawn(self._run_checks(), "checks"),
             self._spawn(self._run_look(), "look"),
             self._spawn(self._run_foreign(), "witnesses"),
+            self._spawn(self.timestamps.run(), "timestamps"),
         ]
         if self.writer.standing.frontier.size:
             self.heads.grown()
@@ -228,6 +247,7 @@ class Hub:
                 break
             await asyncio.sleep(0.02)
         await self.foreign.close()
+        await self.timestamps.close()
         await self.store.close()
         if not self.failed.done():
             self.failed.cancel()
@@ -261,7 +281,8 @@ class Hub:
 
     def alarms(self) -> tuple[str, ...]:
         """What operators must know, in sentences."""
-        return (*((self.clock_alarm,) if self.clock_alarm else ()), *self.disagreements.words(), *self._log_alarms())
+        said = (self.clock_alarm, *self.disagreements.words(), *self._log_alarms(), self.timestamps.alarm())
+        return tuple(words for words in said if words)
 
     def _log_alarms(self) -> tuple[str, ...]:
         said = []
@@ -319,9 +340,17 @@ class Hub:
             self._arm(self.writer.standing.threads[name])
         self._moved.set()
         self.lines.touched((self.writer.standing.threads[name], rank) for name, rank in ranks.items())
+        self._stamp_escalations(admitted)
         self.heads.grown()
         for name in ranks:
             self.watchers.tell(name)
+
+    def _stamp_escalations(self, admitted: list[Admitted]) -> None:
+        for each in admitted:
+            rungs = self.ladders[self.writer.standing.threads[each.thread].ladder].rungs
+            before, after = rungs.get(each.rung_before), rungs.get(each.rung_after)
+            if before is not None and after is not None and after.level > before.level:
+                self.timestamps.escalated(each.entry.stamp.index + 1)
 
     def _elsewhere(self, names: set[str]) -> None:
         """Another process on the same store wrote in these threads."""
@@ -368,6 +397,7 @@ class Hub:
         self.watchers.tell("")
 
     async def _published(self, note: str) -> None:
+        self.timestamps.offer()
         self.lines.tell(frames.Published(note))
         for line in self.lines:
             line.wake()  # ends of threads may be proven now

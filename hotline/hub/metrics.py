@@ -36,6 +36,14 @@ class Metrics:
         self.log_size = Gauge("hotline_log_size", "Leaves in the log", registry=registry)
         self.head_size = Gauge("hotline_head_size", "Size of the newest signed head", registry=registry)
         self.published_size = Gauge("hotline_published_size", "Size of the newest head with quorum", registry=registry)
+        self.timestamps = Counter(
+            "hotline_timestamps", "Time-stamps asked for, by result", ["result"], registry=registry
+        )
+        self.timestamp_at = Gauge(
+            "hotline_timestamp_at_seconds",
+            "When the newest time-stamp was had, POSIX seconds; 0: none",
+            registry=registry,
+        )
         self.clock_late = Histogram(
             "hotline_clock_late_seconds",
             "How late clocks that ran out were noted",

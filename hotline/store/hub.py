@@ -135,6 +135,20 @@ published = Table(
 )
 """Checkpoints that met the quorum, in order of publication. ``digest``: how entries name them in ``seen``."""
 
+timestamps = Table(
+    "timestamps",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("digest", String, nullable=False),
+    Column("size", Integer, ForeignKey("heads.size"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("authority", String, nullable=False),
+    Column("token", LargeBinary, nullable=False),
+)
+"""Verified time-stamps over published heads (RFC 3161 TimeStampResp, as it came). ``at``: by the hub's clock; ``time``: what
+the token says, by the authority's."""
+
 witnesses = Table(
     "witnesses",
     metadata,
@@ -277,6 +291,8 @@ Index("entries_office", entries.c.office, entries.c.idx)
 Index("entries_kind", entries.c.kind, entries.c.idx)
 Index("own_disclosures_name", own_disclosures.c.name, own_disclosures.c.idx)
 Index("published_digest", published.c.digest)
+Index("timestamps_digest", timestamps.c.digest)
+Index("timestamps_size", timestamps.c.size, timestamps.c.number)
 Index("recipients_seal", recipients.c.seal, recipients.c.thread)
 
 APPEND_ONLY = (
@@ -290,6 +306,7 @@ APPEND_ONLY = (
     "heads",
     "cosignatures",
     "published",
+    "timestamps",
     "evidence",
     "looks",
 )

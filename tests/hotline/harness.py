@@ -86,6 +86,8 @@ class World:
     stations: dict[str, Station]
     ladders: dict[str, bytes]
     settings: Settings
+    authorities: tuple[bytes, ...] = ()
+    """Root certificates of the time-stamping authorities that the hub trusts."""
 
 
 def make_world(
@@ -219,7 +221,8 @@ class RunningHub:
 @asynccontextmanager
 async def running_hub(world: World) -> AsyncIterator[RunningHub]:
     """A hub on a free port of the loopback, its store in ``world.path``; start it again to see what survives."""
-    hub = await Hub.open(world.path / "hub.db", world.settings, world.keys, world.accord, world.ladders)
+    database = world.path / "hub.db"
+    hub = await Hub.open(database, world.settings, world.keys, world.accord, world.ladders, world.authorities)
     hub.start()
     runner = web.AppRunner(make_app(hub), access_log=None)
     try:
