@@ -78,24 +78,28 @@ def sides(draft: Draft, awaiting: Awaiting, receiver: str = "") -> tuple[str, st
     return awaiting.office, receiver or draft.opponent(awaiting.office)
 
 
-def withhold(draft: Draft, which: Callable[[Clock], bool]) -> list[Clock]:
+def withhold(draft: Draft, which: Callable[[Clock], bool], among: frozenset[str] | None = None) -> list[Clock]:
     """Clocks that no receipt starts any more, as they would have been: what they wait for is here, or they lost their
-    object. ``which`` sees them without id, start and end."""
-    found: list[Clock] = []
-    kept: list[Awaiting] = []
-    for awaiting in draft.state.awaiting:
+    object. ``which`` sees them without id, start and end; ``among``: only clocks of these definitions."""
+    gone: dict[int, list[Clock]] = {}
+    for number, awaiting in enumerate(draft.state.awaiting):
         # Most have been received, in a long thread: they are kept only so that a second receipt is told from a first.
-        waiting = rules(draft.ladder, awaiting)
-        requester, respondent = sides(draft, awaiting) if waiting else ("", "")
-        would = [Clock("", rule, 0, 0, awaiting.entry, awaiting.seq, requester, respondent) for rule in waiting]
-        gone = [clock for clock in would if which(clock)]
-        found += gone
-        if awaiting.step and gone and len(gone) == len(would):
-            continue  # nothing is left to wait for: the step may be asked for anew
-        kept.append(replace(awaiting, met=(*awaiting.met, *(clock.rule for clock in gone))) if gone else awaiting)
-    if found:
-        draft.set(awaiting=tuple(kept))
-    return found
+        if awaiting.received:
+            continue
+        for rule in rules(draft.ladder, awaiting):
+            if among is None or rule in among:
+                clock = Clock("", rule, 0, 0, awaiting.entry, awaiting.seq, *sides(draft, awaiting))
+                if which(clock):
+                    gone.setdefault(number, []).append(clock)
+    if not gone:
+        return []
+    kept: list[Awaiting] = []
+    for number, awaiting in enumerate(draft.state.awaiting):
+        less = replace(awaiting, met=(*awaiting.met, *(clock.rule for clock in gone.get(number, ()))))
+        if not awaiting.step or number not in gone or rules(draft.ladder, less):
+            kept.append(less)  # else nothing is left to wait for: the step may be asked for anew
+    draft.set(awaiting=tuple(kept))
+    return [clock for clocks in gone.values() for clock in clocks]
 
 
 def readers(ladder: Ladder, kind: str, step: str = "") -> tuple[str, ...]:

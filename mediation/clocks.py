@@ -97,7 +97,7 @@ def meet_by_move(draft: Draft, move: Move) -> None:
     state = draft.state
     if state.awaiting:
         # A person may answer before the machine's receipt arrives; the clock that the receipt would start is then met.
-        _met_before(draft, lambda clock: clock.rule in rules and meets(draft, move, clock))
+        _met_before(draft, lambda clock: meets(draft, move, clock), rules)
     for clock in state.clocks:
         if clock.rule in rules and meets(draft, move, clock):
             met(draft, clock)
@@ -115,7 +115,7 @@ def meet_by_step(draft: Draft, step: str) -> None:
     rules = draft.ladder.step_meets.get(step)
     if not rules:
         return
-    _met_before(draft, lambda clock: clock.rule in rules)
+    _met_before(draft, lambda _: True, rules)
     for clock in draft.state.clocks:
         if clock.rule in rules:
             met(draft, clock)
@@ -127,9 +127,9 @@ def meet_by_step(draft: Draft, step: str) -> None:
     )
 
 
-def _met_before(draft: Draft, which: Callable[[Clock], bool]) -> None:
-    """Clocks are met that still wait for a receipt; the option of having been met in time opens."""
-    for clock in awaited.withhold(draft, which):
+def _met_before(draft: Draft, which: Callable[[Clock], bool], rules: frozenset[str]) -> None:
+    """Clocks of these definitions are met that still wait for a receipt; the option of having been met in time opens."""
+    for clock in awaited.withhold(draft, which, rules):
         _grant(draft, draft.ladder.clocks[clock.rule].when_met, clock, draft.at)
 
 
