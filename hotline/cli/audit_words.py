@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mediation.audit import ClockReport, EntryReport, RedactionReport, Report, TokenReport, WithheldReport
+from mediation.audit import ClockReport, EntryReport, NoticeReport, RedactionReport, Report, TokenReport, WithheldReport
 from protocols.encoding import rfc3339, to_json
 
 GRADES = {
@@ -42,6 +42,9 @@ def words(report: Report) -> list[str]:
     if report.clocks:
         lines.append("")
         lines.extend(line for clock in report.clocks for line in _clock(clock))
+    if report.disclosure == "both":
+        lines.append("The accord asks for the consent of both parties before words are shown to outsiders.")
+    lines.extend(_notice(each) for each in report.notices)
     lines.append("")
     lines.extend(_end(report))
     lines.append(_verdict(report))
@@ -92,11 +95,26 @@ def _entry(entry: EntryReport) -> list[str]:
     head = f"  {entry.seq:>6}  {rfc3339(entry.at)}  {entry.office:<8} {entry.title} [{entry.kind}]{act}"
     lines = [head, f"          leaf {entry.index}, rung {entry.rung or 'not established'}"]
     lines.append(f"          made {_interval(entry.after, entry.by)}; {_grade(entry.grade)}")
-    lines.extend(f"          {name}: {_text(value)}" for name, value in entry.fields.items())
+    lines.extend(f"          {name}{_consented(entry, name)}: {_text(value)}" for name, value in entry.fields.items())
     if entry.hidden:
         lines.append(f"          up to {entry.hidden} field(s) not disclosed")
     lines.extend(_redaction(each) for each in entry.redactions)
     return lines
+
+
+def _consented(entry: EntryReport, name: str) -> str:
+    said = entry.consents.get(name, "NOT REQUIRED")
+    return "" if said == "NOT REQUIRED" else f" [{said}]"
+
+
+def _notice(found: NoticeReport) -> str:
+    did = "has shown" if found.made else "means to show"
+    if found.answer_seq is None:
+        answer = "no answer"
+    else:
+        answer = f"{'consented to' if found.agreed else 'refused'} with entry {found.answer_seq}"
+    sheet = "" if found.sheet is None else f"; the redactions it speaks of are {'these' if found.sheet else 'others'}"
+    return f"  Entry {found.seq}: {found.office} {did} words to outsiders ({found.recipient}): {answer}{sheet}."
 
 
 def _withheld(entry: WithheldReport) -> list[str]:

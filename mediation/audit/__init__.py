@@ -7,7 +7,8 @@ The verifier brings its own trust (`Trust`). Then, in this order, each stage a m
 3. `signatures`: every stamp is the hub's; every signature is by somebody mandated at that time under that accord.
 4. `chain`: numbers without a gap, each leaf chained to the one before, times never back; `tail`: what the hub logged as the
    thread's end.
-5. `disclosures`: what is disclosed is what was committed to; `redactions`: what is not is what the sheet says.
+5. `disclosures`: what is disclosed is what was committed to; `redactions`: what is not is what the sheet says;
+   `consents`: both parties agreed to show it, where the accord asks that.
 6. `bounds`: between which honest seconds each entry was made.
 7. `ladder`: folded again from the first entry, it allows every entry and comes to the state the hub stamped; `clocks`: what
    is proven about every clock.
@@ -19,6 +20,7 @@ entry is, `report` holds the result. Nothing here does I/O.
 from __future__ import annotations
 
 from mediation.audit.clocks import ClockReport
+from mediation.audit.consents import NoticeReport
 from mediation.audit.findings import Problem
 from mediation.audit.grades import Grade
 from mediation.audit.report import (
@@ -42,6 +44,7 @@ __all__ = [
     "EntryReport",
     "Grade",
     "HeadReport",
+    "NoticeReport",
     "Problem",
     "RedactionReport",
     "Report",

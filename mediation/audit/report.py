@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from mediation.audit.clocks import ClockReport
+from mediation.audit.consents import NoticeReport
 from mediation.audit.findings import Problem
 from mediation.audit.grades import Grade
 from mediation.audit.tail import TailReport
 from mediation.audit.tokens import TokenReport
+from mediation.consent import Consented
 
 LIMITS = (
     "A bundle cannot show that no entry came after its last one, unless its tail is proven, nor that no mandate was "
@@ -39,7 +41,8 @@ class EntryReport:
     after ``after`` and existed by ``by`` (POSIX seconds of honest clocks, None: not known). ``officers``: key ids of
     releaser and drafter. ``rung``: after this entry, empty where the ladder could not be replayed that far. ``fields``:
     what is disclosed of the body. ``hidden``: how many fields may still be hidden (an upper bound: decoys count too).
-    ``grade``: see `mediation.audit.grades`, None where it is not proven to be in the log.
+    ``grade``: see `mediation.audit.grades`, None where it is not proven to be in the log. ``consents``: of each disclosed
+    field, whether both parties agreed to show it (`mediation.consent`).
     """
 
     seq: int
@@ -62,6 +65,7 @@ class EntryReport:
     by: int | None
     grade: Grade | None
     redactions: tuple[RedactionReport, ...] = ()
+    consents: Mapping[str, Consented] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,8 @@ class HeadReport:
 class Report:
     """The whole. ``head_size`` and ``witnesses`` are the final head's. ``rung`` is that after the last entry. ``replayed``:
     up to which entry the ladder was replayed; what the state was later is the hub's claim. ``liars``: how many witnesses
-    may lie without any time in here becoming wrong, ``epsilon``: how many seconds honest clocks may be off."""
+    may lie without any time in here becoming wrong, ``epsilon``: how many seconds honest clocks may be off. ``disclosure``:
+    whose consent the accord asks for, ``notices``: what the parties told each other about showing words to outsiders."""
 
     thread: str
     ladder: str
@@ -114,6 +119,8 @@ class Report:
     tokens: tuple[TokenReport, ...]
     problems: tuple[Problem, ...]
     allow_withheld: bool = False
+    disclosure: str = ""
+    notices: tuple[NoticeReport, ...] = ()
     limits: str = LIMITS
 
     @property

@@ -8,6 +8,7 @@ from mediation.audit.bounds import check_bounds
 from mediation.audit.case import Case, Item
 from mediation.audit.chain import check_chain
 from mediation.audit.clocks import ClockReport, Quorum, judge_clocks
+from mediation.audit.consents import Consents, check_consents
 from mediation.audit.disclosures import check_disclosures
 from mediation.audit.findings import Findings, Problem, Refuted
 from mediation.audit.grades import Grader, own_keys
@@ -20,6 +21,7 @@ from mediation.audit.signatures import check_signatures
 from mediation.audit.tail import TailReport, check_end
 from mediation.audit.tokens import TokenReport, check_tokens
 from mediation.audit.trust import Trust
+from mediation.consent import Consented
 from mediation.ladder import Ladder, parse_ladder
 from protocols.accord import SignedAccord, open_accord
 from protocols.bundle import Bundle
@@ -51,12 +53,13 @@ def verify(bundle: Bundle, trust: Trust, allow_withheld: bool = False) -> Report
     _check_withheld_end(case, tail)
     check_disclosures(case)
     redactions = check_redactions(case)
+    consents = check_consents(case)
     check_bounds(case, over, quorum.f)
     run = replay(case)
-    clocks = () if run is None else judge_clocks(case, run, quorum, _complete_below(case, tail), own)
+    clocks = () if run is None else judge_clocks(case, run, quorum, _complete_below(case, run, tail), own)
     tokens = check_tokens(case)
     grader = Grader(case, over, quorum.f, own)
-    return _report(case, quorum, run, clocks, tail, tokens, grader, redactions, allow_withheld)
+    return _report(case, quorum, run, clocks, tail, tokens, grader, redactions, consents, allow_withheld)
 
 
 # -- what stands before the entries --------------------------------------------------------------------------------------
@@ -99,11 +102,11 @@ def _check_withheld_end(case: Case, tail: TailReport | None) -> None:
                 raise Refuted("audit.withheld-unproven", "Nothing shows that this withheld entry is one of the thread.")
 
 
-def _complete_below(case: Case, tail: TailReport | None) -> int:
-    """No entry of the thread with a smaller index of the log is missing from the bundle."""
-    if tail is not None and tail.whole:
+def _complete_below(case: Case, run: Replay, tail: TailReport | None) -> int:
+    """No entry of the thread with a smaller index of the log is unknown: missing from the bundle, or not replayed."""
+    if run.reached == len(case.items) and tail is not None and tail.whole:
         return tail.index
-    last = case.items[-1].index if case.items else None
+    last = case.items[run.reached - 1].index if run.reached else None
     return 0 if last is None else last + 1
 
 
@@ -119,6 +122,7 @@ def _report(
     tokens: tuple[TokenReport, ...],
     grader: Grader,
     redactions: Mapping[int, Sequence[Redaction]],
+    consents: Consents,
     allow_withheld: bool,
 ) -> Report:
     final, reached = case.heads.final, 0 if run is None else run.reached
@@ -134,7 +138,11 @@ def _report(
         epsilon=case.trust.epsilon,
         rung=case.items[-1].rung if case.items else "",
         replayed=reached,
-        entries=tuple(_entry(item, grader, redactions.get(item.seq, ())) for item in case.items if item.stamp),
+        entries=tuple(
+            _entry(item, grader, redactions.get(item.seq, ()), consents.fields.get(item.seq, {}))
+            for item in case.items
+            if item.stamp
+        ),
         withheld=tuple(
             _withheld(item, grader, redactions.get(item.seq, ())) for item in case.items if item.exhibit.withheld
         ),
@@ -144,6 +152,8 @@ def _report(
         tokens=tokens,
         problems=tuple(case.findings.problems),
         allow_withheld=allow_withheld,
+        disclosure=case.accord.accord.disclosure,
+        notices=consents.notices,
     )
 
 
@@ -185,7 +195,9 @@ def _redacted(found: Sequence[Redaction]) -> tuple[RedactionReport, ...]:
     )
 
 
-def _entry(item: Item, grader: Grader, redactions: Sequence[Redaction]) -> EntryReport:
+def _entry(
+    item: Item, grader: Grader, redactions: Sequence[Redaction], consents: Mapping[str, Consented]
+) -> EntryReport:
     assert item.entry is not None and item.stamp is not None  # noqa: S101 - the caller's condition
     entry, payload = item.entry, item.entry.payload
     officers = tuple(s.kid for s in entry.jws.signatures if s.role == "officer")
@@ -212,6 +224,7 @@ def _entry(item: Item, grader: Grader, redactions: Sequence[Redaction]) -> Entry
         by=item.bounds.by,
         grade=grader.grade(item),
         redactions=_redacted(redactions),
+        consents=consents,
     )
 
 
