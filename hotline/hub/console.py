@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -70,9 +71,10 @@ class HubConsole:
 
     async def log_health(self) -> LogHealth:
         hub = self._hub
-        return await log_health(
+        health = await log_health(
             hub.store, hub.heads, hub.writer.standing.frontier.size, hub.clock.now(), hub.settings.head_interval
         )
+        return replace(health, stamps=hub.timestamps.health())
 
     async def threads(self) -> tuple[ThreadRow, ...]:
         rows = [row_of(thread, self._hub.ladders[thread.ladder]) for thread in self._hub.threads()]

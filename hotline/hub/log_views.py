@@ -36,11 +36,23 @@ class WitnessHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class StampHealth:
+    """Time-stamps by outside authorities. ``size`` of the newest stamped head; ``at``: when its token was had (ms UTC by the
+    hub's clock; None: none yet); ``time``: what the token says; ``late``: it should have been had since long."""
+
+    size: int
+    at: int | None
+    time: int | None
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LogHealth:
     """``size`` of the log, of the newest signed ``head``, of the newest ``published`` (with quorum) and their ages (ms).
 
     ``needed``: witnesses of a quorum; ``have``: those that cosigned the newest head; ``waiting_since``: when the oldest
     head without a quorum yet was signed (ms; None: there is none). ``interval``: ms between heads while the line is idle.
+    ``stamps``: None where no time-stamping authority is asked.
     """
 
     origin: str
@@ -57,6 +69,7 @@ class LogHealth:
     witnesses: tuple[WitnessHealth, ...] = ()
     waiting_since: int | None = None
     interval: int = 60_000
+    stamps: StampHealth | None = None
 
     @property
     def patience(self) -> int:

@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hotline.clock import Clock, span_words
 from hotline.hub.errors import HubNotReady
 from hotline.hub.log import PublishedHead
+from hotline.hub.log_views import StampHealth
 from hotline.hub.metrics import Metrics
 from hotline.hub.settings import TimestampTable
 from hotline.store import hub as t
@@ -109,6 +110,14 @@ class Timestamps:
             f"No time-stamping authority has stamped the log for {span_words(age)}. Messages and proofs are not touched; "
             "look at the hub's log for what the authorities answered."
         )
+
+    def health(self) -> StampHealth | None:
+        """How old the newest token is; None where no authority is asked."""
+        if not self._settings.urls:
+            return None
+        if self.newest is None:
+            return StampHealth(0, None, None, bool(self.alarm()))
+        return StampHealth(self.newest.size, self.newest.at, self.newest.time, bool(self.alarm()))
 
     async def run(self) -> None:
         """For ever. Never raises for what an authority does."""

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 from hotline.hub.findings import ReplyFigures, Search
+from hotline.hub.log_views import StampHealth
 from tests.web.conftest import Browser
 from tests.web.fakes import HOSTILE, HOUR, T0, THREAD, FakeConsole, log_health
 from web.console.drawing import LEFT, WIDTH, draw
@@ -206,6 +207,25 @@ async def test_the_log_page_says_in_words_how_the_log_does_and_who_is_behind(
         ({"size": 0, "waiting_since": None, "witnesses": ()}, "names no witnesses"),
     ):
         console.health = log_health(**given)
+        _, text = await operator.get("/log")
+        assert words in text
+
+
+async def test_the_log_page_says_how_old_the_newest_time_stamp_is_where_one_is_asked_for(
+    operator: Browser, console: FakeConsole
+) -> None:
+    _, text = await operator.get("/log")
+    assert "Time-stamps" not in text
+    for stamps, words in (
+        (StampHealth(0, None, None, False), "<strong>On its way</strong>: no authority"),
+        (StampHealth(0, None, None, True), "<strong>Late</strong>: no authority"),
+        (
+            StampHealth(40, T0 - HOUR, T0 - HOUR - 500, False),
+            "<strong>In order</strong>: entries up to 40 were stamped",
+        ),
+        (StampHealth(40, T0 - 50 * HOUR, T0 - 50 * HOUR, True), "<strong>Late</strong>: entries up to 40"),
+    ):
+        console.health = log_health(stamps=stamps)
         _, text = await operator.get("/log")
         assert words in text
 

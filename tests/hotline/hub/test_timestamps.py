@@ -14,6 +14,7 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from hotline.hub import timestamps
+from hotline.hub.console import HubConsole
 from hotline.hub.errors import HubNotReady
 from hotline.hub.folder import HubFolder
 from hotline.hub.fsck import fsck
@@ -21,6 +22,7 @@ from hotline.hub.fsck_timestamps import check_timestamps
 from hotline.hub.fsck_tree import Fsck
 from hotline.hub.hub import Hub
 from hotline.hub.log import PublishedHead
+from hotline.hub.log_views import StampHealth
 from hotline.hub.metrics import Metrics
 from hotline.hub.settings import TimestampTable, read_settings
 from hotline.hub.timestamps import GAP, QUERY, REPLY, Stamped, Timestamps, first_stamped, token_for
@@ -348,6 +350,7 @@ async def test_the_next_authority_is_asked_when_the_first_fails(scene: Scene, au
 async def test_operators_are_told_when_tokens_stay_away(scene: Scene) -> None:
     scene.desk.answer = _refused
     assert scene.stamps.alarm() == ""
+    assert scene.stamps.health() == StampHealth(0, None, None, False)
     await scene.publish(1)
     scene.clock.at += 2 * EVERY
     assert scene.stamps.alarm() == ""
@@ -356,6 +359,9 @@ async def test_operators_are_told_when_tokens_stay_away(scene: Scene) -> None:
     scene.desk.answer = None
     await scene.until(1)
     assert scene.stamps.alarm() == ""
+    newest = scene.stamps.newest
+    assert newest is not None
+    assert scene.stamps.health() == StampHealth(1, scene.clock.at, newest.time, False)
 
 
 async def _stamped(stamps: Timestamps, size: int) -> Stamped:
@@ -438,6 +444,7 @@ async def test_a_hub_without_authorities_asks_none_and_says_nothing(tmp_path: Pa
     async with running_hub(world) as running:
         assert running.hub.ready
         assert running.hub.timestamps.alarm() == ""
+        assert (await HubConsole(running.hub).log_health()).stamps is None
         assert running.hub.timestamps.newest is None
 
 
