@@ -227,6 +227,8 @@ _WORDS: dict[str, Callable[[Mapping[str, Any], Ladder | None, EntryName], str]] 
     "step-request": _step("asks for the step"),
     "step-accept": _step("accepts the step"),
     "step-decline": _step("declines the step"),
+    "second": _step("seconds the request for"),
+    "block": _step("blocks the request for"),
     "extension": _extension,
     "breach-report": _breach,
     "finding": _finding,

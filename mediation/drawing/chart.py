@@ -13,19 +13,15 @@ from mediation.state import ThreadState
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """``state`` of a thread under ``ladder`` at ``at`` (ms UTC); without a state the ladder alone is drawn, with ``rung``
-    marked where somebody outside was told it."""
+    """``state`` of a thread under ``ladder`` at ``at`` (ms UTC); without a state the ladder alone is drawn."""
 
     ladder: Ladder
     state: ThreadState | None
     at: int
-    rung: str = ""
 
     def position(self) -> Position | None:
-        """Where the thread stands, seen by everybody; without a state no more than the rung, or None."""
-        if self.state is not None:
-            return position_of(self.ladder, self.state, self.at)
-        return Position(self.rung, self.at) if self.rung in self.ladder.rungs else None
+        """Where the thread stands, seen by everybody; None without a state."""
+        return position_of(self.ladder, self.state, self.at) if self.state is not None else None
 
     def drawn(self) -> tuple[str, Outline]:
         """The picture for a page (no colours of its own) and the same as a list."""

@@ -242,7 +242,7 @@ async def test_a_form_whose_offer_is_gone_leads_to_the_incident_and_says_so(offi
     assert "Accept the step" in (await officer.get(address))[1]
     desk.offers = tuple(offer for offer in desk.offers if offer.kind != "step-accept")
     response, text = await officer.get(address)
-    assert response.status == 200 and "is not open to you in this incident any more" in text
+    assert response.status == 200 and "is not open to you in this incident now" in text
     assert 'id="compose"' not in text and 'id="offers"' in text
     response, _ = await officer.get(f"{PAGE}?write=rubbish")
     assert response.status == 404

@@ -109,7 +109,7 @@ def view(core: Core, thread: Thread, since: int) -> ThreadView:
         parting=parting(core, thread),
         chart=None
         if ladder is None
-        else Chart(ladder, state, core.now(), outside.rung(thread) if state is None else ""),
+        else Chart(ladder, state, core.now()),
         requests=() if state is None or ladder is None else requests(ladder, state, core.office_name),
         outside=outside.standing(thread),
     )
