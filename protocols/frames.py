@@ -149,6 +149,13 @@ class Prove(Frame, frozen=True, tag="prove"):
     index: Annotated[int, msgspec.Meta(ge=0)]
 
 
+class AskTails(Frame, frozen=True, tag="ask-tails"):
+    """Asks where these threads end: the hub says it in the log with its next heartbeat, and answers with `Tails` once that is
+    proven. Threads that the station is no member of are passed over."""
+
+    threads: Annotated[tuple[ThreadId, ...], msgspec.Meta(min_length=1, max_length=MAX_HEADS)]
+
+
 class Ping(Frame, frozen=True, tag="ping"):
     """Asks for the hub's time."""
 
@@ -323,7 +330,19 @@ class Pong(Frame, frozen=True, tag="pong"):
 
 
 FromStation = (
-    Hello | Proof | Submit | Follow | Publish | Claim | Announce | Cosign | Evidence | Prove | Ping | Disagreement
+    Hello
+    | Proof
+    | Submit
+    | Follow
+    | Publish
+    | Claim
+    | Announce
+    | Cosign
+    | Evidence
+    | Prove
+    | AskTails
+    | Ping
+    | Disagreement
 )
 FromHub = (
     Challenge

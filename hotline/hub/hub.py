@@ -140,6 +140,7 @@ class Hub:
         """What is wrong with the machine's clock, in words for operators; "" where nothing is."""
         self._moved = asyncio.Event()
         self._due: dict[str, int] = {}
+        self._asked: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -364,6 +365,14 @@ class Hub:
     def _own_committed(self, _: Sequence[OwnLeaf]) -> None:
         self.heads.grown()
 
+    def ask_tails(self, station: str, threads: tuple[str, ...]) -> None:
+        """A station asks where threads of its own end: said with the next heartbeat, so that asking costs no leaf more."""
+        for name in threads:
+            thread = self.writer.standing.threads.get(name)
+            membership = None if thread is None else may_see(thread, station)
+            if membership is not None and membership.left is None:
+                self._asked.add(name)
+
     async def hear(self, operator: str | None, note: str) -> None:
         """What a station holds of the log when it begins to follow. Raises `BehindWitnesses`, and stops the hub."""
         try:
@@ -439,12 +448,15 @@ class Hub:
                 self.watchers.tell(name)
 
     async def _run_tails(self) -> None:
-        """Every heartbeat: say in the log where the threads end that moved since it was last said. Quiet ones cost nothing."""
+        """Every heartbeat: say in the log where the threads end that moved since it was last said, and those that somebody asks
+        about. Quiet ones cost nothing."""
         while True:
             await asyncio.sleep(self.settings.head_interval)
-            if self.writer.unsaid:
+            asked = frozenset(self._asked)
+            if asked or self.writer.unsaid:
                 try:
-                    await self.writer.write(Heads())
+                    await self.writer.write(Heads(asked, moved=True))
+                    self._asked -= asked
                 except (Closing, NotStored, HubFault) as error:
                     # Nothing waits for it: what was not said now is said at the next heartbeat.
                     _LOG.error("ends of threads not written", code=error.code)

@@ -40,6 +40,7 @@ from protocols.errors import ProtocolError
 from protocols.frames import (
     Accepted,
     Announce,
+    AskTails,
     Caught,
     Claim,
     Claimed,
@@ -185,6 +186,8 @@ class Line:
                     await hub.take_evidence(self.kid, frame)
                 case Prove():
                     self.push(Proven(frame.ref, await hub.heads.prove(frame.index)))
+                case AskTails():
+                    hub.ask_tails(self.kid, frame.threads)
                 case Ping():
                     self.push(Pong(frame.ref, hub.clock.now(), await hub.directory.left(self.kid)))
                 case Disagreement():

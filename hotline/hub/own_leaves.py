@@ -30,9 +30,10 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """Wanted: where threads end. ``threads`` None: of every thread that moved since it was last said, if any did."""
+    """Wanted: where these ``threads`` end; with ``moved`` also every thread that moved since its end was last said."""
 
-    threads: frozenset[str] | None = None
+    threads: frozenset[str] = frozenset()
+    moved: bool = False
 
 
 Wanted = Look | Heads
@@ -71,10 +72,10 @@ def write(done: Pass, wanted: Iterable[Wanted], said: Mapping[str, int]) -> list
                 place = _place(done)
                 look = make_look(place, operator, what, done.rules.signer, secrets.token_bytes)
                 made.append(_append(done, place, "look", look))
-            case Heads(None):
-                names |= {name for name, thread in current.items() if thread.seq != said.get(name, 0)}
-            case Heads(threads):
-                names |= {name for name in threads or () if name in current}
+            case Heads(threads, moved):
+                names |= threads & current.keys()
+                if moved:
+                    names |= {name for name, thread in current.items() if thread.seq != said.get(name, 0)}
     ordered = sorted(names)
     for start in range(0, len(ordered), MAX_HEADS):
         place = _place(done)

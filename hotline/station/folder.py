@@ -50,7 +50,8 @@ class DutyTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     often it looks, how long `Desk.send` waits for the hub's answer before it says "queued"; how long after an
     acknowledgement somebody is reminded that no reply went out (``remind_urgent``: to FLASH and IMMEDIATE; 0: never; an
     exercise's scale divides both); how long the hub may keep an entry that it took from coming back, and an entry from
-    standing under a head with a quorum, before the alarm sounds."""
+    standing under a head with a quorum, before the alarm sounds; how old the hub's word on where an open thread ends may be
+    before the station asks for it anew."""
 
     fallback: float = 30.0
     tick: float = 5.0
@@ -59,6 +60,7 @@ class DutyTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     remind_urgent: float = 300.0
     undelivered: float = 60.0
     heads: float = 900.0
+    ends: float = 86_400.0
 
 
 class StationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -70,7 +70,7 @@ class Station(StationDesk):
         self.disagreements = Disagreements(core, self._send)
         self.lookout = Lookout(core)
         self.observer = Observer(core, self._send, sender.ref)
-        self.tails = Tails(core, self.intake.held_back)
+        self.tails = Tails(core, self.intake.held_back, self._send)
         addresses = (*identity.settings.addresses, *identity.accord.accord.hub.addresses)
         self.line = Line(
             identity.accord,
@@ -111,6 +111,7 @@ class Station(StationDesk):
     async def start(self) -> None:
         """Open the line and keep it open."""
         parts = {"line": self.line.run, "outbox": self.sender.run, "ping": self._ping, "lookout": self.lookout.run}
+        parts["tails"] = self.tails.run
         if self._papers is not None:
             parts["papers"] = self._look
         for name, work in parts.items():

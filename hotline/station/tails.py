@@ -8,22 +8,29 @@ this station holds; ``doubt`` is the outcome::
     "behind"   it goes on to an entry that we were not given: the hub holds it back
     "other"    it names another entry than the one we hold in that place, or leaves out one that the log held already
 
+Of an open thread that it has heard nothing of for a while it asks, because a hub that holds an entry back need not move the
+thread here; and if no answer comes, that is said too.
+
 The newest end of a thread is kept, as evidence of where it ended, and every one that contradicts us, as evidence against the
 hub.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
+import asyncio
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from hotline.station.core import Core, log
+from hotline.station.errors import LineBroken
 from hotline.station.model import Thread
 from hotline.store import station as tables
 from protocols import frames
 from protocols.encoding import digest
 from protocols.errors import ProtocolError
-from protocols.hub_leaf import check_tail, open_heads, verify_hub_leaf
+from protocols.hub_leaf import MAX_HEADS, check_tail, open_heads, verify_hub_leaf
 from protocols.translog import parse_proof, verify_proof
 from protocols.translog.errors import ProofRefused
 
@@ -47,11 +54,15 @@ class Kept:
 
 
 class Tails:
-    """``held_back``: threads of which this connection brought an entry from the future; they are asked for again."""
+    """``held_back``: threads of which this connection brought an entry from the future; they are asked for again. ``send``
+    gives the hub a frame (`LineBroken` where it cannot)."""
 
-    def __init__(self, core: Core, held_back: Container[str]) -> None:
+    def __init__(self, core: Core, held_back: Container[str], send: Callable[[frames.Frame], Awaitable[None]]) -> None:
         self._core = core
         self._held_back = held_back
+        self._send = send
+        self._asked: dict[str, tuple[int, int]] = {}
+        """When (ms, our clock) the hub was first and last asked on this connection where a thread ends."""
         self._newest: dict[str, Kept] = {}
         self._contradictions: dict[str, int] = {}
         self._again: int | None = None
@@ -75,6 +86,7 @@ class Tails:
     def resume(self) -> int:
         """On a new connection: from which index the hub is asked to go on. What was passed over because its thread was asked
         for again comes again too."""
+        self._asked.clear()
         again, self._again = self._again, None
         return self.next if again is None else min(again, self.next)
 
@@ -106,7 +118,8 @@ class Tails:
                     if name in self._held_back and self._again is None:
                         self._again = end.index
                     continue
-                taken[name] = Kept(end.index, end.at, end.seq, end.leaf, "")
+                # Dated ahead, it would keep us from asking again.
+                taken[name] = Kept(end.index, min(end.at, core.now()), end.seq, end.leaf, "")
                 taken[name].doubt = judge(core.threads.get(name), taken[name])
             async with core.store.change() as change:
                 for name, kept in taken.items():
@@ -129,7 +142,51 @@ class Tails:
         self.next = max(self.next, leaf.payload.index + 1)
         for name, kept in taken.items():
             self._contradictions[name] = self._contradictions.get(name, 0) + (kept.doubt == "other")
+            self._answered(name)
             await self._sound(name, kept)
+
+    async def run(self) -> None:
+        """`look` every ``duty.tick``, until cancelled."""
+        while True:
+            await asyncio.sleep(self._core.identity.settings.duty.tick)
+            try:
+                await self.look()
+            except LineBroken:
+                continue  # on the next connection everything is asked anew
+            except (SQLAlchemyError, OSError) as error:
+                log.error("ends of threads not looked at", error=type(error).__name__)
+
+    async def look(self) -> None:
+        """Ask where open threads end of which the hub has not said it for long; say so where it does not answer."""
+        core, duty = self._core, self._core.identity.settings.duty
+        if not core.line.caught:
+            return
+        now, wait = core.clock.now(), duty.heads * 1000
+        due = [
+            name
+            for name, thread in tuple(core.threads.items())
+            if _open(thread, core.identity.kid)
+            and self._age(name, thread) >= duty.ends * 1000
+            and (name not in self._asked or now - self._asked[name][1] >= wait)
+        ]
+        for start in range(0, len(due), MAX_HEADS):
+            names = due[start : start + MAX_HEADS]
+            await self._send(frames.AskTails(tuple(names)))
+            self._asked |= {name: (self._asked.get(name, (now, now))[0], now) for name in names}
+        for name, (since, _) in tuple(self._asked.items()):
+            if now - since >= wait and _open(core.threads[name], core.identity.kid):
+                await core.alarm(f"unsaid/{name}", unsaid_words(name))
+
+    def _age(self, name: str, thread: Thread) -> int:
+        """How long ago (ms, the hub's clock) it was last said where a thread ends; before that: since its newest entry."""
+        kept = self._newest.get(name)
+        return self._core.now() - (thread.position.at if kept is None else kept.at)
+
+    def _answered(self, name: str) -> None:
+        core = self._core
+        self._asked.pop(name, None)
+        if core.alarms.pop(f"unsaid/{name}", None) is not None:
+            core.tell(None, "connection")
 
     async def arrived(self, name: str) -> None:
         """An entry of a thread was delivered: whether nothing is held back any more."""
@@ -171,6 +228,23 @@ def judge(thread: Thread | None, kept: Kept) -> str:
         return "other"
     # The log held the next entry before it held the leaf that says that there is none.
     return "other" if after is not None and after.stamp.index < kept.index else ""
+
+
+def _open(thread: Thread, station: str) -> bool:
+    """Whether the hub owes this station the thread's end, and somebody may still act in it."""
+    state, ladder = thread.state, thread.ladder
+    if state is None or ladder is None or thread.frozen is not None:
+        return False
+    return station in state.roster and state.rung != ladder.closed
+
+
+def unsaid_words(thread: str) -> str:
+    """The alarm over a hub that does not say where a thread ends."""
+    return (
+        f"Thread {thread[:6]}: the hub was asked to sign where it ends, and has not. Either too few witnesses sign, or it "
+        "holds something back. Ask the other side by another path whether you have their newest message, and tell your "
+        "engineers. It is asked again."
+    )
 
 
 def behind_words(thread: str, seq: int, have: int) -> str:

@@ -68,6 +68,8 @@ _DUTY = {
     "remind_urgent": "The same for FLASH and IMMEDIATE.",
     "undelivered": "How long the hub may keep an entry that it took from coming back before the alarm sounds.",
     "heads": "How long an entry may stand under no head with a quorum before the alarm sounds.",
+    "ends": "How old the hub's word on where an open thread ends may be before the station asks for it anew. The alarm sounds "
+    "when no answer comes within `heads`.",
 }
 _PAGES = (
     (

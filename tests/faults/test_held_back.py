@@ -21,6 +21,7 @@ from hotline.hub.hub import Hub
 from hotline.hub.line import Line
 from hotline.hub.looks import looks_from_folder
 from hotline.hub.own_leaves import Heads
+from hotline.station.folder import DutyTable
 from hotline.station.station import Station
 from hotline.station.tails import CONTRADICTIONS
 from hotline.store.station import tails
@@ -32,7 +33,7 @@ from protocols.hub_leaf import ThreadEnd, check_tail, make_heads
 from protocols.translog import parse_policy, parse_proof, verify_proof
 from tests.faults.kit import texts, until
 from tests.hotline.harness import World, make_world, running_hub
-from tests.hotline.station.kit import officer, open_station, opened, running
+from tests.hotline.station.kit import DUTY, officer, open_station, opened, running
 
 Rule = Callable[[frames.Frame], frames.Frame | None]
 
@@ -64,9 +65,15 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    world = make_world(path, quorum=1)
-    async with running_hub(world) as hub, running(world, "AV", hub.url) as av, running(world, "KV", hub.url) as kv:
+async def stage(
+    path: Path, monkeypatch: pytest.MonkeyPatch, *, heartbeat: float = 60.0, duty: DutyTable = DUTY
+) -> AsyncIterator[Stage]:
+    world = make_world(path, quorum=1, head_interval=heartbeat)
+    async with (
+        running_hub(world) as hub,
+        running(world, "AV", hub.url) as av,
+        running(world, "KV", hub.url, duty=duty) as kv,
+    ):
         made = Stage(world, hub.hub, hub.url, av, kv, await opened(av, kv))
         honest = Line._send_frame
 
@@ -249,6 +256,43 @@ async def test_the_end_of_a_thread_that_is_asked_for_again_is_asked_for_again_to
         await until(lambda: at.kv.tails.newest(at.thread))
         (row,) = await rows(at.kv)
         assert row.doubt == "" and at.kv.tails.resume() == row.idx + 1
+
+
+async def test_a_hub_that_does_not_say_where_a_quiet_thread_ends_is_asked_and_its_silence_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds the newest entry back, and every end of the thread with it: nothing moves at the station."""
+    impatient = msgspec.structs.replace(DUTY, tick=0.05, ends=0.3, heads=1.0)
+    async with stage(tmp_path, monkeypatch, heartbeat=0.2, duty=impatient) as at:
+        have = at.kv.core.threads[at.thread].position.seq
+        await until(lambda: (kept := at.kv.tails.newest(at.thread)) and kept.seq == have)
+        index = at.kv.tails.next
+        await until(lambda: at.kv.tails.next > index)
+        assert at.alarms() == "", "it asks, and is answered although nothing moved"
+        at.rule = lambda frame: None if isinstance(frame, frames.Tails | Deliver) else frame
+        await at.say("held back")
+        await until(lambda: "asked to sign where it ends, and has not" in at.alarms())
+        assert at.alarms(at.av) == ""
+        at.rule = lambda frame: None if isinstance(frame, Deliver) else frame
+        await until(lambda: "Messages are held back" in at.alarms())
+        assert "and has not" not in at.alarms()
+
+
+async def test_asking_costs_a_hub_one_leaf_a_heartbeat_and_is_for_members_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stage(tmp_path, monkeypatch) as at:
+        await at.heads()
+        size = at.hub.writer.standing.frontier.size
+        for _ in range(50):
+            await at.kv.line.send(frames.AskTails((at.thread, "A" * 22)))
+        stranger = at.world.stations["MD"].kid
+        at.hub.ask_tails(stranger, (at.thread,))
+        assert at.hub.writer.standing.frontier.size == size
+        await until(lambda: at.hub._asked == {at.thread})
+        at.hub._asked.clear()
+        at.hub.ask_tails(stranger, (at.thread,))
+        assert at.hub._asked == set()
 
 
 def test_a_hub_killed_between_a_look_and_its_page_has_the_look(tmp_path: Path) -> None:

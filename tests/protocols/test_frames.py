@@ -43,6 +43,7 @@ STATION: list[Frame] = [
     frames.Announce((b"mandate",)),
     frames.Cosign(5, "line\n"),
     frames.Prove(1, 5),
+    frames.AskTails((THREAD,)),
     frames.Ping(2**53),
 ]
 HUB: list[Frame] = [

@@ -93,7 +93,7 @@ async def test_an_end_can_be_had_on_demand_although_nothing_moved(tmp_path: Path
             await hub.hub.writer.write(Heads(frozenset({thread.id, "A" * 22})))
             assert ends(world, index) == {thread.id: ThreadEnd(1, digest(leaves(world)[0]))}
         await hub.hub.writer.write(Heads(frozenset({"A" * 22})))
-        await hub.hub.writer.write(Heads())
+        await hub.hub.writer.write(Heads(moved=True))
         assert len(leaves(world)) == 3
         found = await tails.newest(hub.hub, thread.id)
         assert found is None, "no head was published yet"
@@ -107,7 +107,7 @@ async def test_a_hub_that_is_started_anew_says_what_was_not_said_and_nothing_twi
         await hub.hub.writer.write(Heads(frozenset({said.id})))
     async with running_hub(world) as hub:
         before = hub.hub.writer.unsaid
-        await hub.hub.writer.write(Heads())
+        await hub.hub.writer.write(Heads(moved=True))
         assert set(ends(world, 3)) == {unsaid.id}
         assert (before, hub.hub.writer.unsaid) == (True, False)
     async with running_hub(world) as hub:
@@ -144,7 +144,7 @@ async def test_more_threads_than_one_leaf_holds_are_said_in_several(
     world = make_world(tmp_path)
     async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
         threads = {(await open_thread(av, kv)).id for _ in range(3)}
-        await hub.hub.writer.write(Heads())
+        await hub.hub.writer.write(Heads(moved=True))
         assert ends(world, 3).keys() | ends(world, 4).keys() == threads
         assert [len(ends(world, index)) for index in (3, 4)] == [2, 1]
     assert fsck(tmp_path / "hub.db", world.accord).holds
@@ -207,7 +207,7 @@ async def test_a_look_that_cannot_be_written_is_refused(tmp_path: Path, monkeypa
         with pytest.raises(LookNotLogged):
             await console.record_look("Ada", "log")
         with pytest.raises(Closing):
-            await hub.hub.writer.write(Heads())
+            await hub.hub.writer.write(Heads(moved=True))
     assert len(leaves(world)) == 1
     assert fsck(tmp_path / "hub.db", world.accord).holds
 
@@ -260,7 +260,7 @@ async def test_a_member_is_told_the_end_of_its_threads_with_proof_after_every_en
     async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
         thread = await open_thread(av, kv)
         await av.say(thread, "goodwill-note", fields={"text": "the newest"})
-        await hub.hub.writer.write(Heads())
+        await hub.hub.writer.write(Heads(moved=True))
         await published(hub.hub, av, 3)
         told = await kv.expect(Tails)
         assert kv.inbox and [f.seq for f in kv.inbox if isinstance(f, Deliver)][-1] == 2, "the entries came first"
@@ -286,7 +286,7 @@ async def test_a_log_with_leaves_of_the_hubs_own_is_written_as_tiles(tmp_path: P
     world = make_world(tmp_path, quorum=1)
     async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
         await open_thread(av, kv)
-        await hub.hub.writer.write(Heads())
+        await hub.hub.writer.write(Heads(moved=True))
         await HubConsole(hub.hub).record_look("Ada", "log")
         await published(hub.hub, av, 3)
         assert b'hotline_own_leaves_total{kind="look"} 1.0' in hub.hub.metrics.text()
@@ -319,7 +319,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> World:
     async def fill() -> None:
         async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
             await open_thread(av, kv)
-            await hub.hub.writer.write(Heads())
+            await hub.hub.writer.write(Heads(moved=True))
             await HubConsole(hub.hub).record_look("Ada", "log")
 
     asyncio.run(fill())
