@@ -19,9 +19,11 @@ from mediation.offers import Offer, allowed, example_move
 from mediation.refusals import Refusal
 from mediation.state import ThreadState, from_bytes, state_hash, to_bytes
 from protocols.kinds import About, Expired
-from tests.mediation.council import COUNCIL, OFFICES, STATES, council
+from tests.mediation.council import OFFICES, STATES, council
 from tests.mediation.play import context, kid, opening, t
+from tests.mediation.receipts import HEARD, READ, TOLD, UNREAD, ladder
 
+LADDER = ladder(READ, UNREAD, HEARD, TOLD)
 SPEAKERS = ("AV", "KV", "CH", "NN", "OO", "PP", "QQ", "AW", "HD", "OV", "XX")
 JUMPS = (0, 0, MINUTE, HOUR, HOUR, 5 * HOUR, 13 * HOUR, 49 * HOUR, 5 * DAY)
 RANDOM = st.randoms(use_true_random=False)
@@ -31,7 +33,7 @@ class Assembly:
     """A thread, what was admitted to it, and a reader who stores and loads the state at every entry."""
 
     def __init__(self) -> None:
-        self.state: ThreadState = council().state
+        self.state: ThreadState = council(LADDER).state
         self.shadow = self.state
         self.now = self.state.at
         self.log: list[tuple[Move, int]] = []
@@ -39,7 +41,7 @@ class Assembly:
     def act(self, rng: Random, office: str, *, wild: bool = False) -> str:
         """One thing that the panel offers (or, ``wild``, refuses); the kind, or the refusal's code."""
         self.now += rng.choice(JUMPS)
-        offers = allowed(COUNCIL, self.state, office, self.now)
+        offers = allowed(LADDER, self.state, office, self.now)
         fit = [offer for offer in offers if offer.allowed] if not wild else list(offers)
         if not fit:
             return ""
@@ -48,26 +50,30 @@ class Assembly:
         named = kid(f"{self.state.seq} {office} {offer.kind} {offer.step}")
         refusal = self.send(msgspec.structs.replace(move, id=named))
         assert (refusal is None) is offer.allowed
-        if refusal is None and office in ("AV", "KV") and rng.random() < 0.5:
-            other = "KV" if office == "AV" else "AV"
-            self.send(example_move(self.state, other, "receipt", About(named)))
+        # Somebody signs for it, or nobody: whose receipt counts, the ladder says.
+        for reader in (
+            rng.choice((("KV",), ("AV",), ("CH",), (), (), (), ("OO", "NN", "XX"))) if refusal is None else ()
+        ):
+            self.send(example_move(self.state, reader, "receipt", About(named)))
         return f"{offer.kind} {offer.step or ''}" if refusal is None else refusal.code
 
     def announce(self) -> None:
-        for clock in unannounced(self.state, self.now):
+        # One at a time, as the hub does: the end of one may move the thread, which stops another.
+        while over := unannounced(self.state, self.now):
+            clock = over[0]
             note = example_move(self.state, HUB, "clock-expired", Expired(clock.id, clock.end, self.now - clock.end))
             assert self.send(msgspec.structs.replace(note, station=kid("hub"))) is None
         assert unannounced(self.state, self.now) == ()
 
     def send(self, move: Move) -> Refusal | None:
-        before, kept = advance(COUNCIL, self.state, self.now), state_hash(self.state)
-        outcome = step(COUNCIL, self.state, move, self.now)
+        before, kept = advance(LADDER, self.state, self.now), state_hash(self.state)
+        outcome = step(LADDER, self.state, move, self.now)
         if isinstance(outcome, Refusal):
             assert state_hash(self.state) == kept
             assert outcome.until is None or outcome.until > self.now
             return outcome
         self.hold(before, outcome)
-        stored = step(COUNCIL, from_bytes(to_bytes(self.shadow)), move, self.now)
+        stored = step(LADDER, from_bytes(to_bytes(self.shadow)), move, self.now)
         assert isinstance(stored, Outcome)
         self.state, self.shadow = outcome.state, stored.state
         self.log.append((move, self.now))
@@ -82,7 +88,7 @@ class Assembly:
             for clock in before.clocks:
                 pause = 0 if clock.paused is None else self.now - clock.paused
                 assert ends.get(clock.id, clock.end + pause) == clock.end + pause, "not exactly the pause"
-        levels = {name: rung.level for name, rung in COUNCIL.rungs.items()}
+        levels = {name: rung.level for name, rung in LADDER.rungs.items()}
         up = [e for e in outcome.effects if isinstance(e, RungChanged) and levels[e.new] > levels[e.old]]
         if before.standstill is not None:
             assert after.standstill is not None and after.standstill.end >= before.standstill.end
@@ -94,24 +100,24 @@ class Assembly:
     def check(self) -> None:
         state = self.state
         assert state_hash(state) == state_hash(self.shadow)
-        for middle in (state.at + HOUR, next_due(state) or state.at, next_turn(COUNCIL, state, state.at) or state.at):
+        for middle in (state.at + HOUR, next_due(state) or state.at, next_turn(LADDER, state, state.at) or state.at):
             far = max(middle, state.at + 9 * DAY)
-            assert advance(COUNCIL, advance(COUNCIL, state, middle), far) == advance(COUNCIL, state, far)
+            assert advance(LADDER, advance(LADDER, state, middle), far) == advance(LADDER, state, far)
         for clock in state.clocks:
             assert (clock.paused is not None) is (
-                state.suspension is not None and clock.rule not in COUNCIL.standstill_clocks
+                state.suspension is not None and clock.rule not in LADDER.standstill_clocks
             )
         for asked in state.requests:
-            assert state.rung in COUNCIL.steps[asked.step].start
+            assert state.rung in LADDER.steps[asked.step].start
             assert len(set(asked.seconds)) == len(asked.seconds) and asked.office not in asked.seconds
 
     def refold(self) -> None:
         """The whole log from the first entry comes to the same state."""
-        opened = context(COUNCIL, offices=OFFICES, roles={"chair": ("CH",)}, states=STATES)
-        outcome = open_thread(opened, opening(COUNCIL), t("00:00"))
+        opened = context(LADDER, offices=OFFICES, roles={"chair": ("CH",)}, states=STATES)
+        outcome = open_thread(opened, opening(LADDER), t("00:00"))
         for move, at in self.log:
             assert isinstance(outcome, Outcome)
-            outcome = step(COUNCIL, outcome.state, move, at)
+            outcome = step(LADDER, outcome.state, move, at)
         assert isinstance(outcome, Outcome)
         assert to_bytes(outcome.state) == to_bytes(self.state)
 
@@ -175,8 +181,10 @@ def test_long_walks_keep_every_promise_and_use_the_whole_language() -> None:
             seen["suspended"] += assembly.state.suspension is not None
             seen["standstill"] += assembly.state.standstill is not None
             seen["urgent"] += assembly.state.track == "urgent"
+            seen.update(f"runs {clock.rule}" for clock in assembly.state.clocks)
         assembly.refold()
     for wanted in ("L0", "L1", "L2", "L3", "suspended", "standstill", "urgent", "second meet", "block inspect",
                    "step-accept poll", "step-request report", "step-request mediate", "step-request resume",
-                   "ladder.standstill", "ladder.suspended", "ladder.not-yours", "ladder.evidence"):  # fmt: skip
+                   "ladder.standstill", "ladder.suspended", "ladder.not-yours", "ladder.evidence",
+                   "runs read", "runs unread", "runs heard", "runs told"):  # fmt: skip
         assert seen[wanted], (wanted, seen)

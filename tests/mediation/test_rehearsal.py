@@ -13,6 +13,7 @@ from mediation.rehearsal_acts import milliseconds
 from protocols.encoding import b64u
 from protocols.kinds import Admission, Answer, Extension, Objection
 from tests.mediation.play import DATA, LADDER, T0
+from tests.mediation.receipts import READ, UNREAD, ladder
 
 SALT = b64u(b"s" * 32)
 
@@ -74,6 +75,19 @@ def test_an_office_whose_line_is_down_signs_for_nothing_until_it_is_up(rehearsed
     assert [option.step for option in rehearsed.session.state.options] == ["L3-experts"]
     rehearsed.session, happened = rehearsal.set_line(rehearsed.session, "KV", up=True)
     assert [happening.kind for happening in happened] == ["receipt"]
+
+
+def test_a_body_signs_for_what_it_must_receive_when_its_line_is_up() -> None:
+    rehearsed = Rehearsed(ladder(READ, UNREAD))
+    (office,) = rehearsed.session.state.holders["chair"]
+    rehearsed.session, _ = rehearsal.set_line(rehearsed.session, office, up=False)
+    rehearsed.do("AV", "step-request ask")
+    assert [(each.kind, each.office) for each in rehearsed.happened] == [("step-request", "AV"), ("receipt", "KV")]
+    assert "read" not in {clock.rule for clock in rehearsed.session.state.clocks}
+    rehearsed.session, happened = rehearsal.set_line(rehearsed.session, office, up=True)
+    assert [(each.kind, each.office) for each in happened] == [("receipt", office)]
+    assert "read" in {clock.rule for clock in rehearsed.session.state.clocks}
+    assert "unread" not in {clock.rule for clock in rehearsed.session.state.clocks}
 
 
 def test_the_hub_notes_each_clock_at_its_very_end_however_long_one_waits(rehearsed: Rehearsed) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mediation.effects import Blocked, Seconded, StepAccepted, StepBlocked, StepLapsed
 from mediation.fold import elapse
+from mediation.rules import Quorum
+from mediation.words import quorum
 from protocols.kinds import Step, StepAnswer
 from tests.mediation.council import COUNCIL, agree, asked, changed
 from tests.mediation.play import Play, t
@@ -144,3 +148,20 @@ def test_a_request_lapses_when_the_rung_it_was_for_is_left() -> None:
     agree(play, "03:00", "down")
     assert StepLapsed("meet", "AV", request) in play.effects
     assert "seconds" not in {clock.rule for clock in play.state.clocks}
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (Quorum("members", count=12), "12 of: Members of the council"),
+        (Quorum("members", fraction="1/1"), "all of: Members of the council"),
+        (Quorum("members", fraction="3/3"), "all of: Members of the council"),
+        (Quorum("members", fraction="1/2"), "at least half of: Members of the council"),
+        (Quorum("members", fraction="2/4"), "at least half of: Members of the council"),
+        (Quorum("members", fraction="1/3"), "at least one third of: Members of the council"),
+        (Quorum("members", fraction="3/4"), "at least three quarters of: Members of the council"),
+        (Quorum("members", fraction="7/11"), "at least 7/11 of: Members of the council"),
+    ],
+)
+def test_a_quorum_is_said_as_people_say_it(rule: Quorum, words: str) -> None:
+    assert quorum(COUNCIL, rule) == words
