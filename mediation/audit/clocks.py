@@ -7,8 +7,8 @@ asked for because the clock had run out. NOT ELAPSED is a contradiction: the hub
 
 MISSED needs more than a head without the act:
 
-- **No act is hidden.** A head proves an absence only as far as the bundle is gapless: up to its last entry, or up to the
-  proven tail where that says that the last entry is the last.
+- **No act is hidden.** A head proves an absence only as far as every entry is known: up to the last one that was replayed
+  (a withheld one might be the act), or up to the proven tail where that says that it was the last of all.
 - **The party's path to the log worked.** A hub may refuse or delay an entry, and that is not the party's fault. It is taken
   as shown if, between the clock's start and its end, (a) another entry of that office's is proven to have been made and
   logged in the thread, or (b) the office's own witness cosigned a head of the log that holds the start, by its own clock.
@@ -76,7 +76,7 @@ def judge_clocks(
 ) -> tuple[ClockReport, ...]:
     """All clocks, in the order of their start.
 
-    ``complete_below``: no entry of the thread with a smaller index is missing from the bundle. ``own_keys``: key names of
+    ``complete_below``: no entry of the thread with a smaller index is unknown. ``own_keys``: key names of
     each office's own witnesses. A wait that is proven not to have passed is noted as a problem.
     """
     judge = _Judge(case, run, quorum, complete_below, own_keys)

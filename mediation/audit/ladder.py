@@ -125,14 +125,15 @@ class Replay:
         return next(over, None)
 
     def _relied(self, item: Item) -> frozenset[str]:
-        """The clocks that had to have run out for this step to be asked for: those that open it, and those that hold it."""
-        act = item.verified.entry.act if item.verified is not None else None
-        if self.state is None or item.stamp is None or item.verified is None or not isinstance(act, Step):
+        """The clocks that had run out for this to be asked for: those that open the step, and those that held it shut."""
+        assert item.verified is not None and item.stamp is not None  # noqa: S101 - only sound items come here
+        act, payload = item.verified.entry.act, item.verified.payload
+        if self.state is None or not (isinstance(act, Step) or payload.kind == "default-appointment"):
             return frozenset()
-        office, now = item.verified.payload.office, advance(self.ladder, self.state, item.stamp.at)
-        opened = {option.clock for option in now.options if option.step == act.step and option.office == office}
+        step, now = act.step if isinstance(act, Step) else payload.kind, advance(self.ladder, self.state, item.stamp.at)
+        opened = {option.clock for option in now.options if option.step == step and option.office == payload.office}
         over = {clock.id for clock in now.expired}
-        held = {clock.id for clock in now.expired if act.step in self.ladder.clocks[clock.rule].holds}
+        held = {clock.id for clock in now.expired if step in self.ladder.clocks[clock.rule].holds}
         return frozenset((opened & over) | held)
 
     def _follow_late(self, before: ThreadState | None, seq: int) -> None:

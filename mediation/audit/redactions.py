@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from mediation.audit.case import Case, Item
 from mediation.audit.findings import Problem
-from protocols.encoding import digest
-from protocols.redaction import Redaction, Shown, by_entry, compare, parse_sheet
+from protocols.redaction import Redaction, Shown, by_entry, compare, parse_sheet, shown_of
 
 
 def check_redactions(case: Case) -> dict[int, list[Redaction]]:
@@ -22,9 +21,4 @@ def check_redactions(case: Case) -> dict[int, list[Redaction]]:
 
 
 def _shown(item: Item) -> Shown:
-    if item.entry is None:
-        return Shown(item.seq, True, {})
-    marks = {name: digest(text.encode()) for name, text in zip(item.fields, item.exhibit.disclosures, strict=False)}
-    kind, sd = item.entry.kind, item.entry.payload.sd
-    hidden = frozenset(sd) - set(marks.values())
-    return Shown(item.seq, False, marks, hidden, frozenset(kind.fields), frozenset(kind.required))
+    return shown_of(item.seq, item.entry, item.fields, item.exhibit.disclosures)

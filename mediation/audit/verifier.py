@@ -45,8 +45,9 @@ def verify(bundle: Bundle, trust: Trust, allow_withheld: bool = False) -> Report
     book = _mandates(bundle, accord, findings)
     case = Case(bundle, trust, accord, heads, findings, items, _ladder(bundle, accord, findings), book)
     quorum = Quorum(len(trust.policy.operators), trust.policy.smallest_quorum(), liars_tolerated(trust.policy))
-    over, own = Over(heads, quorum.f), own_keys(accord.accord)
+    own = own_keys(accord.accord)
     check_proofs(case)
+    over = Over(heads, quorum.f)  # not before: a proof may bring another signing of a tree that was shown
     check_signatures(case)
     check_chain(case)
     tail = check_end(case, over, quorum.f)

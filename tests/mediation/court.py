@@ -164,12 +164,16 @@ class Court:
         self.send("open", act=act, parts=parts)
         return self
 
-    def head(self, witnesses: tuple[str, ...] = ("AV", "KV", "MD")) -> str:
-        """A head over everything so far, cosigned."""
+    def head(self, witnesses: tuple[str, ...] = ("AV", "KV", "MD"), times: Mapping[str, int] | None = None) -> str:
+        """A head over everything so far, cosigned now, or at each witness's own of ``times`` (POSIX seconds)."""
         checkpoint = Checkpoint(LOG, self.frontier.size, self.frontier.root())
         note = sign_checkpoint(checkpoint, ed25519_signer(LOG, seed("log")))
         lines = [
-            cosign(checkpoint, ed25519_cosigner(f"{name.lower()}.example", seed(f"{name} cosigner")), self.at // 1000)
+            cosign(
+                checkpoint,
+                ed25519_cosigner(f"{name.lower()}.example", seed(f"{name} cosigner")),
+                (times or {}).get(name, self.at // 1000),
+            )
             for name in witnesses
         ]
         return add_signatures(note, lines)
