@@ -29,6 +29,7 @@ class Complaints:
             {clock.timeout.option for clock in file.clock if clock.timeout is not None}
             | {clock.when_met.option for clock in file.clock if clock.when_met is not None}
             | {clock.gives.step for clock in file.clock if clock.gives is not None}
+            | {step.when_taken.option for step in file.step if step.when_taken is not None}
         )
         self.errors: list[LadderError] = []
 

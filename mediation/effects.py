@@ -191,7 +191,8 @@ class RevealDue(Effect, frozen=True):
 
 
 class Nominated(Effect, frozen=True):
-    """``office`` was chosen, by ``overlap`` of both lists, by ``condition`` of an objection or by ``default``."""
+    """``office`` was chosen, by ``overlap`` of both lists, by ``condition`` of an objection, by ``default`` at a party's
+    word, or by a ``body`` that appoints."""
 
     office: str
     how: str
@@ -204,7 +205,7 @@ class NomineeRemoved(Effect, frozen=True):
 
 
 class Invited(Effect, frozen=True):
-    """``office`` is asked to act from outside the group, as ``nominee`` or ``verifier``."""
+    """``office`` is asked to act from outside the group, as ``nominee``, ``verifier`` or holder of a role of the ladder."""
 
     office: str
     role: str

@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from mediation import (
+    appointing,
     clocks,
     closing,
     disclosures,
@@ -92,7 +93,7 @@ HANDLERS: dict[str, Handler] = {
     "close": closing.close,
     "nomination": nominations.nominate,
     "nomination-reveal": nominations.reveal,
-    "default-appointment": nominations.default_appointment,
+    "default-appointment": appointing.appoint_by_default,
     "mediator-acceptance": mediators.accept,
     "declaration": mediators.declare,
     "objection": mediators.object_to,
@@ -174,6 +175,7 @@ def open_thread(context: ThreadContext, move: Move, at: int) -> Outcome | Refusa
             entered={ladder.start: 1},
             initiator=move.office,
             holders=held,
+            nationals=holders.nationals(context, act.parties),
         ),
         at,
     )
@@ -201,6 +203,7 @@ def step(ladder: Ladder, state: ThreadState, move: Move, at: int) -> Outcome | R
     steps.by_kind(draft, move)
     questions.opened(draft, move)
     clocks.meet_by_move(draft, move)
+    appointing.follow(draft, draft.at, entry=move.id, seq=move.seq)
     refusal = roster.seated(draft, move)
     if refusal is not None:
         return refusal
@@ -251,6 +254,7 @@ def _elapse(draft: Draft) -> None:
         timeout = draft.ladder.clocks[clock.rule].timeout
         if timeout is not None and timeout.moves:
             steps.by_silence(draft, clock, timeout.moves)
+        appointing.follow(draft, clock.end, entry=clock.entry, seq=clock.seq)
 
 
 def _next(running: tuple[Clock, ...], at: int) -> Clock | None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from mediation.context import ThreadContext
 from mediation.draft import Draft
 from mediation.effects import Invited
-from mediation.rules import RoleRule
-from mediation.state import Clock, ThreadState
+from mediation.rules import DEFAULT_APPOINTMENT, RoleRule
+from mediation.state import Clock, Option, ThreadState
 
 _INITIATOR = frozenset({"party", "initiator"})
 _COUNTERPART = frozenset({"party", "counterpart"})
@@ -38,6 +38,16 @@ def _fill(context: ThreadContext, role: RoleRule, parties: tuple[str, str]) -> t
         states = {context.states.get(party, party) for party in parties}
         out |= {office for office in found if context.states.get(office, office) in states}
     return tuple(office for office in found if office not in out)
+
+
+def nationals(context: ThreadContext, parties: tuple[str, str]) -> tuple[str, ...]:
+    """The roster's offices of a party's state, where the ladder leaves them out of the choice of mediators."""
+    rule = context.ladder.mediation
+    if rule is None or "nationals" not in rule.exclude:
+        return ()
+    states = {context.states.get(party, party) for party in parties}
+    roster = (office.id for office in context.offices if office.role == "mediator")
+    return tuple(office for office in roster if context.states.get(office, office) in states)
 
 
 def roles(state: ThreadState, office: str) -> frozenset[str]:
@@ -94,14 +104,22 @@ def invite(draft: Draft, role: str) -> None:
 
 
 def invite_callable(draft: Draft) -> None:
-    """Invites the roles for which a step is open on the present rung."""
+    """Invites the roles for which a step is open on the present rung, and the body that may appoint a mediator."""
     state = draft.state
+    rule = draft.ladder.mediation
+    if rule is not None and rule.appointed_by and may_appoint(draft):
+        invite(draft, rule.appointed_by)
     for step in draft.ladder.called.get(state.rung, ()):
         for role in step.who:
             if role in state.holders and role not in state.invited:
                 optioned = any(o.step == step.id and o.office in state.holders[role] for o in state.options)
                 if optioned or not step.needs_option:
                     invite(draft, role)
+
+
+def may_appoint(draft: Draft) -> tuple[Option, ...]:
+    """The options by which a body, no party, may appoint a mediator now."""
+    return tuple(o for o in draft.state.options if o.step == DEFAULT_APPOINTMENT and not draft.is_party(o.office))
 
 
 def invited_as(state: ThreadState, office: str) -> tuple[str, ...]:

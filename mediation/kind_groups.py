@@ -2,7 +2,7 @@
 
 ``uses = ["talk", "steps"]`` adds a group; an entry under ``[kinds]`` overrides the group's. A group's ``who`` may hold
 a word that the ladder fills in: whoever its steps name as their takers, consenters, seconders or blockers, whoever may
-extend one of its clocks, or every role it declares.
+extend one of its clocks, whoever may appoint a mediator by default, or every role it declares.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from mediation.rules import KindRule, LadderFile
+from mediation.rules import DEFAULT_APPOINTMENT, KindRule, LadderFile
 
 TAKERS = "takers of steps"
 CONSENTERS = "consenters"
@@ -19,6 +19,7 @@ SECONDERS = "seconders"
 BLOCKERS = "blockers"
 EXTENDERS = "extenders"
 HOLDERS = "role holders"
+APPOINTERS = "appointers"
 
 _BOTH = ("party", "mediator")
 
@@ -47,7 +48,8 @@ GROUPS: dict[str, dict[str, KindRule]] = {
     },
     "questions": _rules(("party",), "clarification-request", "clarification-answer"),
     "mediation": {
-        **_rules(("party",), "nomination", "nomination-reveal", "default-appointment"),
+        **_rules(("party",), "nomination", "nomination-reveal"),
+        **_rules((APPOINTERS,), "default-appointment"),
         **_rules(("nominee",), "mediator-acceptance"),
         **_rules(("nominee", "mediator"), "declaration"),
         **_rules(("party",), "objection", "objection-answer", "waiver"),
@@ -102,4 +104,14 @@ def _fillings(file: LadderFile) -> dict[str, tuple[str, ...]]:
         BLOCKERS: tuple(step.blocked_by.role for step in steps if step.blocked_by is not None),
         EXTENDERS: tuple(clock.extend for clock in file.clock if clock.extend in declared),
         HOLDERS: declared,
+        APPOINTERS: _appointers(file),
     }
+
+
+def _appointers(file: LadderFile) -> tuple[str, ...]:
+    """Who may ever appoint by default: the body the ladder names, else the parties; and whom an option is given."""
+    body = file.mediation.appointed_by if file.mediation is not None else ""
+    given = [found for clock in file.clock for found in (clock.timeout, clock.when_met)]
+    given += [step.when_taken for step in file.step]
+    to = [found.to for found in given if found is not None and found.option == DEFAULT_APPOINTMENT]
+    return (body or "party", *("party" if name in ("requester", "respondent", "either") else name for name in to))

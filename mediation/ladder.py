@@ -18,6 +18,7 @@ from mediation.errors import LadderError
 from mediation.kind_groups import kinds_of
 from mediation.ladder_check import read_ladder
 from mediation.rules import (
+    DEFAULT_APPOINTMENT,
     ClockRule,
     KindRule,
     LadderFile,
@@ -39,10 +40,10 @@ class Ladder(msgspec.Struct, frozen=True):
     empty; ``opens``: when a window opens, counted from its start. ``ms``: the shortest each clock can be, at scale 1.
     ``starting``: clocks by (event, of). ``receivers``: whose receipts start clocks, by kind or step. ``meeting``: for
     each kind, the clocks it can meet; ``step_meets``: for each step. ``triggers``: steps a kind takes by being sent.
-    ``granted_by``: for each step, the clocks that give an option for it. ``moved_by``: for each step, the clocks whose
-    running out takes it. ``rung_kinds``: rungs on which a kind is taken. ``asked_kinds``: kinds that some step asks for
-    as evidence. ``called``: for each rung, the steps that a role outside the group may take there. ``sunset``: ms UTC, or
-    None.
+    ``granted_by``: for each step, the clocks that give an option for it. ``appointing``: the option of a default
+    appointment, and the steps by which a body is asked for one. ``moved_by``: for each step, the clocks whose running out
+    takes it. ``rung_kinds``: rungs on which a kind is taken. ``asked_kinds``: kinds that some step asks for as evidence.
+    ``called``: for each rung, the steps that a role outside the group may take there. ``sunset``: ms UTC, or None.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Ladder(msgspec.Struct, frozen=True):
     step_meets: dict[str, frozenset[str]]
     triggers: dict[str, tuple[str, ...]]
     granted_by: dict[str, tuple[str, ...]]
+    appointing: frozenset[str]
     moved_by: dict[str, tuple[str, ...]]
     rung_kinds: dict[str, frozenset[str]]
     standstill_clocks: frozenset[str]
@@ -159,6 +161,10 @@ def derive(file: LadderFile, hash_: str) -> Ladder:
         step_meets=step_meets,
         triggers=triggers,
         granted_by=granted,
+        appointing=frozenset(
+            {DEFAULT_APPOINTMENT}
+            | {step.id for step in file.step if step.when_taken and step.when_taken.option == DEFAULT_APPOINTMENT}
+        ),
         moved_by=moved,
         rung_kinds={
             kind: frozenset(rule.rungs or open_rungs) - {rung.id for rung in file.rung if kind in rung.forbids}

@@ -17,7 +17,7 @@ from mediation.kind_groups import GROUPS, kinds_of
 from mediation.ladder_check_clocks import check_clock
 from mediation.ladder_check_steps import check_step
 from mediation.ladder_form import MAX_BYTES, read_form
-from mediation.rules import BUILT_IN_ROLES, LadderFile
+from mediation.rules import BUILT_IN_ROLES, DEFAULT_APPOINTMENT, LadderFile
 from protocols.kinds import KINDS, Author
 
 __all__ = ["CODES", "MAX_BYTES", "read_all", "read_ladder"]
@@ -155,6 +155,26 @@ def _mediation(found: Complaints) -> None:
         name = getattr(rule, field)
         if found.known([name], found.clocks, "clock", f"mediation.{field}") and found.clocks[name].starts != starts:
             found.add("contradiction", f"This clock must run from {starts}.", f"mediation.{field}")
+    if rule.appointed_by:
+        _appointer(found, rule.appointed_by)
+    elif rule.appoints != "first":
+        found.add("contradiction", "Only a body of 'appointed_by' chooses; a party would choose for both.",
+                  "mediation.appoints")  # fmt: skip
+
+
+def _appointer(found: Complaints, name: str) -> None:
+    """The body that appoints is declared, is no party, and may send the appointment."""
+    at = "mediation.appointed_by"
+    if not found.known([name], found.declared, "declared role", at):
+        return
+    role = next(role for role in found.file.role if role.id == name)
+    if role.held_by != "others" and "parties" not in role.exclude:
+        found.add(
+            "contradiction", f"A party could hold the role {name!r} and appoint for both: exclude the parties.", at
+        )
+    rule = kinds_of(found.file).get(DEFAULT_APPOINTMENT)
+    if rule is None or name not in rule.who:
+        found.add("contradiction", f"{name!r} may not send {DEFAULT_APPOINTMENT!r}, so it cannot appoint.", at)
 
 
 def _ways(found: Complaints) -> None:

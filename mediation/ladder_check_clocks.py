@@ -5,7 +5,7 @@ from __future__ import annotations
 from mediation.complaints import Complaints
 from mediation.durations import end_of, parse_span
 from mediation.kind_groups import kinds_of
-from mediation.rules import OTHER, PARTY_ROLES, ClockRule, StepRule, Timeout
+from mediation.rules import DEFAULT_APPOINTMENT, OTHER, PARTY_ROLES, ClockRule, StepRule, Timeout
 from protocols.kinds import KINDS
 
 _BY_STEP = frozenset({"request", "acceptance", "opening"})
@@ -26,9 +26,9 @@ def check_clock(found: Complaints, clock: ClockRule, at: str) -> None:
     if clock.extend not in _EXTEND:
         found.known([clock.extend], found.roles, "role", f"{at}.extend")
     if clock.timeout is not None:
-        _timeout(found, clock.timeout, f"{at}.timeout")
+        check_timeout(found, clock.timeout, f"{at}.timeout")
     if clock.when_met is not None:
-        _timeout(found, clock.when_met, f"{at}.when_met")
+        check_timeout(found, clock.when_met, f"{at}.when_met")
         if clock.when_met.moves:
             found.add("contradiction", "Being met gives an option; it moves nothing.", f"{at}.when_met.moves")
         if not (clock.met_by or clock.met_by_any or clock.met_by_steps):
@@ -62,6 +62,8 @@ def _start(found: Complaints, clock: ClockRule, at: str) -> None:
                 found.add("contradiction", f"{clock.of!r} is never requested, so no clock starts.", f"{at}.of")
             if clock.starts == "acceptance" and step.consent == "none" and not step.early_exit:
                 found.add("contradiction", f"{clock.of!r} is never accepted, so no clock starts.", f"{at}.of")
+    elif clock.starts == "appointment-due" and not (found.file.mediation and found.file.mediation.appointed_by):
+        found.add("contradiction", "No body appoints under this ladder, so no clock starts.", f"{at}.from")
     elif clock.of:
         found.add("contradiction", f"A clock from {clock.starts!r} is of nothing.", f"{at}.of")
 
@@ -107,10 +109,20 @@ def _receiver(found: Complaints, clock: ClockRule, step: StepRule | None, at: st
         found.add("contradiction", f"{clock.by!r} may send no receipt here, so no clock starts.", f"{at}.by")
 
 
-def _timeout(found: Complaints, timeout: Timeout, at: str) -> None:
+def check_timeout(found: Complaints, timeout: Timeout, at: str) -> None:
+    """Adds every complaint about an option that is given, or a step that silence takes, at ``at``."""
     if bool(timeout.option) == bool(timeout.moves):
         found.add("contradiction", "A timeout gives an option or moves, one of the two.", f"{at}.option")
-    if timeout.option and timeout.option != "default-appointment":
+    if timeout.option == DEFAULT_APPOINTMENT:
+        rule = found.file.mediation
+        body = rule.appointed_by if rule is not None else ""
+        if rule is None:
+            found.add("reference", "Nobody is appointed in a ladder without mediation.", f"{at}.option")
+        elif timeout.to not in {*_TO, *PARTY_ROLES, body} and timeout.to in found.roles:
+            found.add(
+                "contradiction", f"Parties or the body of 'appointed_by' appoint, not {timeout.to!r}.", f"{at}.to"
+            )
+    elif timeout.option:
         found.known([timeout.option], found.steps, "step", f"{at}.option")
     if timeout.to not in _TO:
         found.known([timeout.to], found.roles, "role", f"{at}.to")

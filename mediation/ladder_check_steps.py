@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mediation.complaints import Complaints
+from mediation.ladder_check_clocks import check_timeout
 from mediation.rules import PARTY_ROLES, Quorum, StepRule
 from protocols.kinds import KINDS
 
@@ -24,6 +25,10 @@ def check_step(found: Complaints, step: StepRule, at: str) -> None:
     found.known(step.stops, found.clocks, "clock", f"{at}.stops")
     if found.standing & set(step.stops):
         found.add("contradiction", "No step can stop a standstill.", f"{at}.stops")
+    if any(found.clocks[name].starts == "appointment-due" for name in step.stops if name in found.clocks):
+        found.add(
+            "contradiction", "The time of the body that appoints stops only when it need not appoint.", f"{at}.stops"
+        )
     if step.stops and (step.consent != "other" or step.direction != "down"):
         found.add("contradiction", "Only a step down by agreement can stop clocks.", f"{at}.stops")
     _consent(found, step, at)
@@ -34,6 +39,10 @@ def check_step(found: Complaints, step: StepRule, at: str) -> None:
         found.add("contradiction", f"No clock has a length for the track {step.track!r}.", f"{at}.track")
     if step.standstill is not None:
         _standstill(found, step, f"{at}.standstill")
+    if step.when_taken is not None:
+        check_timeout(found, step.when_taken, f"{at}.when_taken")
+        if step.when_taken.moves:
+            found.add("contradiction", "Taking a step gives an option; it moves nothing.", f"{at}.when_taken.moves")
 
 
 def _held(found: Complaints, step: StepRule) -> bool:
@@ -72,6 +81,7 @@ def _does_something(found: Complaints, step: StepRule) -> bool:
         or step.suspends
         or step.resumes
         or bool(step.track)
+        or step.when_taken is not None
         or (file.mediation is not None and file.mediation.step == step.id)
         or any(
             step.id in clock.met_by_steps

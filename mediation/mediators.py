@@ -14,9 +14,9 @@ from mediation.draft import Draft
 from mediation.durations import end_of
 from mediation.effects import AdmissionComplete, NomineeRemoved, RekeyDue
 from mediation.move import Move
-from mediation.nominations import appoint, current, eligible
+from mediation.nominations import appoint, current, eligible, stalled
 from mediation.refusals import Refusal
-from mediation.rules import MediationRule
+from mediation.rules import DEFAULT_APPOINTMENT, MediationRule
 from mediation.state import Clock, Consent, Mediation, Nominee, OpenObjection
 from protocols.kinds import Admission, Objection, ObjectionAnswer, Waiver, Withdrawal
 
@@ -67,7 +67,7 @@ def declare(draft: Draft, move: Move) -> Refusal | None:
     draft.set(mediation=replace(_with(mediation, again), consents=()))
     clocks.met_by_rule(draft, rule.nominee_answer, move.office)
     if mediation.objection is None and all(other.declared for other in mediation.nominees if other is not nominee):
-        draft.drop_options("default-appointment")
+        draft.drop_options(DEFAULT_APPOINTMENT)
     window = _window(draft, rule, move.office)
     if window is None:
         clocks.start(draft, "declaration", entry=move.id, seq=move.seq, at=draft.at, subject=move.office)
@@ -214,7 +214,7 @@ def admit(draft: Draft, move: Move) -> Refusal | None:
         mediation=replace(mediation, admitted=admitted, scope=act.scope, nominees=(), consents=(), ranking=()),
         due_adds=(*draft.state.due_adds, *act.mediators),
     )
-    draft.drop_options("default-appointment")
+    draft.drop_options(DEFAULT_APPOINTMENT)
     clocks.stop(draft, lambda clock: clock.rule in (rule.nominations, rule.default_appointment))
     clocks.start(draft, "mediators-admitted", entry=move.id, seq=move.seq, at=draft.at, once=True)
     draft.note(AdmissionComplete(act.mediators, act.scope, move.office))
@@ -318,8 +318,7 @@ def remove(draft: Draft, office: str, move: Move) -> None:
                 once=True,
             )
         else:
-            for party in draft.state.parties:
-                draft.add_option("default-appointment", party, draft.at)
+            stalled(draft)
 
 
 def _due_out(draft: Draft, office: str) -> None:

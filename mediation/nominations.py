@@ -1,21 +1,20 @@
 """Sealed nominations and who they choose.
 
 Each party seals its list before it sees the other's; both are opened together. The common office with the least sum
-of ranks is chosen, ties by the order of the accord's roster. Without a common office, or when a side stalls, either
-party may have the first office of the roster appointed (UNCLOS annex V art. 3; ICSID mediation rules): one side
-cannot block by inaction.
+of ranks is chosen, ties by the order of the accord's roster. Without a common office, or when a side stalls, one is
+appointed by default (`mediation.appointing`): one side cannot block by inaction.
 """
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mediation import clocks
+from mediation import clocks, holders
 from mediation.draft import Draft
 from mediation.effects import Invited, Nominated, NominationSealed, RevealDue
 from mediation.move import Move
 from mediation.refusals import Refusal
-from mediation.rules import MediationRule
+from mediation.rules import DEFAULT_APPOINTMENT, MediationRule, StepRule
 from mediation.state import Mediation, Nomination, Nominee
 from protocols.encoding import Malformed, unb64u
 from protocols.kinds import Nominate, Reveal
@@ -40,11 +39,28 @@ def open_mediation(draft: Draft, entry: str, seq: int, at: int) -> tuple[str, ..
 
 def under_way(draft: Draft) -> bool:
     """Whether a mediation that runs beside the rungs goes on: somebody is nominated or admitted, or still can be."""
+    if not clocks.mediation_is_here(draft):
+        return False
+    return _in_hand(draft) or any(option.step in draft.ladder.appointing for option in draft.state.options)
+
+
+def _in_hand(draft: Draft) -> bool:
+    """Whether somebody is nominated or admitted, or the time for choosing runs."""
     rule, mediation = draft.ladder.mediation, draft.state.mediation
-    if rule is None or mediation is None or not clocks.mediation_is_here(draft):
+    if rule is None or mediation is None:
         return False
     running = {clock.rule for clock in draft.state.clocks}
     return bool(mediation.admitted or mediation.nominees or running & {rule.nominations, rule.default_appointment})
+
+
+def ended_by(draft: Draft, step: StepRule) -> bool:
+    """Whether the step just taken ends the choosing of mediators: the thread has left the place of its mediation, or the
+    parties agreed to stop the time for choosing and nobody is chosen. Any other step leaves the choosing as it is: a way
+    down, which one party may have alone, would otherwise take the other's way to a mediator."""
+    rule = draft.ladder.mediation
+    if rule is None or not clocks.mediation_is_here(draft):
+        return True
+    return rule.default_appointment in step.stops and not _in_hand(draft)
 
 
 def current(draft: Draft) -> tuple[MediationRule, Mediation] | Refusal:
@@ -129,8 +145,28 @@ def _choose(draft: Draft, rule: MediationRule, nominations: tuple[Nomination, ..
         draft.set(mediation=replace(mediation, ranking=ranking[1:]))
         appoint(draft, ranking[0], "overlap", entry=move.id, seq=move.seq)
     else:
-        for party in draft.state.parties:
-            draft.add_option("default-appointment", party, draft.at)
+        stalled(draft)
+
+
+def stalled(draft: Draft) -> None:
+    """The parties chose nobody, or lost whom they had: either may have one appointed or, where a body appoints, the body
+    may; where it does so at a party's request, either party may ask it."""
+    rule, state = draft.ladder.mediation, draft.state
+    assert rule is not None  # noqa: S101 - current() looked
+    if not rule.appointed_by:
+        for party in state.parties:
+            draft.add_option(DEFAULT_APPOINTMENT, party, draft.at)
+        return
+    steps = draft.ladder.steps
+    asking = [name for name in draft.ladder.appointing if name in steps and state.rung in steps[name].start]
+    for name in sorted(asking):
+        for party in state.parties:
+            if steps[name].needs_option and not holders.roles(state, party).isdisjoint(steps[name].who):
+                draft.add_option(name, party, draft.at)
+    if not asking:
+        for office in holders.of(state, rule.appointed_by):
+            draft.add_option(DEFAULT_APPOINTMENT, office, draft.at)
+    holders.invite_callable(draft)
 
 
 def overlap(draft: Draft, first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
@@ -140,9 +176,10 @@ def overlap(draft: Draft, first: tuple[str, ...], second: tuple[str, ...]) -> tu
 
 
 def eligible(draft: Draft) -> tuple[str, ...]:
-    """Mediators of the accord's roster who are no party here, not excluded, not chosen already; in roster order."""
+    """Mediators of the accord's roster who are no party here, not left out as nationals, not excluded, not chosen already;
+    in roster order."""
     mediation = draft.state.mediation
-    taken: set[str] = set(draft.state.parties)
+    taken: set[str] = {*draft.state.parties, *draft.state.nationals}
     if mediation is not None:
         taken |= {*mediation.excluded, *mediation.admitted, *(nominee.office for nominee in mediation.nominees)}
     return tuple(office for office in draft.state.mediators if office not in taken)
@@ -153,55 +190,7 @@ def appoint(draft: Draft, office: str, how: str, *, entry: str, seq: int) -> Non
     mediation = draft.state.mediation
     assert mediation is not None  # noqa: S101 - current() looked
     draft.set(mediation=replace(mediation, nominees=(*mediation.nominees, Nominee(office)), consents=()))
-    draft.drop_options("default-appointment")
+    draft.drop_options(DEFAULT_APPOINTMENT)
     draft.note(Nominated(office, how))
     draft.note(Invited(office, "nominee"))
     clocks.start(draft, "appointment", entry=entry, seq=seq, at=draft.at, subject=office)
-
-
-def default_appointment(draft: Draft, move: Move) -> Refusal | None:
-    """``default-appointment``: the first office of the roster without objection, under an option that a clock gave.
-
-    Nominees who let their time pass, and one under an objection that nobody answered in time, make way.
-    """
-    found = current(draft)
-    if isinstance(found, Refusal):
-        return found
-    rule, mediation = found
-    if not draft.has_option("default-appointment", move.office):
-        granting = draft.ladder.granted_by.get("default-appointment", ())
-        waiting = [clock for clock in draft.state.clocks if clock.rule in granting]
-        return draft.refuse(
-            "no-option",
-            "A default appointment is open only when a side has let its time pass.",
-            "Wait for the clock, or nominate.",
-            rule=rule.default_appointment,
-            clock=min(waiting, key=lambda clock: clock.end) if waiting else None,
-        )
-    timed = {clock.subject for clock in draft.state.clocks if clock.rule == rule.nominee_answer}
-    silent = {nominee.office for nominee in mediation.nominees if not nominee.declared and nominee.office not in timed}
-    objection = mediation.objection
-    if objection is not None and not any(clock.rule == rule.objection_answer for clock in draft.state.clocks):
-        silent.add(objection.mediator)
-        objection = None
-    draft.set(
-        mediation=replace(
-            mediation,
-            nominees=tuple(nominee for nominee in mediation.nominees if nominee.office not in silent),
-            excluded=(*mediation.excluded, *sorted(silent)),
-            objection=objection,
-            nominations=(),
-            ranking=(),
-        )
-    )
-    clocks.stop(draft, lambda clock: clock.subject in silent and clock.subject != "")
-    candidates = eligible(draft)
-    if not candidates:
-        return draft.refuse(
-            "roster-exhausted",
-            "No office of the roster is left to appoint.",
-            "Other steps of the ladder stay open; the accord's offices may agree on a longer roster.",
-        )
-    clocks.stop(draft, lambda clock: clock.rule in (rule.nominations, rule.default_appointment))
-    appoint(draft, candidates[0], "default", entry=move.id, seq=move.seq)
-    return None

@@ -11,10 +11,13 @@ from collections.abc import Iterator
 
 import msgspec
 
+from mediation.appointing import chooses
+from mediation.draft import Draft
 from mediation.durations import HOUR
 from mediation.fold import advance, step
 from mediation.ladder import Ladder
 from mediation.move import Move
+from mediation.nominations import eligible
 from mediation.refusals import Refusal
 from mediation.rules import StepRule
 from mediation.state import Request, ThreadState
@@ -25,6 +28,7 @@ from protocols.kinds import (
     Admission,
     Answer,
     AnswerState,
+    Appointment,
     Ask,
     Author,
     Breach,
@@ -134,6 +138,8 @@ def _candidates(ladder: Ladder, state: ThreadState, office: str) -> Iterator[tup
                     yield name, asked.step, asked.entry, StepAnswer(asked.entry, asked.step)
                 if not waiting:
                     yield name, None, "", StepAnswer(NOTHING, "none")
+            case "default-appointment":
+                yield from ((name, None, *found) for found in _appointments(ladder, state, office))
             case "extension":
                 for clock in state.clocks:
                     yield name, None, clock.id, Extension(clock.id, _agreed_end(state, clock.id, clock.end))
@@ -154,6 +160,15 @@ def _candidates(ladder: Ladder, state: ThreadState, office: str) -> Iterator[tup
                     yield name, None, "", DisclosureConsent(NOTHING, agree=False)
             case _:
                 yield name, None, *_example(name, state, office)
+
+
+def _appointments(ladder: Ladder, state: ThreadState, office: str) -> Iterator[tuple[str, Appointment]]:
+    """Each office that a body may choose to appoint; one act without a name where the roster's order decides."""
+    draft = Draft(ladder, state, state.at)
+    named = eligible(draft) if chooses(draft, office) else ()
+    yield from ((mediator, Appointment(mediator)) for mediator in named)
+    if not named:
+        yield "", Appointment()
 
 
 def _newest(state: ThreadState, step: StepRule) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from mediation.offers import allowed
 from mediation.refusals import Refusal
 from mediation.rehearsal_acts import Sealed, Unfit, Written, fill
 from mediation.rehearsal_cast import PARTIES, cast
+from mediation.rules import DEFAULT_APPOINTMENT
 from mediation.state import ThreadState
 from mediation.steps import is_entitled
 from protocols.encoding import digest
@@ -106,9 +107,10 @@ def actors(session: Session) -> tuple[str, ...]:
 
 
 def choices(session: Session, office: str) -> tuple[Choice, ...]:
-    """Everything an officer of ``office`` could write, open or closed, in the catalogue's order."""
+    """Everything an officer of ``office`` could write, open or closed, in the catalogue's order; whom a body may appoint
+    it says in words, so that stands once."""
     seqs = {written.id: written.seq for written in session.written}
-    return tuple(
+    found = (
         Choice(
             office,
             _name(offer.kind, offer.step, offer.subject, seqs),
@@ -120,6 +122,10 @@ def choices(session: Session, office: str) -> tuple[Choice, ...]:
         )
         for offer in allowed(session.ladder, session.state, office, session.now)
     )
+    once: dict[tuple[str, str], Choice] = {}
+    for number, choice in enumerate(found):
+        once.setdefault((choice.name, "" if choice.kind == DEFAULT_APPOINTMENT else str(number)), choice)
+    return tuple(once.values())
 
 
 def entitled(session: Session, choice: Choice) -> bool:

@@ -27,6 +27,7 @@ from protocols.kinds import (
     Admission,
     Answer,
     AnswerState,
+    Appointment,
     Ask,
     Breach,
     CarveOut,
@@ -188,6 +189,12 @@ def _office(act: Withdrawal | Breach, words: tuple[str, ...], *_: object) -> Act
     return _checked(Breach(words[0]) if isinstance(act, Breach) else Withdrawal(words[0]))
 
 
+def _appointment(act: Appointment, words: tuple[str, ...], *_: object) -> Act:
+    if len(words) != 1:
+        raise Unfit("Name one office of the roster.")
+    return _checked(Appointment(words[0]))
+
+
 def _waiver(act: Waiver, words: tuple[str, ...], *_: object) -> Act:
     return _checked(Waiver(words))
 
@@ -221,6 +228,7 @@ _FILLERS: dict[type[Act], _Filler] = {
     ObjectionAnswer: _yes_or_no,
     DisclosureNotice: _portions,
     DisclosureConsent: _yes_or_no,
+    Appointment: _appointment,
     Withdrawal: _office,
     Breach: _office,
     Waiver: _waiver,

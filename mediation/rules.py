@@ -24,6 +24,8 @@ BUILT_IN_ROLES = ("party", "initiator", "counterpart", "mediator", "nominee", "v
 PARTY_ROLES = frozenset({"party", "initiator", "counterpart"})
 OTHER = "other"
 """The word for the party that did not send it."""
+DEFAULT_APPOINTMENT = "default-appointment"
+"""The one option that is no step: to have a mediator appointed by sending that kind."""
 
 StartsFrom = Literal[
     "receipt",
@@ -31,6 +33,7 @@ StartsFrom = Literal[
     "request",
     "acceptance",
     "opening",
+    "appointment-due",
     "appointment",
     "declaration",
     "objection",
@@ -138,6 +141,8 @@ class StepRule(Rule, frozen=True):
     - ``suspends``: another forum is seized: clocks pause, save a standstill's; steps up and across wait.
     - ``resumes``: the other forum is left: paused clocks go on and end later by exactly the pause.
     - ``track``: puts the thread on this track: clocks that start from then on use their value for it.
+    - ``when_taken``: the option that its being taken opens, for a body that acts when it is asked to (ICSID mediation
+      rule 13; UNCLOS annex V art. 3(e)).
     """
 
     id: Name
@@ -160,6 +165,7 @@ class StepRule(Rule, frozen=True):
     suspends: bool = False
     resumes: bool = False
     track: str = ""
+    when_taken: Timeout | None = None
 
 
 class Timeout(Rule, frozen=True):
@@ -192,7 +198,8 @@ class ClockRule(Rule, frozen=True):
     - ``kind``: `reply-by` waits for somebody; `second-by` waits for seconds; `not-before` holds steps back; `window` is
       open from ``opens`` (absent: from its start) to its end; `duration` and `cap` simply end.
     - ``after``: how long, from the start (ISO 8601; months and years count on the calendar).
-    - ``starts``: the event it runs from.
+    - ``starts``: the event it runs from. `appointment-due`: the body of `appointed_by` may appoint; the clock stops when
+      it no longer may.
     - ``of``: of which kind (for `receipt`, `admission`) or which step (for `request`, `acceptance`, `opening`); `receipt`
       takes either: the receipt of a step is that of the entry that asks for it, or takes it by being sent.
     - ``by``: for `receipt`: whose; `other`: the party that did not send it; `initiator`, `counterpart` or a declared role,
@@ -259,11 +266,15 @@ class MediationRule(Rule, frozen=True):
 
     - ``step``: the step; its `to` may be empty, so that mediation runs beside the rung.
     - ``nominations``: the clock for both sealed lists, from the step's opening.
-    - ``default_appointment``: the clock after which either party may have a mediator appointed, from the opening.
+    - ``default_appointment``: the clock after which a mediator may be appointed without agreement, from the opening.
     - ``nominee_answer``: the clock for the nominee's acceptance and declaration, from the appointment.
     - ``objections``: the window for objections, from the declaration.
     - ``objection_answer``: the clock for answering an objection that names a condition, from the objection.
     - ``duration``: how long the mediators work, from their admission.
+    - ``appointed_by``: the declared role, of no party, whose holder appoints where the parties do not agree; no party does
+      it in its place, unless a clock gives it the option too. Empty: either party has the roster's first appointed.
+    - ``appoints``: `first`: the first office of the roster without objection; `any`: any such office, as the body chooses.
+    - ``exclude``: `nationals`: an office of a party's state is never chosen or appointed.
     """
 
     step: Name
@@ -273,6 +284,9 @@ class MediationRule(Rule, frozen=True):
     objections: Name
     objection_answer: Name
     duration: Name
+    appointed_by: str = ""
+    appoints: Literal["first", "any"] = "first"
+    exclude: tuple[Literal["nationals"], ...] = ()
 
 
 class Limits(Rule, frozen=True):

@@ -265,7 +265,8 @@ class ThreadState(msgspec.Struct, frozen=True, omit_defaults=True):
     wrote or is a member, by key id. ``last_content``: newest content entry of each office. ``released``: where each
     office last released a draft, by matter (`mediation.release`). ``due_adds`` and ``due_removes``: offices whose
     stations the next keys must include or leave out. ``initiator``: the party that opened the thread. ``holders``: the
-    offices that hold each role of the ladder here. ``invited``: roles whose holders were asked to take part.
+    offices that hold each role of the ladder here. ``nationals``: offices of the roster that cannot be appointed here,
+    because they are of a party's state. ``invited``: roles whose holders were asked to take part.
     ``track``: the track the thread was put on. ``evidence``: newest entries of each kind that some step asks for.
     ``epoch`` counts every change of the keys, a return to earlier ones included,
     and never repeats; ``lag`` is how far the MLS epoch is behind it. ``leaving``: stations out of the roster whose leaf is
@@ -309,6 +310,7 @@ class ThreadState(msgspec.Struct, frozen=True, omit_defaults=True):
     due_removes: tuple[str, ...] = ()
     initiator: str = ""
     holders: dict[str, tuple[str, ...]] = {}
+    nationals: tuple[str, ...] = ()
     invited: tuple[str, ...] = ()
     suspension: Suspension | None = None
     track: str = ""

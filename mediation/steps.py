@@ -12,7 +12,7 @@ from mediation import awaited, clocks, evidence, holders, passage, requests, sta
 from mediation.draft import Draft
 from mediation.effects import RungChanged, StepAccepted, StepDeclined, StepTaken
 from mediation.move import Move
-from mediation.nominations import open_mediation, under_way
+from mediation.nominations import ended_by, open_mediation, under_way
 from mediation.refusals import Refusal
 from mediation.rules import StepRule
 from mediation.state import Clock
@@ -147,7 +147,7 @@ def by_silence(draft: Draft, clock: Clock, name: str) -> None:
 def take(draft: Draft, step: StepRule, *, entry: str, seq: int, at: int, office: str, accepted: bool) -> None:
     """The step happens at ``at``: rung, options, clocks, standstill and mediation follow."""
     if step.direction == "down":
-        draft.set(options=())
+        draft.set(options=tuple(option for option in draft.state.options if option.step in draft.ladder.appointing))
     if step.direction == "up":
         # A signature under the closing was given for a calmer thread than this one.
         draft.set(closes=())
@@ -184,8 +184,20 @@ def take(draft: Draft, step: StepRule, *, entry: str, seq: int, at: int, office:
             skip=skip,
             once=True,
         )
+    if step.direction == "down" and ended_by(draft, step):
+        draft.set(options=tuple(option for option in draft.state.options if option.step not in draft.ladder.appointing))
+    _open_what_follows(draft, step, Clock("", "", at, at, entry, seq, requester, respondent))
     standstill.begin(draft, step)
     windows.refresh(draft)
+
+
+def _open_what_follows(draft: Draft, step: StepRule, taken: Clock) -> None:
+    """The option that the step's being taken opens; ``taken`` says when, and whose step it was."""
+    given = step.when_taken
+    if given is not None and clocks.option_makes_sense(draft, given.option):
+        for office in holders.of(draft.state, given.to, taken):
+            draft.add_option(given.option, office, taken.start)
+        holders.invite_callable(draft)
 
 
 def enter(draft: Draft, rung: str, seq: int, at: int) -> None:

@@ -37,6 +37,7 @@ EVENTS = {
     "request": "the request for *{of}*",
     "acceptance": "the acceptance of *{of}*",
     "opening": "the taking of *{of}*",
+    "appointment-due": "the moment the appointing body may appoint",
     "appointment": "the nominee's appointment",
     "declaration": "the nominee's declaration of interests",
     "objection": "the objection",
@@ -197,6 +198,24 @@ def ran_out(ladder: Ladder, clock: ClockRule, end: int) -> str:
         return said
     who = entitled(ladder, clock.timeout.to)
     return f"{said} {who[0].upper()}{who[1:]} may now take “{step_name(ladder, clock.timeout.option)}”."
+
+
+def openers(ladder: Ladder, option: str) -> tuple[str, ...]:
+    """Titles of what opens an option: clocks that run out, are met or are open, and steps that are taken."""
+    asked = (step.title for step in ladder.steps.values() if step.when_taken and step.when_taken.option == option)
+    return (*(ladder.clocks[name].title for name in ladder.granted_by.get(option, ())), *asked)
+
+
+def appointment(ladder: Ladder) -> str:
+    """Who has a mediator appointed, and whom, where the parties do not agree; "" without mediation."""
+    rule = ladder.mediation
+    if rule is None:
+        return ""
+    first = "the first office of the roster without objection"
+    whom = "an office of the roster, as it chooses" if rule.appoints == "any" else first
+    never = ", never one of a party's state" if rule.exclude else ""
+    does = f"{role(ladder, rule.appointed_by)} appoints" if rule.appointed_by else "either party may have appointed"
+    return f"Where the parties agree on no mediator, {does} {whom}{never}."
 
 
 def mark(clock: ClockRule) -> str:

@@ -227,7 +227,7 @@ class Deliver(Frame, frozen=True, tag="deliver"):
 
 class Opening(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a role holder could send now: ``kind`` with that ``act``. For an answer to a request: ``office`` made it, and
-    ``until`` (ms UTC) is when its clock ends."""
+    ``until`` (ms UTC) is when its clock ends; so too for an appointment that is this office's to make."""
 
     kind: Name
     act: dict[str, Any]

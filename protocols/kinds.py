@@ -215,6 +215,13 @@ class Reveal(Act, frozen=True):
     salt: Id
 
 
+class Appointment(Act, frozen=True):
+    """Appoints a mediator without the parties' agreement: ``mediator`` where the ladder lets the appointing body choose,
+    else the first office of the roster without objection."""
+
+    mediator: OfficeId | None = None
+
+
 class Objection(Act, frozen=True):
     """Objects to a nominee. With ``co_mediator`` the objector accepts the nominee beside that office."""
 
@@ -486,7 +493,7 @@ KINDS: dict[str, Kind] = _kinds(
     # the mediator
     Kind("nomination", "Sealed nomination", _O, Nominate),
     Kind("nomination-reveal", "Nomination opened", _S, Reveal),
-    Kind("default-appointment", "Default appointment", _O, Empty),
+    Kind("default-appointment", "Default appointment", _O, Appointment, outside=True),
     Kind("mediator-acceptance", "Mediator accepts", _O, Empty, _TEXT, (), outside=True),
     Kind("declaration", "Declaration", _O, Empty, (*_TEXT, "interests"), ("text",), content=True, outside=True),
     Kind("objection", "Objection", _O, Objection, (*_TEXT, "reason"), ("reason",), content=True),

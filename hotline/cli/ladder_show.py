@@ -9,6 +9,7 @@ from mediation.rules import ClockRule, RoleRule, StepRule
 from mediation.words import (
     DIRECTIONS,
     UNVERIFIED,
+    appointment,
     bound,
     consent,
     consequence,
@@ -18,6 +19,7 @@ from mediation.words import (
     listed,
     mark,
     met,
+    openers,
     roles,
     starts,
     step_name,
@@ -61,6 +63,8 @@ def words(ladder: Ladder) -> Iterator[str]:
     yield from ("", "Steps")
     for step in ladder.steps.values():
         yield from _step(ladder, step)
+    if ladder.mediation is not None:
+        yield from ("", "Mediators", f"  {appointment(ladder)}")
     yield from ("", "Clocks")
     for clock in ladder.clocks.values():
         yield from _clock(ladder, clock)
@@ -102,7 +106,7 @@ def _step(ladder: Ladder, step: StepRule) -> Iterator[str]:
         two = "; two people must sign" if step.two_person else ""
         yield f"       asked for by {roles(ladder, step.who)}; {consent(ladder, step)}{two}"
     if step.needs_option:
-        by = listed((ladder.clocks[name].title for name in ladder.granted_by.get(step.id, ())), "or")
+        by = listed(openers(ladder, step.id), "or")
         early = "; or earlier, if the other party accepts" if step.early_exit else ""
         yield f"       open once this gives it: {by or 'nothing in this ladder'}{early}"
     if step.evidence:
@@ -113,6 +117,9 @@ def _step(ladder: Ladder, step: StepRule) -> Iterator[str]:
         yield "       the other forum is left: paused clocks go on, later by exactly the pause"
     if step.track:
         yield f"       puts the thread on the track “{step.track}”: clocks that start from then on are its own"
+    if step.when_taken is not None:
+        given = step.when_taken
+        yield f"       then open to {entitled(ladder, given.to)}: {step_name(ladder, given.option)}"
     if step.stops:
         yield f"       stops, by agreement: {listed(ladder.clocks[name].title for name in step.stops)}"
     if step.standstill is not None:

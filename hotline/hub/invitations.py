@@ -11,11 +11,14 @@ from mediation.fold import advance
 from mediation.ladder import Ladder
 from mediation.offers import Offer, allowed
 from mediation.requests import roles_concerned
+from mediation.rules import DEFAULT_APPOINTMENT
 from mediation.state import ThreadState
 from protocols.frames import Invitation, Opening
 from protocols.kinds import act_to_dict
 
-ROLE_KINDS = frozenset({"step-request", "step-accept", "step-decline", "second", "block", "extension"})
+ROLE_KINDS = frozenset(
+    {"step-request", "step-accept", "step-decline", "second", "block", "extension", DEFAULT_APPOINTMENT}
+)
 """What holders of a ladder's roles act by."""
 
 
@@ -59,20 +62,28 @@ def concerning(ladder: Ladder, state: ThreadState, office: str) -> frozenset[int
 
 
 def _openings(ladder: Ladder, state: ThreadState, office: str, at: int) -> Iterator[Opening]:
+    now = advance(ladder, state, at)
     for offer in allowed(ladder, state, office, at, kinds=ROLE_KINDS):
         if offer.allowed:
-            yield _opening(ladder, state, offer)
+            yield _opening(ladder, now, offer)
 
 
 def _opening(ladder: Ladder, state: ThreadState, offer: Offer) -> Opening:
     act = act_to_dict(offer.act)
     asked = next((asked for asked in state.requests if asked.entry == offer.subject), None)
     if asked is None:
-        return Opening(offer.kind, act)
+        return Opening(offer.kind, act, until=_turn(ladder, state) if offer.kind == DEFAULT_APPOINTMENT else None)
     step = ladder.steps[asked.step]
     rules = {*ladder.moved_by.get(step.id, ()), *([step.seconded_by.within] if step.seconded_by is not None else [])}
     ends = [c.end for c in state.clocks if c.rule in rules and c.entry == asked.entry and c.paused is None]
     return Opening(offer.kind, act, asked.office, min(ends, default=None))
+
+
+def _turn(ladder: Ladder, state: ThreadState) -> int | None:
+    """When the time of the body that appoints is over (ms UTC); None where none runs."""
+    body = "" if ladder.mediation is None else ladder.mediation.appointed_by
+    ends = [c.end for c in state.clocks if body and ladder.clocks[c.rule].who == body and c.paused is None]
+    return min(ends, default=None)
 
 
 def _status(state: ThreadState, office: str, accepted: bool, declared: bool, window_over: bool) -> str:

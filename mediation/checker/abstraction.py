@@ -19,7 +19,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
 
-from mediation.checker.relevance import DEFAULT_APPOINTMENT, Relevance
+from mediation.checker.relevance import Relevance
 from mediation.state import ThreadState
 
 
@@ -71,10 +71,11 @@ class MediationView(View):
     """The inside of a mediation."""
 
     def key(self, state: ThreadState, index: dict[str, int]) -> Hashable:
-        """Common parts, the mediation's clocks, its stage, the option of a default appointment."""
+        """Common parts, the mediation's clocks, its stage, the options of a default appointment."""
         relevance = self.relevance
         clocks = {clock.rule for clock in state.clocks if clock.rule in relevance.of_mediation}
-        options = sorted(index.get(option.office, -1) for option in state.options if option.step == DEFAULT_APPOINTMENT)
+        appointing = relevance.ladder.appointing
+        options = sorted((o.step, index.get(o.office, -1)) for o in state.options if o.step in appointing)
         return _common(state), tuple(sorted(clocks)), tuple(options), _mediation(state, index)
 
 

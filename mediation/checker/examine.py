@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from mediation.checker.explore import MOST_STATES, Edge, Graph
 from mediation.checker.found import Found
 from mediation.checker.properties.always import always_open
+from mediation.checker.properties.appointment import appointment_kept
 from mediation.checker.properties.down import down_held, way_down
 from mediation.checker.properties.pairs import clock_order
 from mediation.checker.properties.quorums import satisfiable
@@ -28,6 +29,7 @@ ON_EDGES: Mapping[str, Callable[[Graph, Edge, Found], None]] = {
     "standstill-kept": standstill_kept,
     "hidden-up": hidden_up,
     "silence-moves": silence_moves,
+    "appointment-kept": appointment_kept,
 }
 """Properties of every single entry and every passage of time."""
 

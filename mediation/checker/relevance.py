@@ -12,8 +12,6 @@ from __future__ import annotations
 from mediation.ladder import Ladder
 from mediation.state import ThreadState
 
-DEFAULT_APPOINTMENT = "default-appointment"
-
 
 class Relevance:
     """The tables of one ladder: clocks by class, options that nothing replaces, kinds that do something."""
@@ -38,7 +36,8 @@ class Relevance:
         self.of_mediation: frozenset[str] = frozenset()
         if mediation is not None:
             begun = {("opening", mediation.step), ("acceptance", mediation.step)}
-            begun |= {("appointment", ""), ("declaration", ""), ("objection", "")}
+            begun |= {("appointment-due", ""), ("appointment", ""), ("declaration", ""), ("objection", "")}
+            begun |= {(event, step) for event in ("request", "opening") for step in ladder.appointing}
             self.of_mediation = frozenset(
                 rule.id
                 for rule in ladder.clocks.values()

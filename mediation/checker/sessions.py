@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from mediation.checker.relevance import DEFAULT_APPOINTMENT
+from mediation.appointing import chooses
 from mediation.checker.world import PARTIES, Run, World, entry_id, station
 from mediation.draft import Draft
 from mediation.nominations import eligible
+from mediation.rules import DEFAULT_APPOINTMENT
 from mediation.state import Mediation, ThreadState
 from protocols.kinds import (
     Act,
     Admission,
+    Appointment,
     Empty,
     Member,
     Nominate,
@@ -27,6 +29,7 @@ from protocols.kinds import (
     Rekey,
     Reveal,
     Scope,
+    Step,
     Waiver,
     Withdrawal,
 )
@@ -67,9 +70,12 @@ def forward_plans(world: World, state: ThreadState) -> Iterator[Plan]:
         for party in state.parties:
             act = Nominate(nomination_digest(state.thread, party, left, _SALT))
             yield frozenset((party,)), _one(party, "nomination", act)
-    for party in state.parties:
-        if any(option.step == DEFAULT_APPOINTMENT and option.office == party for option in state.options):
-            yield frozenset((party,)), _one(party, "default-appointment", Empty())
+    for option in state.options:
+        acting = frozenset((option.office,)) & _BOTH
+        if option.step == DEFAULT_APPOINTMENT:
+            yield acting, partial(_by_default, option.office)
+        elif option.step in world.ladder.appointing:
+            yield acting, _one(option.office, "step-request", Step(option.step))
     yield from _about_nominees(mediation, state)
 
 
@@ -114,6 +120,13 @@ def _about_nominees(mediation: Mediation, state: ThreadState) -> Iterator[Plan]:
 
 def _one(office: str, kind: str, act: Act) -> Callable[[Run], bool]:
     return lambda run: run.send(office, kind, act)
+
+
+def _by_default(office: str, run: Run) -> bool:
+    """The roster's first is appointed; a body that chooses chooses it."""
+    draft = Draft(run.world.ladder, run.state, run.at)
+    named = next(iter(eligible(draft)), None) if chooses(draft, office) else None
+    return run.send(office, "default-appointment", Appointment(named))
 
 
 def _appoint(run: Run) -> bool:

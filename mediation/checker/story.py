@@ -20,7 +20,8 @@ from mediation.effects import (
     WindowOpened,
 )
 from mediation.refusals import SAFE, Refusal
-from protocols.kinds import KINDS, Act, Admission, Objection, Step, StepAnswer, Withdrawal
+from mediation.words import step_name
+from protocols.kinds import KINDS, Act, Admission, Appointment, Objection, Step, StepAnswer, Withdrawal
 
 _LONGEST = 24
 """Longer stories are told from their beginning and their end."""
@@ -81,6 +82,8 @@ def _does(world: World, kind: str, act: Act | None) -> str:
         return f"withdraws consent to {act.mediator}"
     if isinstance(act, Objection):
         return f"objects to {act.mediator}" + (f" unless beside {act.co_mediator}" if act.co_mediator else "")
+    if isinstance(act, Appointment):
+        return f"has {act.mediator or 'the first of the roster'} appointed"
     if kind == "close":
         return "signs the closing"
     return f"sends {KINDS[kind].title!r}"
@@ -94,8 +97,7 @@ def _effect(world: World, effect: Effect) -> str:
         case WindowOpened():
             return f"The window {ladder.clocks[effect.clock.rule].title!r} ({effect.clock.rule}) opens."
         case OptionOpened():
-            title = ladder.steps[effect.step].title if effect.step in ladder.steps else "Default appointment"
-            return f"{effect.office} may now take {title!r}."
+            return f"{effect.office} may now take {step_name(ladder, effect.step)!r}."
         case RungChanged():
             return f"The thread stands on {ladder.rungs[effect.new].title!r}."
         case StandstillStarted():

@@ -30,7 +30,8 @@ _Told = Callable[[], tuple[Line, ...]]
 
 
 class Seen:
-    """What was seen to happen: rungs stood on, steps taken, clocks started, clocks that granted their option."""
+    """What was seen to happen: rungs stood on, steps taken, clocks started, clocks that granted their option,
+    steps whose taking opened theirs."""
 
     def __init__(self, world: World, relevance: Relevance) -> None:
         self.world = world
@@ -40,6 +41,7 @@ class Seen:
         self.steps: set[str] = set()
         self.started: set[str] = set()
         self.granted: set[str] = set()
+        self.opening: set[str] = set()
         self._running: dict[str, dict[Hashable, Run]] = {}
         self._told: dict[str, _Told] = {}
         self._holding: dict[str, dict[Hashable, tuple[Run, _Told]]] = {}
@@ -51,7 +53,7 @@ class Seen:
         for line, after in zip(run.lines, run.trail, strict=True):
             if line.effects:
                 self.rungs.add(after.rung)
-                self.steps.update(taken(self.world, line, state))
+                self._taken(line, state, after)
                 for effect in line.effects:
                     if type(effect) is ClockStarted:
                         self.started.add(effect.clock.rule)
@@ -62,6 +64,13 @@ class Seen:
             rule = clock.rule
             if rule in self.relevance.grants and rule not in self.granted:
                 self._follow(rule, clock, run, partial(_then, told, run))
+
+    def _taken(self, line: Line, before: ThreadState, after: ThreadState) -> None:
+        for name in taken(self.world, line, before):
+            self.steps.add(name)
+            given = self.world.ladder.steps[name].when_taken
+            if given is not None and any(held.step == given.option for held in after.options):
+                self.opening.add(name)
 
     def running(self, rule: str) -> tuple[Line, ...]:
         """One course of events from the opening, in which a clock of that definition runs at the end."""

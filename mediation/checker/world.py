@@ -93,11 +93,14 @@ class World:
 
 class Run:
     """A course of events from ``state`` on. ``send`` and ``wait`` add to ``lines`` and, with the state after each, to
-    ``trail``; ``refusal`` is the one that stopped it, of ``sender``."""
+    ``trail``; ``refusal`` is the one that stopped it, of ``sender``. ``silent``: offices that send nothing."""
 
-    __slots__ = ("at", "lines", "refusal", "sender", "start", "state", "trail", "world")
+    __slots__ = ("at", "lines", "refusal", "sender", "silent", "start", "state", "trail", "world")
 
-    def __init__(self, world: World, state: ThreadState, at: int | None = None) -> None:
+    def __init__(
+        self, world: World, state: ThreadState, at: int | None = None, *, silent: frozenset[str] = frozenset()
+    ) -> None:
+        self.silent = silent
         self.world = world
         self.start = state
         self.state = state
@@ -114,6 +117,8 @@ class Run:
 
     def send(self, office: str, kind: str, act: Act) -> bool:
         """Whether the fold admitted it."""
+        if office in self.silent:
+            return False
         before = self.state.at
         self.sender = office
         outcome = self.world.try_(self.state, office, kind, act, self.at)

@@ -14,6 +14,7 @@ _EVENTS = {
     "request": "the request for",
     "acceptance": "acceptance of",
     "opening": "the moment of",
+    "appointment-due": "the body's turn to appoint",
     "appointment": "the appointment",
     "declaration": "the declaration of interests",
     "objection": "the objection",
@@ -62,7 +63,9 @@ def _mediation_clocks(ladder: Ladder) -> tuple[str, ...]:
     rule = ladder.mediation
     if rule is None:
         return ()
-    return (rule.nominations, rule.default_appointment, rule.nominee_answer, rule.objections, rule.objection_answer)
+    body = ladder.starting.get(("appointment-due", ""), ())
+    own = (rule.nominations, rule.default_appointment, *body, rule.nominee_answer)
+    return (*own, rule.objections, rule.objection_answer)
 
 
 def opened(clock: ClockRule) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from mediation.drawing.clock_words import Line, clock_line, opened, opening_to, 
 from mediation.drawing.position import Position
 from mediation.ladder import Ladder
 from mediation.rules import ClockRule, StepRule
-from mediation.words import length, listed, mark, quorum, role, roles
+from mediation.words import appointment, entitled, length, listed, mark, quorum, role, roles, step_name
 from protocols.kinds import KINDS
 
 _HELD = {
@@ -139,7 +139,14 @@ def _opening(ladder: Ladder, step: StepRule, here: list[ClockRule]) -> Iterator[
     both = [*here, *others]
     whom = _or(dict.fromkeys(opening_to(ladder, clock, step.id) for clock in both)) or "whoever waited"
     ways = sorted({opening_when(clock, step.id) for clock in both})
+    asked = [f"“{asker.title}” is taken" for asker in ladder.steps.values() if _opened_by(asker) == step.id]
+    if asked and not both:
+        whom = _or(dict.fromkeys(entitled(ladder, s.when_taken.to) for s in ladder.steps.values()
+                                 if s.when_taken is not None and s.when_taken.option == step.id))  # fmt: skip
+        yield Line(f"Opens for {whom} when {_or(asked)}{early}")
+        return
     when = _WHEN["several"] if len(ways) > 1 else _WHEN[ways[0]] if ways else "by a clock"
+    when += f", or when {_or(asked)}" if asked else ""
     if ways == ["out"] and len(both) > 1:
         when = "when one of these has run out"
     named = f"{_or(clock.title for clock in others)}" if others else ""
@@ -147,6 +154,10 @@ def _opening(ladder: Ladder, step: StepRule, here: list[ClockRule]) -> Iterator[
         yield Line(f"Opens for {whom} {when}: {named}{early}")
     else:
         yield Line(f"Opens for {whom} {when}{f' (or {named})' if named else ''}{early}:")
+
+
+def _opened_by(step: StepRule) -> str:
+    return step.when_taken.option if step.when_taken is not None else ""
 
 
 def _elsewhere(ladder: Ladder, step: StepRule, here: list[ClockRule]) -> Iterator[Line]:
@@ -204,6 +215,12 @@ def _effects(ladder: Ladder, step: StepRule) -> Iterator[Line]:
         yield Line("The other forum is done: clocks run on, later by exactly the pause")
     if step.track:
         yield Line(f"From then on clocks take their length for the track “{step.track}”")
+    if step.when_taken is not None:
+        option = step_name(ladder, step.when_taken.option)
+        yield Line(f"Then “{option}” is open to {entitled(ladder, step.when_taken.to)}")
+    rule = ladder.mediation
+    if rule is not None and rule.step == step.id and (rule.appointed_by or rule.exclude):
+        yield Line(appointment(ladder))
     met = [clock.title for clock in ladder.clocks.values() if step.id in clock.met_by_steps]
     if met:
         yield Line(f"Meets: {listed(met)}")

@@ -192,7 +192,9 @@ def _mediators(ladder: Ladder) -> Iterator[str]:
     rule = ladder.mediation
     assert rule is not None
     lasts = {
-        name: length(ladder.clocks[getattr(rule, name)].after) for name in rule.__struct_fields__ if name != "step"
+        name: length(ladder.clocks[getattr(rule, name)].after)
+        for name in rule.__struct_fields__
+        if getattr(rule, name) in ladder.clocks
     }
     cap = next(length(clock.after) for clock in ladder.clocks.values() if clock.kind == "cap")
     yield from ("", "## How mediators come in", "")

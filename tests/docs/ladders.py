@@ -11,7 +11,17 @@ import msgspec
 
 from mediation import rules
 from mediation.durations import end_of, parse_span
-from mediation.kind_groups import BLOCKERS, CONSENTERS, EVERYWHERE, EXTENDERS, GROUPS, HOLDERS, SECONDERS, TAKERS
+from mediation.kind_groups import (
+    APPOINTERS,
+    BLOCKERS,
+    CONSENTERS,
+    EVERYWHERE,
+    EXTENDERS,
+    GROUPS,
+    HOLDERS,
+    SECONDERS,
+    TAKERS,
+)
 from mediation.ladder_check import CODES
 from mediation.schema import fields, intro, structures
 from mediation.words import EVENTS, ROLES
@@ -41,6 +51,7 @@ _FILLED = {
     BLOCKERS: "the roles in `blocked_by`",
     EXTENDERS: "the roles in `extend`",
     HOLDERS: "every declared role",
+    APPOINTERS: "whoever may appoint by default",
 }
 _HEAD = """\
 # The ladder file
@@ -62,8 +73,9 @@ How to write one, step by step: [write a ladder](../how-to/write-a-ladder.md). A
 - **Clocks** start by events: a message received or admitted, a step asked for, accepted or taken. A clock that runs out
   gives somebody an *option*; it moves nothing, unless it says `moves` and the step says `negative_consensus`. What comes
   in the very instant of its end is late.
-- An **option** is held by an office for a step. It goes when the step is taken, when a step down is taken, and when the
-  step cannot be taken from the rung the thread stands on.
+- An **option** is held by an office for a step. A clock gives it, or another step with `when_taken`. It goes when the step
+  is taken, when a step down is taken, and when the step cannot be taken from the rung the thread stands on. An option to
+  have a mediator appointed outlives a step down as long as mediation goes on.
 - A clock is lengthened by those whom `extend` names, all of them agreeing on the same end; nobody can shorten it. What
   meets it stops it.
 - A **standstill** is a clock beside the rung. No role, no track, no suspension and no operator shortens or pauses it. Kinds
@@ -76,6 +88,10 @@ How to write one, step by step: [write a ladder](../how-to/write-a-ladder.md). A
   `resumes` ends it; it must be open to either party with consent `none`, so that nobody is held there.
 - **Tracks**: a step with `track` changes what clocks started afterwards last; those that run stay as they are.
 - Mediators come in by `[mediation]`; its step may leave the rung, and then mediation runs beside it.
+- Where the parties agree on no mediator, either has the roster's first appointed by `default-appointment`, under the option
+  of a clock; or, with `appointed_by`, a body does, from outside the group. The option then goes `to` the body, by a clock or
+  by a step's `when_taken`; no party appoints in its place unless a clock gives parties the option too. The ladder must have
+  a way on if the body stays silent: a clock from `appointment-due` that lets a party appoint, or a way off the rung.
 
 ## Roles
 

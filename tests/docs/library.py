@@ -10,16 +10,20 @@ from mediation.rules import ClockRule, RoleRule, StepRule
 from mediation.words import (
     DIRECTIONS,
     UNVERIFIED,
+    appointment,
     bound,
     consent,
     consequence,
+    entitled,
     extends,
     length,
     listed,
     mark,
     met,
+    openers,
     roles,
     starts,
+    step_name,
 )
 from protocols.kinds import KINDS
 
@@ -93,6 +97,8 @@ def _page(ladder: Ladder) -> Iterator[str]:
         yield f"| {rung.level} | {rung.title} | {rung.about}{f' Not here: {barred}.' if barred else ''} |"
     yield from ("", "## Steps", "", "| step | from | to | who | |", "|---|---|---|---|---|")
     yield from (_step(ladder, step) for step in ladder.steps.values())
+    if ladder.mediation is not None:
+        yield from ("", appointment(ladder))
     if ladder.clocks:
         head = "| clock | how long | from | who must act | met by | then | longer if agreed by | mark | why |"
         yield from ("", "## Clocks", "", head, "|---|---|---|---|---|---|---|---|---|")
@@ -112,7 +118,7 @@ def _step(ladder: Ladder, step: StepRule) -> str:
     taken = f"by sending *{KINDS[step.trigger].title}*" if step.trigger != "step-request" else consent(ladder, step)
     said = [DIRECTIONS[step.direction], taken]
     if step.needs_option:
-        by = listed((f"*{ladder.clocks[name].title}*" for name in ladder.granted_by.get(step.id, ())), "or")
+        by = listed((f"*{title}*" for title in openers(ladder, step.id)), "or")
         said.append(f"an option of {by}{', earlier by agreement' if step.early_exit else ''}")
     if step.evidence:
         said.append(f"rests on {listed(f'*{KINDS[kind].title}*' for kind in step.evidence)}")
@@ -124,6 +130,9 @@ def _step(ladder: Ladder, step: StepRule) -> str:
         said.append(f"standstill of {length(ladder.clocks[step.standstill.clock].after)}")
     if step.suspends or step.resumes:
         said.append("clocks stand still" if step.suspends else "clocks go on")
+    if step.when_taken is not None:
+        option = step_name(ladder, step.when_taken.option)
+        said.append(f"then *{option}* is open to {entitled(ladder, step.when_taken.to)}")
     if step.track:
         said.append(f"track *{step.track}*")
     return f"| {step.title} | {start} | {to} | {roles(ladder, step.who)} | {'; '.join(said)} |"

@@ -13,7 +13,7 @@ from mediation.move import HUB, Move
 from mediation.refusals import Refusal
 from mediation.state import ThreadState, from_bytes, state_hash, to_bytes
 from protocols.encoding import digest
-from protocols.kinds import KINDS, Act, Author, Empty, Expired, Member, Open
+from protocols.kinds import KINDS, Act, Appointment, Author, Empty, Expired, Member, Open
 from protocols.nomination import nomination_digest
 
 LADDER_FILE = Path(__file__).parents[2] / "mediation" / "ladders" / "cpci-default.toml"
@@ -30,6 +30,11 @@ OFFICES = (
     OfficeRole("OV", "monitor"),
 )
 SALT = "s" * 42 + "A"
+
+
+def plain(kind: str) -> Act:
+    """The act of a kind that needs nothing said."""
+    return Appointment() if KINDS[kind].act is Appointment else Empty()
 
 
 def kid(name: str) -> str:
@@ -85,7 +90,7 @@ class Play:
             "station": station,
             "serial": (seat.serial if seat else 0) + 1,
             "prev_seq": state.seq,
-            "act": act if act is not None else Empty(),
+            "act": act if act is not None else plain(kind),
             "officers": ("one", "two") if KINDS[kind].author is Author.OFFICER else (),
             "two_person": KINDS[kind].author is Author.OFFICER,
             "epoch": state.epoch if KINDS[kind].fields and seat is not None and seat.member else None,

@@ -81,7 +81,7 @@ CASES: dict[str, tuple[Form, dict[str, Any], dict[str, Any]]] = {
         {**WORDS, "indicators": "I"},
     ),
     "close": ([("indicators", "99.4 %")], {}, {"indicators": "99.4 %"}),
-    "default-appointment": ([], {}, {}),
+    "default-appointment": ([], {}, {}),  # the roster's order decides; a body that chooses has its own test
     "mediator-acceptance": (TEXT, {}, WORDS),
     "declaration": ([*TEXT, ("interests", "8 %")], {}, {**WORDS, "interests": "8 %"}),
     "objection": (
@@ -251,6 +251,18 @@ async def test_an_admission_repeats_the_other_partys_word_for_word(officer: Brow
     typed = [("kind", "admission"), ("mediators", "MD"), ("mediators", "HD"), ("from_rung", "L3-experts")]
     await officer.post(f"/threads/{THREAD}/send", [*typed, ("entries", eid(2)), ("entries", eid(7))])
     assert desk.sent()["act"] == {"mediators": ["HD", "MD"], "scope": scope}
+
+
+async def test_a_body_chooses_whom_it_appoints_among_those_the_ladder_offers(officer: Browser, desk: FakeDesk) -> None:
+    blank = next(offer for offer in desk.offers if offer.kind == "default-appointment")
+    rest = tuple(offer for offer in desk.offers if offer is not blank)
+    desk.offers = (*rest, *(replace(blank, act={"mediator": office}) for office in ("HD", "MD")))
+    _, text = await officer.get(f"/threads/{THREAD}?write=default-appointment")
+    assert all(f'value="{office}"' in text for office in ("HD", "MD"))
+    await officer.post(f"/threads/{THREAD}/send", [("kind", "default-appointment")])
+    assert all(name != "send" for name, _ in desk.calls), "nobody is appointed by leaving the choice open"
+    await officer.post(f"/threads/{THREAD}/send", [("kind", "default-appointment"), ("mediator", "MD")])
+    assert desk.sent()["act"] == {"mediator": "MD"}
 
 
 async def test_a_step_that_rests_on_evidence_is_sent_with_what_was_ticked(officer: Browser, desk: FakeDesk) -> None:

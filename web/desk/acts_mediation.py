@@ -49,6 +49,18 @@ def _mediator_input(setting: Setting) -> Input:
     return Input("mediator", "Mediator", "choice", True, choices=choices, value=(example,) if example else ())
 
 
+def _appointed_input(setting: Setting) -> tuple[Input, ...]:
+    """Whom the body may appoint, as the ladder offers it; nothing to choose where the roster's order decides."""
+    offers = (offer.act.get("mediator") for offer in setting.view.offers if offer.kind == setting.offer.kind)
+    offices = tuple((office, setting.name_of(office)) for office in dict.fromkeys(filter(None, offers)))
+    hint = "Your office chooses. The office you name is asked at once; it accepts and declares its interests first."
+    return (Input("mediator", "Appoint", "choice", True, hint, (("", "choose"), *offices)),) if offices else ()
+
+
+def _appointment_read(setting: Setting, values: Values) -> dict[str, Any]:
+    return {item.name: chosen(values, item) for item in _appointed_input(setting)}
+
+
 def _co_mediator_input(setting: Setting) -> Input:
     roster = tuple((office.id, office.name) for office in setting.offices if office.role == "mediator")
     hint = "Choose an office if you would accept the mediator beside it."
@@ -154,6 +166,7 @@ def _proposal_answer_read(setting: Setting, values: Values) -> dict[str, Any]:
 
 
 MEDIATION_ACTS: dict[type[kinds.Act], ActForm] = {
+    kinds.Appointment: ActForm(_appointed_input, _appointment_read),
     kinds.Nominate: ActForm(lambda s: (nominees_input(s),), _nominate_read),
     kinds.Objection: ActForm(lambda s: (_mediator_input(s), _co_mediator_input(s)), _objection_read),
     kinds.ObjectionAnswer: ActForm(lambda s: (_objection_input(s), _AGREE), _objection_answer_read),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from hotline.station.core import Core
 from hotline.station.views import MediatorView
+from mediation.rules import DEFAULT_APPOINTMENT
 from mediation.state import ThreadState
 
 
@@ -60,13 +61,16 @@ def mediation_words(state: ThreadState | None) -> str:
         )
     if mediation.nominees:
         return f"{_list(nominee.office for nominee in mediation.nominees)} chosen, not admitted yet."
+    bodies = [o.office for o in state.options if o.step == DEFAULT_APPOINTMENT and o.office not in state.parties]
+    if bodies:
+        return f"{_list(bodies)} may now appoint a mediator."
     sealed = {each.office for each in mediation.nominations}
     missing = [party for party in state.parties if party not in sealed]
     if missing:
         return f"Sealed nominations are awaited from {' and '.join(missing)}."
     if not all(each.nominees for each in mediation.nominations):
         return "Both sealed nominations are in; they are being opened."
-    return "The lists have no office in common; either side may have one appointed."
+    return "The lists have no office in common; one is appointed, as the ladder says."
 
 
 def _list(offices: Iterable[str]) -> str:

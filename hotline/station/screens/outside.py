@@ -70,7 +70,7 @@ def outside_clocks(thread: Thread) -> tuple[ClockView, ...]:
         if opening.kind == "extension":
             name = str(opening.act["clock"])
             found[name] = _clock(ladder, name.split("/", 1)[0], name, None, extendable=True)
-        elif opening.until is not None:
+        elif opening.until is not None and "step" in opening.act:
             rules = serving_rules(ladder, str(opening.act["step"])) if opening.act["step"] in ladder.steps else ()
             for rule in rules[:1]:
                 name = f"{rule}/{opening.act['request']}"
@@ -183,7 +183,10 @@ def _reason(ladder: Ladder, step: StepRule, here: str) -> str:
             "incident before."
         )
     if step.needs_option:
-        return "The hub does not offer it now. It opens only when a clock that gives it has run out or a window has opened."
+        return (
+            "The hub does not offer it now. It opens only when a clock that gives it has run out, a window has opened, or the "
+            "step that asks for it was taken."
+        )
     return "The hub does not offer it now. A standstill, a request that waits already or a clock may stand in its way."
 
 

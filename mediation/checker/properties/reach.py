@@ -9,6 +9,7 @@ from mediation.checker.plans import request_plans
 from mediation.checker.story import asks, refused, tell
 from mediation.checker.world import Run, World
 from mediation.rules import StepRule
+from mediation.words import step_name
 from protocols.kinds import KINDS
 
 
@@ -29,8 +30,15 @@ def rungs(graph: Graph, found: Found) -> None:
 
 
 def steps(graph: Graph, found: Found) -> None:
-    """``dead-step``: a step that can never be taken."""
+    """``dead-step``: a step that can never be taken. ``dead-option``: one whose taking never opens what it promises."""
     for step in graph.world.ladder.steps.values():
+        if step.when_taken is not None and step.id in graph.seen.steps and step.id not in graph.seen.opening:
+            found.add(
+                "dead-option",
+                found.at("step", step.id, "when_taken"),
+                f"The step {step.title!r} promises {step_name(graph.world.ladder, step.when_taken.option)!r}, "
+                "but whenever it is taken that is closed.",
+            )
         if step.id not in graph.seen.steps:
             found.add(
                 "dead-step",

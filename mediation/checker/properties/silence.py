@@ -9,13 +9,16 @@ the other party silent for ever, the waiting party must, by acting and by lettin
 * get onward, so that the wait has an end: an option, a step of its own (leaving mediation is one), or a step by
   declared negative consensus. Mediation that runs beside the rungs holds nobody back, so nobody waits there.
 
+Where a body appoints (`appointed_by`), the body may stay silent too: the same party must then still get as far as its
+signature, because a clock gives the appointment to the parties, or, where mediation has a rung of its own, get onward.
+
 A ladder may let mediation open by agreement only; then silence is not agreeing, the promise begins once both have
 agreed, and a remark says so.
 
 Helpful parts of a state never hurt (`mediation.checker.relevance`), so a state is tried without its options, requests
 and clocks that only grant options first: if that goes well, every state with the same core goes well. Only where it
-does not is the state itself tried, and only that makes a violation. Nominees and bodies are not the silent party; they
-act.
+does not is the state itself tried, and only that makes a violation. Nominees and other bodies are not the silent party;
+they act.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from mediation.checker.abstraction import WaitingView
 from mediation.checker.explore import Graph, Node
 from mediation.checker.found import Found
 from mediation.checker.plans import Plan, alone, plans
-from mediation.checker.relevance import DEFAULT_APPOINTMENT, Relevance
+from mediation.checker.relevance import Relevance
 from mediation.checker.sessions import against_plans, forward_plans
 from mediation.checker.story import tell
 from mediation.checker.world import PARTIES, Line, Run
@@ -40,7 +43,11 @@ from mediation.state import ThreadState
 MOST = 600
 """So many states of waiting are tried from one state; a ladder that needs more is not decided."""
 
-FIELDS = {"appointed": "mediation.default_appointment", "onward": "mediation.step"}
+FIELDS = {
+    "appointed": "mediation.default_appointment",
+    "onward": "mediation.step",
+    "body": "mediation.appointed_by",
+}
 """Where each goal is promised in the file."""
 
 _Goal = Callable[[ThreadState, str], bool]
@@ -64,7 +71,9 @@ class Silence:
         self.rule = rule
         self.view = WaitingView(graph.relevance)
         self.world = graph.world
-        self.good: dict[str, set[Hashable]] = {"appointed": set(), "onward": set()}
+        self.good: dict[str, set[Hashable]] = {name: set() for name in FIELDS}
+        self.step = self.world.ladder.steps[rule.step]
+        self.silent: frozenset[str] = frozenset()
 
     def run(self) -> None:
         """Tries every state with either party silent."""
@@ -74,10 +83,15 @@ class Silence:
                     self._try(node, waiting)
 
     def _try(self, node: Node, waiting: str) -> None:
-        goals: list[tuple[str, _Goal]] = [("onward", self._onward)]
-        if not self._used_up(node.state):
-            goals.append(("appointed", self._appointed))
-        for name, goal in goals:
+        body = frozenset(node.state.holders.get(self.rule.appointed_by, ()))
+        nobody: frozenset[str] = frozenset()
+        goals: list[tuple[str, _Goal, frozenset[str]]] = [("onward", self._onward, nobody)]
+        used_up = self._used_up(node.state)
+        if not used_up:
+            goals.append(("appointed", self._appointed, nobody))
+        if body and (self.step.to or not used_up):
+            goals.append(("body", self._without_body, body))
+        for name, goal, self.silent in goals:
             if self.found.has("silence-blocks", FIELDS[name]):
                 continue
             for state in (strip(self.graph.relevance, node.state), node.state):
@@ -93,11 +107,8 @@ class Silence:
 
     def _opened(self, state: ThreadState, waiting: str) -> Run | None:
         """Mediation under way here, or opened by the waiting party alone; None where it is neither."""
-        run = Run(self.world, state)
-        step = self.world.ladder.steps[self.rule.step]
-        draft = Draft(self.world.ladder, state, state.at)
-        offered = any(option.step == DEFAULT_APPOINTMENT for option in state.options)
-        here = state.rung == step.to if step.to else offered or under_way(draft)
+        run, step = self._run(state), self.step
+        here = state.rung == step.to if step.to else under_way(Draft(self.world.ladder, state, state.at))
         if state.mediation is not None and here:
             return run
         alone_opens = step.trigger == "step-request" and step.consent != "other" and alone(step, waiting, run)
@@ -147,7 +158,7 @@ class Silence:
         running = [c for c in state.clocks if c.paused is None and self.graph.relevance.matters(c.rule)]
         ends = [c.end for c in running] + [c.opens for c in running if c.opens is not None and not c.open]
         if ends:
-            run = Run(self.world, state)
+            run = self._run(state)
             if run.wait(min(ends)):
                 yield run
         yield None
@@ -158,10 +169,17 @@ class Silence:
     def _tried(self, some: Iterable[Plan], state: ThreadState, waiting: str) -> Iterator[Run]:
         for needs, plan in some:
             if needs <= {waiting}:
-                run = Run(self.world, state)
+                run = self._run(state)
                 # A request that only waits for the silent party and starts no clock leads nowhere.
                 if plan(run) and (len(run.state.requests) <= len(state.requests) or run.state.clocks != state.clocks):
                     yield run
+
+    def _run(self, state: ThreadState) -> Run:
+        return Run(self.world, state, silent=self.silent)
+
+    def _without_body(self, state: ThreadState, waiting: str) -> bool:
+        """A mediator all the same or, where mediation has a rung, a way on from it."""
+        return self._appointed(state, waiting) or (bool(self.step.to) and self._onward(state, waiting))
 
     def _appointed(self, state: ThreadState, waiting: str) -> bool:
         mediation = state.mediation
@@ -175,21 +193,21 @@ class Silence:
         return not nominees and not eligible(Draft(self.world.ladder, state, state.at))
 
     def _onward(self, state: ThreadState, waiting: str) -> bool:
-        if not self.world.ladder.steps[self.rule.step].to:
+        if not self.step.to:
             return True  # mediation beside the rungs holds nobody back
-        if any(held.office == waiting and held.step != DEFAULT_APPOINTMENT for held in state.options):
+        if any(held.office == waiting and held.step not in self.world.ladder.appointing for held in state.options):
             return True
         for step in self.world.ladder.steps.values():
             leads = step.to and step.to != state.rung and step.id != self.rule.step
             if leads and step.trigger == "step-request" and state.rung in step.start:
-                run = Run(self.world, state)
+                run = self._run(state)
                 if alone(step, waiting, run) and run.state.rung != state.rung:
                     return True
         return self._moved(state)
 
     def _moved(self, state: ThreadState) -> bool:
         """Mediation was left: by declared negative consensus, or by a step of the waiting party's own."""
-        return state.rung != self.world.ladder.steps[self.rule.step].to
+        return state.rung != self.step.to
 
     def _report(self, name: str, node: Node, waiting: str, lines: tuple[Line, ...], *, decided: bool) -> None:
         silent = node.state.other_party(waiting)
@@ -204,6 +222,10 @@ class Silence:
             "appointed": (
                 "A party that stays silent keeps mediators from being appointed for ever.",
                 f"{silent} stays silent. Here {waiting} can do nothing more, and no mediator is appointed.",
+            ),
+            "body": (
+                "A body that alone may appoint a mediator and stays silent leaves the parties without one for ever.",
+                f"{' and '.join(sorted(self.silent))} and {silent} stay silent. Here {waiting} can do nothing more.",
             ),
             "onward": (
                 "A party that stays silent while mediation is open leaves the other waiting for ever.",
@@ -232,7 +254,7 @@ def strip(relevance: Relevance, state: ThreadState) -> ThreadState:
     kept = relevance.binding | relevance.of_mediation
     return replace(
         state,
-        options=tuple(option for option in state.options if option.step == DEFAULT_APPOINTMENT),
+        options=tuple(option for option in state.options if option.step in relevance.ladder.appointing),
         clocks=tuple(clock for clock in state.clocks if clock.rule in kept),
         requests=tuple(asked for asked in state.requests if asked.step in relevance.pending),
         awaiting=(),

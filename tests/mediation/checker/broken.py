@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hotline import ladders
 from tests.mediation.checker.trial import CORE, MEDIATED, SEIZED
 
 
@@ -212,4 +213,11 @@ EXPLORED = (
            f'{_CAP}timeout = {{ option = "ask-court", to = "either" }}\n',
            f'{_CAP}timeout = {{ option = "ask-court", to = "requester" }}\n',
            "check.silence-blocks", "leaves the other waiting for ever", 'step = "mediate"', "silence", "a way onward."),
+    Broken("a body that alone can appoint and stays silent", ladders.load("us-rla-major-dispute").decode(),
+           'for = "nmb"\ntimeout = { option = "default-appointment", to = "either" }\n', 'for = "nmb"\n',
+           "check.silence-blocks", "A body that alone may appoint a mediator and stays silent", "appointed_by", "silence",
+           "NMB and KV stay silent. Here AV can do nothing more."),
+    Broken("a step that opens what is closed wherever it leads", MEDIATED, 'title = "Open mediation"\n',
+           'title = "Open mediation"\nwhen_taken = { option = "visit", to = "either" }\n', "check.dead-option",
+           "The step 'Open mediation' promises 'Visit the place'", "when_taken", "steps"),
 )  # fmt: skip

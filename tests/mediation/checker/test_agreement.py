@@ -24,7 +24,15 @@ from protocols.kinds import KINDS, About, Member, Rekey
 from tests.mediation.checker.trial import WHOLE
 
 LADDERS = Path(__file__).parents[3] / "mediation" / "ladders"
-NAMES = ("whole", "cpci-default", "wto-dsu", "cwc-ix", "osce-berlin-emergency", "us-rla-major-dispute")
+NAMES = (
+    "whole",
+    "cpci-default",
+    "wto-dsu",
+    "cwc-ix",
+    "osce-berlin-emergency",
+    "us-rla-major-dispute",
+    "icsid-mediation-appointment",
+)
 
 
 class Seen:
@@ -45,6 +53,8 @@ class Seen:
         self.steps = first.seen.steps
         clocks = self.world.ladder.clocks.values()
         self.options = {first.relevance.grants[rule] for rule in first.seen.granted} | {"default-appointment"}
+        steps = self.world.ladder.steps.values()
+        self.options |= {rule.when_taken.option for rule in steps if rule.when_taken is not None}
         self.options |= {rule.when_met.option for rule in clocks if rule.when_met is not None}
 
 
@@ -140,7 +150,7 @@ def test_no_walk_leaves_what_was_explored(name: str) -> None:
 
 def test_walks_get_somewhere() -> None:
     rungs = set()
-    for seed in range(12):
+    for seed in range(24):
         walk = Walk(seen("whole"), Random(seed))
         for _ in range(60):
             walk.go()

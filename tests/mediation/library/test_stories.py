@@ -11,9 +11,9 @@ from mediation.durations import DAY, HOUR, add_months
 from mediation.fold import Outcome, advance, step
 from mediation.refusals import Refusal
 from mediation.state import Clock
-from protocols.kinds import About, Act, Answer, Ask, Extension, Step, StepAnswer
+from protocols.kinds import About, Act, Answer, Appointment, Ask, Extension, Step, StepAnswer
 from tests.mediation.library.table import ladder
-from tests.mediation.library.walk import COUNTERPART, INITIATOR, OTHERS, Place, move_of, named, opened
+from tests.mediation.library.walk import COUNTERPART, INITIATOR, MEDIATOR, OTHERS, Place, move_of, named, opened
 from tests.mediation.play import T0
 
 
@@ -234,12 +234,38 @@ def test_a_planning_state_refrains_for_six_months_only_if_that_was_asked_for(ask
 
 def test_a_party_that_names_no_conciliators_does_not_stop_the_conciliation() -> None:
     story = Story("unclos-v-conciliation")
+    (body,) = story.body("secretary-general")
     notice = story.send(0, INITIATOR, "incident-notice")
     story.send(0, COUNTERPART, "receipt", About(notice))
-    request = story.ask(21 * DAY, INITIATOR, "default-appoint")
-    assert story.refused(22 * DAY, COUNTERPART, "step-accept", StepAnswer(request, "default-appoint"))
-    story.send(22 * DAY, story.body("secretary-general")[0], "step-accept", StepAnswer(request, "default-appoint"))
+    assert story.refused(20 * DAY, body, "step-request", Step("default-appoint")) == "ladder.no-option"
+    story.ask(21 * DAY, INITIATOR, "ask-appointment")
+    for party in (INITIATOR, COUNTERPART):
+        assert story.refused(22 * DAY, party, "step-request", Step("default-appoint")) == "ladder.not-yours"
+    story.ask(22 * DAY, body, "default-appoint")
     assert story.rung(22 * DAY) == "appointed"
+    story.ask(52 * DAY, COUNTERPART, "ask-chair")
+    story.ask(60 * DAY, body, "chair-default")
+    assert story.rung(60 * DAY) == "conciliation"
+
+
+def test_a_secretary_general_that_stays_silent_leaves_the_initiator_the_end_of_the_proceedings() -> None:
+    story = Story("unclos-v-conciliation")
+    story.send(0, INITIATOR, "incident-notice")
+    story.ask(42 * DAY, INITIATOR, "ask-appointment")  # the notice was never received
+    story.ask(72 * DAY, INITIATOR, "terminate")
+    assert story.rung(72 * DAY) == "routine"
+
+
+def test_the_odihr_appoints_the_last_rapporteur_when_the_others_have_not_agreed() -> None:
+    story = Story("osce-vienna-moscow")
+    (body,) = story.body("odihr")
+    request = story.ask(0, INITIATOR, "mission-serious-threat")
+    for office in OTHERS[:9]:
+        story.send(0, office, "second", StepAnswer(request, "mission-serious-threat"))
+    assert story.refused(14 * DAY - 1, body, "step-request", Step("appoint-by-odihr")) == "ladder.no-option"
+    assert story.refused(14 * DAY, INITIATOR, "step-request", Step("appoint-by-odihr")) == "ladder.not-yours"
+    story.ask(14 * DAY, body, "appoint-by-odihr")
+    assert story.clock("report-odihr").end == T0 + 35 * DAY
 
 
 def test_a_mediation_without_a_mediator_lapses_after_120_days() -> None:
@@ -250,13 +276,42 @@ def test_a_mediation_without_a_mediator_lapses_after_120_days() -> None:
 
 def test_the_secretary_general_appoints_when_the_parties_have_not_agreed() -> None:
     story = Story("icsid-mediation-appointment")
+    (body,) = story.body("secretary-general")
     story.ask(0, INITIATOR, "register")
     assert story.refused(59 * DAY, INITIATOR, "step-request", Step("default")) == "ladder.no-option"
-    request = story.ask(60 * DAY, INITIATOR, "default")
-    assert story.refused(60 * DAY, INITIATOR, "default-appointment") == "ladder.no-option"
-    story.send(61 * DAY, story.body("secretary-general")[0], "step-accept", StepAnswer(request, "default"))
-    story.send(61 * DAY, INITIATOR, "default-appointment")
+    assert story.refused(60 * DAY, body, "default-appointment", Appointment(MEDIATOR)) == "ladder.no-option"
+    assert story.place.state.invited == ()
+    story.ask(60 * DAY, INITIATOR, "default")
+    assert story.place.state.invited == ("secretary-general",)
+    for party in (INITIATOR, COUNTERPART):
+        assert story.refused(61 * DAY, party, "default-appointment", Appointment(MEDIATOR)) == "ladder.not-yours"
+    assert story.refused(61 * DAY, body, "default-appointment") == "ladder.name-one"
+    story.send(61 * DAY, body, "default-appointment", Appointment(MEDIATOR))
     assert story.clock("acceptance").end == T0 + 81 * DAY
+
+
+def test_without_the_secretary_general_no_party_appoints_and_the_mediation_lapses_or_is_left() -> None:
+    story = Story("icsid-mediation-appointment")
+    story.ask(0, INITIATOR, "register")
+    story.ask(60 * DAY, INITIATOR, "default")
+    assert story.refused(100 * DAY, INITIATOR, "default-appointment", Appointment()) == "ladder.not-yours"
+    assert (story.rung(120 * DAY - 1), story.rung(120 * DAY)) == ("registered", "routine")
+    story.ask(100 * DAY, COUNTERPART, "withdraw")
+    assert story.rung(100 * DAY) == "routine"
+
+
+def test_a_mediation_board_names_the_mediator_and_a_party_only_after_its_silence() -> None:
+    story = Story("us-rla-major-dispute")
+    (board,) = story.body("nmb")
+    story.ask(0, INITIATOR, "mediate")
+    story.ask(0, INITIATOR, "admit-mediator")
+    assert story.refused(20 * DAY - 1, board, "default-appointment", Appointment(MEDIATOR)) == "ladder.no-option"
+    for party in (INITIATOR, COUNTERPART):
+        assert story.refused(30 * DAY - 1, party, "default-appointment") == "ladder.no-option"
+    story.send(30 * DAY, COUNTERPART, "default-appointment")
+    assert story.place.state.mediation is not None
+    assert [nominee.office for nominee in story.place.state.mediation.nominees] == [MEDIATOR]
+    assert story.place.state.options == ()
 
 
 def test_a_yearly_meeting_renews_its_own_clock() -> None:

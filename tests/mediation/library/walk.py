@@ -41,7 +41,7 @@ from protocols.kinds import (
 )
 from protocols.nomination import nomination_digest
 from tests.mediation.library.table import ladder
-from tests.mediation.play import SALT, T0, kid
+from tests.mediation.play import SALT, T0, kid, plain
 
 INITIATOR, COUNTERPART, MEDIATOR, OUTSIDER = "AV", "KV", "MD", "OV"
 OTHERS = tuple(f"S{number:02}" for number in range(1, 16))
@@ -110,7 +110,7 @@ def move_of(state: ThreadState, office: str, kind: str, act: Act | None = None, 
         station=station,
         serial=(seat.serial if seat else 0) + 1,
         prev_seq=state.seq,
-        act=act if act is not None else Empty(),
+        act=act if act is not None else plain(kind),
         officers=(("one", "two") if two else ("one",)) if by_people else (),
         two_person=two and by_people,
         epoch=state.epoch if KINDS[kind].fields and seat is not None and seat.member else None,
