@@ -78,6 +78,12 @@ def unanswered(core: Core, thread: Thread, held: Held) -> int | None:
     return waited if found is not None and 0 < found.every <= waited else None
 
 
+def reminded(core: Core, thread: Thread) -> int:
+    """How many entries of a thread wait for our answer since at least the first reminder."""
+    now = core.now()
+    return sum(0 < each.every <= now - each.since for each in forgotten(core, thread))
+
+
 class Lookout:
     """`run` until cancelled; `look` once."""
 

@@ -90,6 +90,8 @@ class ThreadSummary:
     """Why only words go out here, if so: this station and the hub differ over the ladder's state."""
     next_mark: str = ""
     """`ClockView.mark` of the next clock."""
+    unanswered: int = 0
+    """Entries that this office acknowledged and has not answered, of which somebody was reminded already."""
     standing: str = ""
     """As what this office acts from outside the thread, and whether it may act now; "" for a member."""
 

@@ -128,6 +128,7 @@ async def test_what_was_acknowledged_and_forgotten_is_called_again_until_a_real_
             await kv.lookout.look()
             await kv.lookout.look()
             assert len(reminders(kv)) == count, minutes
+            assert kv.thread(thread).summary.unanswered == (1 if count else 0), "the screen says it as long as it lasts"
         assert "not answered" in reminders(kv)[0] and "down" not in reminders(kv)[0]  # no content in a reminder
         entry = next(each for each in kv.thread(thread).entries if each.kind == "incident-notice")
         assert any("not answered" in note for note in entry.notes)

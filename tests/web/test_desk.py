@@ -4,6 +4,8 @@ import json
 import re
 from dataclasses import replace
 
+import pytest
+
 from hotline.station.views import Change, Outcome
 from protocols.kinds import KINDS
 from tests.web.conftest import Browser
@@ -270,3 +272,14 @@ async def test_fields_of_any_type_keep_the_page_open(officer: Browser, desk: Fak
             desk.entries = tuple(replace(each, fields=names) if each.kind == kind else each for each in desk.entries)
             response, _ = await officer.get(PAGE)
             assert response.status == 200, (kind, value)
+
+
+async def test_what_was_acknowledged_and_not_answered_stands_in_the_list_and_on_the_page(
+    officer: Browser, desk: FakeDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = FakeDesk.summary
+    monkeypatch.setattr(FakeDesk, "summary", lambda self: replace(real(self), unanswered=2))
+    _, listed = await officer.get("/")
+    assert "2 not answered" in listed
+    _, page = await officer.get(f"/threads/{THREAD}")
+    assert "2 acknowledged by us and not answered" in page

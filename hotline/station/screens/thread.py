@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hotline.station.core import Core
+from hotline.station.lookout import reminded
 from hotline.station.model import Thread
 from hotline.station.screens import outside
 from hotline.station.screens.clocks import clocks
@@ -51,6 +52,7 @@ def summary(core: Core, thread: Thread) -> ThreadSummary:
         frozen=thread.frozen,
         parted=None if thread.parted is None else thread.parted.sentence(thread.id),
         next_mark="" if coming is None or ladder is None else mark(ladder.clocks[coming.rule]),
+        unanswered=reminded(core, thread),
     )
 
 
