@@ -19,9 +19,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from protocols.encoding import Malformed, from_json, to_json
-from protocols.entry import ThreadId
-from protocols.errors import RemoteError
+from protocols.encoding import Malformed, digest, from_json, to_json
+from protocols.entry import Entry, ThreadId
+from protocols.errors import LocalError, RemoteError
 from protocols.kinds import Id, Name, Text
 
 MAX_SHEET_BYTES = 8 << 20
@@ -65,6 +65,13 @@ class RedactionMalformed(RemoteError):
         "The list of what was left out of this evidence is not in the agreed form. It says nothing as it stands; "
         "ask for the bundle again."
     )
+
+
+class CannotRedact(LocalError):
+    """What was to be taken out is not there, or would still be readable elsewhere. ``detail`` says which."""
+
+    code = "redaction.refused"
+    _sentence = "It cannot be left out in this way. Nothing was written and the bundle you have is as it was."
 
 
 class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -135,11 +142,9 @@ class Mismatch:
 
 
 def make_sheet(thread: str, items: Iterable[Redaction]) -> Sheet:
-    """A sheet of these items in their order. Raises `RedactionMalformed` where two speak of one thing."""
+    """A sheet of these items in their order. Raises `RedactionMalformed` where two speak of one thing or a text is too long."""
     found = [msgspec.structs.replace(item, fields=dict(sorted(item.fields.items()))) for item in items]
-    sheet = Sheet(1, thread, tuple(sorted(found, key=_order)))
-    _check(sheet)
-    return sheet
+    return parse_sheet(sheet_bytes(Sheet(1, thread, tuple(sorted(found, key=_order)))))
 
 
 def sheet_bytes(sheet: Sheet) -> bytes:
@@ -158,6 +163,15 @@ def parse_sheet(data: bytes) -> Sheet:
     if sheet_bytes(sheet) != data:
         raise RedactionMalformed("not the one encoding of this sheet")
     return sheet
+
+
+def shown_of(seq: int, entry: Entry | None, fields: Iterable[str], disclosures: Iterable[str]) -> Shown:
+    """What is shown of an entry (None: withheld): ``fields`` are the names that ``disclosures`` open, in their order."""
+    if entry is None:
+        return Shown(seq, True, {})
+    marks = {name: digest(text.encode()) for name, text in zip(fields, disclosures, strict=False)}
+    kind, hidden = entry.kind, frozenset(entry.payload.sd) - set(marks.values())
+    return Shown(seq, False, marks, hidden, frozenset(kind.fields), frozenset(kind.required))
 
 
 def compare(sheet: Sheet, thread: str, shown: Sequence[Shown]) -> tuple[Mismatch, ...]:
@@ -202,15 +216,15 @@ def _of_entry(entry: Shown, items: Sequence[Redaction]) -> list[Mismatch]:
     named: dict[str, str | None] = {}
     for item in items:
         named |= item.fields
-    for name, digest in named.items():
+    for name, mark in named.items():
         if name in entry.disclosed:
             found.append(_mismatch("redaction.shown", seq, f"the field {name!r} as hidden, but it is disclosed"))
         elif name not in entry.known:
             found.append(_mismatch("redaction.unknown", seq, f"a field {name!r}, which such an entry does not have"))
-        elif digest is not None and digest not in entry.hidden:
+        elif mark is not None and mark not in entry.hidden:
             found.append(_mismatch("redaction.unknown", seq, f"a digest for {name!r} that the entry does not hold"))
-    digests = [digest for digest in named.values() if digest is not None]
-    if len(named) > len(entry.hidden) or len(set(digests)) != len(digests):
+    marks = [mark for mark in named.values() if mark is not None]
+    if len(named) > len(entry.hidden) or len(set(marks)) != len(marks):
         found.append(_mismatch("redaction.unknown", seq, "more hidden fields than the entry has places for"))
     missing = sorted(entry.required - set(entry.disclosed) - set(named))
     if missing and entry.hidden:

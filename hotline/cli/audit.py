@@ -29,6 +29,7 @@ _PARTS = {
     "check-tiles": "hotline.cli.trail:check_tiles_",
     "fsck": "hotline.cli.trail:fsck",
     "looks": "hotline.cli.looks:looks",
+    "redact": "hotline.cli.audit_redact:command",
     "tiles": "hotline.cli.trail:tiles",
     "verify": "hotline.cli.audit_verify:command",
 }

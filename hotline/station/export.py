@@ -17,10 +17,11 @@ from hotline.errors import LocalFault
 from hotline.station.vault import Vault
 from hotline.store import station as tables
 from hotline.store.engine import Store
+from mediation.consent import lacking
 from protocols.accord import SignedAccord, open_accord
 from protocols.bundle import Bundle, Exhibit, involved
 from protocols.encoding import from_json, unb64u
-from protocols.entry import parse_entry
+from protocols.entry import Entry, parse_entry
 from protocols.errors import ProtocolError
 from protocols.mandate import verify_mandate
 from protocols.translog import open_with_policy, parse_policy
@@ -33,6 +34,17 @@ class CannotDisclose(LocalFault):
     _sentence = "What was to be disclosed is not in this station's store. Nothing was exported."
 
 
+class NoConsent(LocalFault):
+    """The accord asks for both parties' consent, and the log does not hold it for these fields. ``detail`` names them."""
+
+    code = "export.no-consent"
+    _sentence = (
+        "Your agreement asks for the consent of both parties before words are shown to outsiders, and the log does not hold "
+        "it for all of these. Nothing was exported. Give a notice of disclosure in the incident that names exactly what you "
+        "want to show, wait for the other side's yes, and export again once that is proven; without words you can export now."
+    )
+
+
 async def export_from_folder(
     folder: Path, thread: str, disclose: Sequence[str] = (), data_key: bytes | None = None
 ) -> tuple[Bundle, int]:
@@ -41,7 +53,7 @@ async def export_from_folder(
     ``disclose``: ``SEQ:FIELD`` names, ``SEQ`` an entry's number or ``*``, ``FIELD`` a body's field or ``*``.
     ``data_key``: the key of the station's store (32 bytes), needed to disclose anything.
 
-    Raises `NothingToExport`, `CannotDisclose`, `hotline.station.vault.StoreDamaged`.
+    Raises `NothingToExport`, `CannotDisclose`, `NoConsent`, `hotline.station.vault.StoreDamaged`.
     """
     wanted = [_parse(spec) for spec in disclose]
     if wanted and data_key is None:
@@ -70,7 +82,9 @@ async def export_from_folder(
         Exhibit(row.leaf, row.proof.encode(), _disclosures(row, wanted, vault, bodies.get(row.id))) for row in proven
     )
     _all_found(wanted, exhibits, len(proven))
-    kids = involved(parse_entry(exhibit.leaf) for exhibit in exhibits)
+    parsed = [parse_entry(exhibit.leaf) for exhibit in exhibits]
+    _check_consent(accord, parsed, exhibits)
+    kids = involved(parsed)
     known = [verify_mandate(data, accord.accord) for data in mandates]
     bundle = Bundle(
         thread=thread,
@@ -157,6 +171,16 @@ def _all_found(wanted: Sequence[tuple[int | None, str | None]], exhibits: Sequen
             where = "any entry" if seq is None else f"entry {seq} of {count}"
             kinds = "" if seq is None or not chosen else f" ({parse_entry(chosen[0].leaf).payload.kind})"
             raise CannotDisclose(f"{name or 'a body'} is not readable here in {where}{kinds}")
+
+
+def _check_consent(accord: SignedAccord, entries: Sequence[Entry], exhibits: Sequence[Exhibit]) -> None:
+    """What the verifier will ask of the bundle, asked before it leaves the house."""
+    shown = {
+        seq: [_name(text) for text in each.disclosures] for seq, each in enumerate(exhibits, 1) if each.disclosures
+    }
+    missing = lacking(accord.accord, enumerate(entries, 1), shown)
+    if missing:
+        raise NoConsent(", ".join(f"{seq}:{name}" for seq, name in missing[:20]))
 
 
 def _no_randomness(count: int) -> bytes:

@@ -63,6 +63,11 @@ def test_every_reason_has_words() -> None:
         (item(fields={}, withheld=True), item()),
         (item(fields={}, withheld=True), item(fields={}, withheld=True)),
         (item(), item(fields={"harm": None, "text": None})),
+        (item(by=""),),
+        (item(words="x" * 1001),),
+        (item(label=Label("x" * 201)),),
+        (item(seq=0),),
+        (item(fields={"no name": None}),),
     ],
 )
 def test_items_that_say_nothing_or_two_things_of_one_place_are_refused(items: tuple[Redaction, ...]) -> None:
