@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import socket
 import stat
@@ -22,10 +23,14 @@ from hotline.store import station as station_tables
 from hotline.store.migrate import upgrade
 from mediation.audit import verify
 from mediation.state import to_bytes
+from protocols.bundle import write_bundle
 from protocols.encoding import digest
 from protocols.entry import parse_entry
+from protocols.translog.timestamp import timestamp_request
+from tests.mediation.audit.kit import silent, withheld
 from tests.mediation.court import LADDER, LADDER_ID, LINE, POLICY, THREAD, TRUST, WITNESSES, Court, small_case
 from tests.protocols.kit import counting_rng, seed
+from tests.tsa import make_authority, needs_openssl
 
 PASSPHRASE = "a passphrase for tests"
 
@@ -130,16 +135,101 @@ def test_what_was_written_cannot_steer_the_auditors_terminal(tmp_path: Path, tru
     assert "\u202e" not in words
 
 
-def test_verifying_needs_no_server_libraries(good: Path, trust: list[object]) -> None:
-    script = (
-        "import sys; from hotline.cli import main\n"
-        "try: main(sys.argv[1:])\n"
-        "except SystemExit as end: assert end.code == 0, end.code\n"
-        "loaded = {name.split('.')[0] for name in sys.modules}\n"
-        "assert not loaded & {'aiohttp', 'websockets', 'sqlalchemy', 'alembic', 'jinja2'}, loaded\n"
-    )
-    arguments = ["audit", "verify", str(good), *map(str, trust)]
-    subprocess.run([sys.executable, "-c", script, *arguments], check=True, capture_output=True)
+NEEDED = {"hotline", "mediation", "protocols", "click", "msgspec", "nacl", "cryptography", "rfc3161_client"}
+"""What must be installed to verify; the last two packages bring `cffi` with them, nothing else."""
+
+ALONE = """
+import builtins, socket, sys
+
+def refuse(*_, **__): raise AssertionError("an audit asks nobody")
+for name in ("connect", "connect_ex", "bind", "sendto"):
+    setattr(socket.socket, name, refuse)
+socket.getaddrinfo = refuse
+
+real, allowed = builtins.__import__, {needed!r} | {{"cffi", "_cffi_backend", "pycparser"}} | set(sys.stdlib_module_names)
+def importing(name, globals=None, locals=None, fromlist=(), level=0):
+    top = name.partition(".")[0] if level == 0 else ""
+    if top and top not in allowed:
+        raise ModuleNotFoundError(f"{{name}} is not installed here", name=name)
+    return real(name, globals, locals, fromlist, level)
+builtins.__import__ = importing
+
+from hotline.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    loaded = {{name.partition(".")[0] for name in sys.modules}}
+    assert not loaded & {{"aiohttp", "websockets", "sqlalchemy", "alembic", "jinja2", "structlog", "web"}}, loaded
+    hub = [name for name in sys.modules if name.startswith(("hotline.hub", "hotline.station", "hotline.store"))]
+    assert not hub, hub
+    sys.exit(end.code)
+"""
+
+
+def test_verifying_needs_no_server_libraries_and_no_network(good: Path, trust: list[object], tmp_path: Path) -> None:
+    bad = tmp_path / "bad.zip"
+    bad.write_bytes(bundles.pack(withheld(small_case().bundle(), 3)))
+    for path, status in ((good, 0), (bad, 1)):
+        for more in ([], ["--json"]):
+            arguments = ["audit", "verify", str(path), *map(str, trust), *more]
+            script = [sys.executable, "-c", ALONE.format(needed=NEEDED), *arguments]
+            done = subprocess.run(script, capture_output=True, text=True, timeout=60)
+            assert (done.returncode, done.stderr) == (status, "")
+            assert "HOLD" in done.stdout or '"holds"' in done.stdout
+
+
+def test_a_folder_is_verified_like_its_zip_file(tmp_path: Path, trust: list[object]) -> None:
+    for name, data in write_bundle(small_case().bundle()).items():
+        (tmp_path / "b" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "b" / name).write_bytes(data)
+    assert "HOLDS: 5 entries" in run("verify", tmp_path / "b", *trust).output
+    (tmp_path / "b" / "policy").unlink()
+    assert "bundle.malformed" in run("verify", tmp_path / "b", *trust, status=1).output
+
+
+def test_withheld_entries_are_accepted_only_if_the_verifier_says_so(tmp_path: Path, trust: list[object]) -> None:
+    path = tmp_path / "b.zip"
+    path.write_bytes(bundles.pack(withheld(small_case().bundle(), 3)))
+    words = run("verify", path, *trust, status=1).output
+    assert "WITHHELD" in words
+    assert "Say --allow-withheld" in words
+    assert "replayed up to entry 2 of 5" in words
+    words = run("verify", path, *trust, "--allow-withheld").output
+    assert "HOLDS: 4 entries and 1 withheld, which you allowed" in words
+    for status, more in ((1, []), (0, ["--allow-withheld"])):
+        said = json.loads(run("verify", path, *trust, "--json", *more, status=status).output)
+        assert (said["holds"], said["sound"], said["whole"]) == (status == 0, True, False)
+        assert [each["seq"] for each in said["withheld"]] == [3]
+
+
+def test_clocks_times_and_grades_are_told_in_words(tmp_path: Path, trust: list[object]) -> None:
+    path = tmp_path / "b.zip"
+    path.write_bytes(bundles.pack(silent().evidence()))
+    words = run("verify", path, *trust).output
+    assert "Clock notice-silent/2" in words
+    assert "wait ELAPSED (at least 484 s" in words
+    assert "deadline of KV MISSED (nothing; path shown by entry 3 of KV)" in words
+    assert "evidence L3: a quorum, and the adverse party itself" in words
+    assert "made after 2031-03-10T03:20:09.000Z and by 2031-03-10T03:20:15.000Z" in words
+    assert "The tail is not proven" in words
+    assert "wait UNDETERMINED" in run("verify", path, *trust, "--epsilon", "3").output
+
+
+def test_a_root_certificate_that_cannot_be_used_is_no_trust(good: Path, trust: list[object], tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_bytes(b"not a certificate")
+    assert "audit.no-trust" in run("verify", good, *trust, "--tsa-ca", tmp_path / "ca.pem", status=1).output
+
+
+@needs_openssl
+def test_tokens_are_told_where_their_authority_is_believed(tmp_path: Path, trust: list[object]) -> None:
+    authority, bundle = make_authority(tmp_path), small_case().bundle()
+    token = authority.reply(timestamp_request(bundle.checkpoint, 1))
+    path = tmp_path / "b.zip"
+    path.write_bytes(bundles.pack(dataclasses.replace(bundle, final_token=token)))
+    (tmp_path / "ca.pem").write_bytes(authority.root)
+    words = run("verify", path, *trust, "--tsa-ca", tmp_path / "ca.pem").output
+    assert "the first 7 leaves stood by then" in words
+    assert "stood by then" not in run("verify", path, *trust).output
 
 
 # -- exports ------------------------------------------------------------------------------------------------------------

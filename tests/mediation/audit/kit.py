@@ -105,3 +105,32 @@ def codes(bundle: Bundle, trust: Trust = TRUST, *, allow_withheld: bool = False)
 
 def clock(report: Report, name: str) -> ClockReport:
     return next(each for each in report.clocks if each.id == name)
+
+
+def notified(off: Mapping[str, int] | None = None, *, receipt: bool = False) -> Watched:
+    """Entry 2 is Arvenia's notice, made after second 0 and in the log by second 5; entry 3 Kostrava's receipt, made after
+    second 5 and in the log by second 8."""
+    court = watched()
+    notice = court.tell(2, "incident-notice", fields={"text": "x", "severity": "high"}, two=True)
+    court.publish(5, off=off)
+    if receipt:
+        court.tell(6, "receipt", "KV", {"entry": notice})
+        court.publish(8, off=off)
+    return court
+
+
+def silent(
+    off: Mapping[str, int] | None = None, *, last: int = 489, end: int = 495, word: bool = True, step: bool = True
+) -> Watched:
+    """Kostrava says something else and gives no sign of the notice; Arvenia takes the step that its silence opens."""
+    court = notified(off)
+    if word:
+        court.word(8, "KV")
+        court.publish(12, off=off)
+    court.publish(last, off=off)
+    if step:
+        court.tell(492, "step-request", "AV", {"step": "L3-experts"}, two=True)
+    else:
+        court.word(492)
+    court.publish(end, off=off)
+    return court

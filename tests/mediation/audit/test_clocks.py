@@ -1,7 +1,7 @@
 """Verdicts on clocks out of a bundle alone: by what witnesses signed, whatever one of them lies and the hub claims.
 
-In the exercise of these tests a minute of the ladder is a second: of an incident notice's clocks `notice-silent` runs 480 s
-from the notice, and `page-alternate` 10 s, `human-ack` 30 s and `reply` 240 s from the other side's receipt.
+A minute of the ladder is a second in this exercise: of an incident notice's clocks `notice-silent` runs 480 s from the
+notice, and `page-alternate` 10 s, `human-ack` 30 s and `reply` 240 s from the other side's receipt.
 """
 
 from __future__ import annotations
@@ -14,39 +14,10 @@ import pytest
 from mediation.audit import Report, Trust
 from mediation.audit.waits import LATER, Waiting
 from protocols.translog import Bounds, Wait
-from tests.mediation.audit.kit import START, Watched, check, clock, codes, watched, withheld
+from tests.mediation.audit.kit import START, Watched, check, clock, codes, notified, silent, withheld
 from tests.mediation.court import TRUST, WITNESSES
 
 LIARS = ({}, {"HD": -500_000}, {"HD": 500_000}, {"AV": -500_000})
-
-
-def notified(off: Mapping[str, int] | None = None, *, receipt: bool = False) -> Watched:
-    """Entry 2 is Arvenia's notice, made after second 0 and in the log by second 5; entry 3 Kostrava's receipt, made after
-    second 5 and in the log by second 8."""
-    court = watched()
-    notice = court.tell(2, "incident-notice", fields={"text": "x", "severity": "high"}, two=True)
-    court.publish(5, off=off)
-    if receipt:
-        court.tell(6, "receipt", "KV", {"entry": notice})
-        court.publish(8, off=off)
-    return court
-
-
-def silent(
-    off: Mapping[str, int] | None = None, *, last: int = 489, end: int = 495, word: bool = True, step: bool = True
-) -> Watched:
-    """Kostrava says something else and gives no sign of the notice; Arvenia takes the step that its silence opens."""
-    court = notified(off)
-    if word:
-        court.word(8, "KV")
-        court.publish(12, off=off)
-    court.publish(last, off=off)
-    if step:
-        court.tell(492, "step-request", "AV", {"step": "L3-experts"}, two=True)
-    else:
-        court.word(492)
-    court.publish(end, off=off)
-    return court
 
 
 def told(court: Watched, trust: Trust = TRUST) -> Report:
