@@ -320,3 +320,61 @@ def test_a_yearly_meeting_renews_its_own_clock() -> None:
         request = story.ask(at, INITIATOR, "annual-meeting")
         story.send(at, COUNTERPART, "step-accept", StepAnswer(request, "annual-meeting"))
         assert story.clock("annual-review").end == add_months(T0 + at, 12)
+
+
+def test_the_councils_day_runs_from_its_own_receipt_and_the_states_two_days_from_that_states() -> None:
+    story = Story("ctbt-iv-clarification")
+    (council,) = story.body("council")
+    asked = story.ask(0, INITIATOR, "via-council")
+    story.send(1 * HOUR, COUNTERPART, "receipt", About(asked))
+    assert {clock.rule for clock in story.place.state.clocks} == {"no-receipt-council"}, "it is not for the other state"
+    story.send(30 * HOUR, council, "receipt", About(asked))
+    assert story.clock("via-council-forward").end == T0 + 54 * HOUR
+    forwarded = story.ask(50 * HOUR, council, "forward")
+    story.send(51 * HOUR, INITIATOR, "receipt", About(forwarded))
+    story.send(60 * HOUR, COUNTERPART, "receipt", About(forwarded))
+    assert story.clock("via-council-answer").end == T0 + 108 * HOUR
+    story.ask(108 * HOUR, INITIATOR, "council-meeting")
+    assert story.rung(108 * HOUR) == "council-meeting"
+
+
+def test_a_council_that_stays_offline_keeps_nobody_from_its_meeting() -> None:
+    story = Story("ctbt-iv-clarification")
+    story.ask(0, INITIATOR, "via-council")
+    story.ask(48 * HOUR, INITIATOR, "council-meeting")
+    assert story.rung(48 * HOUR) == "council-meeting"
+
+
+def test_inspectors_arrive_within_six_days_of_the_councils_receipt_of_the_request() -> None:
+    story = Story("ctbt-iv-clarification")
+    (council,) = story.body("council")
+    request = story.ask(0, INITIATOR, "osi-request")
+    story.send(5 * HOUR, council, "receipt", About(request))
+    assert story.clock("osi-decision").end == T0 + 101 * HOUR
+    assert story.clock("osi-arrival").end == T0 + 5 * HOUR + 6 * DAY
+
+
+def test_a_committees_three_weeks_begin_with_its_first_member_and_the_missions_with_the_other_party() -> None:
+    story = Story("seanwfz-annex")
+    request = story.send(0, INITIATOR, "incident-notice")
+    story.send(2 * HOUR, OTHERS[1], "receipt", About(request))
+    story.send(9 * HOUR, OTHERS[0], "receipt", About(request))
+    story.send(12 * HOUR, COUNTERPART, "receipt", About(request))
+    assert story.clock("screen").end == T0 + 2 * HOUR + 21 * DAY
+    assert story.clock("mission").end == T0 + 12 * HOUR + 21 * DAY
+
+
+def test_data_are_due_forty_five_days_after_the_receipt_of_the_order() -> None:
+    story = Story("budapest-24-7")
+    story.ask(0, INITIATOR, "reach")
+    order = story.ask(1 * HOUR, INITIATOR, "order")
+    story.send(9 * HOUR, COUNTERPART, "receipt", About(order))
+    assert story.clock("subscriber-data").end == T0 + 9 * HOUR + 45 * DAY
+
+
+def test_without_a_receipt_both_choices_of_the_initiator_of_a_conciliation_open_after_twice_the_time() -> None:
+    story = Story("unclos-v-conciliation")
+    story.send(0, INITIATOR, "incident-notice")
+    for name in ("default-appoint", "terminate"):
+        assert story.refused(41 * DAY, INITIATOR, "step-request", Step(name)) == "ladder.no-option"
+    story.ask(42 * DAY, INITIATOR, "terminate")
