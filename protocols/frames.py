@@ -25,6 +25,7 @@ from protocols.translog.note import MAX_NOTE_BYTES
 T = TypeVar("T")
 VERSION = 1
 MAX_FRAME_BYTES = 4 << 20
+MAX_HASHES = 8192
 Nonce = Annotated[str, msgspec.Meta(min_length=43, max_length=43)]
 Ref = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 SignedNote = Annotated[str, msgspec.Meta(max_length=MAX_NOTE_BYTES)]
@@ -142,11 +143,19 @@ class Evidence(Frame, frozen=True, tag="evidence"):
     second: SignedNote
 
 
-class Prove(Frame, frozen=True, tag="prove"):
-    """Asks for the inclusion proof of leaf ``index`` under the newest published head."""
+class Hashes(Frame, frozen=True, tag="hashes"):
+    """Asks for leaf hashes of the log from leaf ``start`` on, as far as the newest published head covers it. Answered by
+    `Hashed`, or `Refused` where there are none yet."""
 
     ref: Ref
-    index: Annotated[int, msgspec.Meta(ge=0)]
+    start: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Recall(Frame, frozen=True, tag="recall"):
+    """Asks for the published checkpoint of this digest: what an entry says that its author had ``seen``."""
+
+    ref: Ref
+    digest: Id
 
 
 class AskTails(Frame, frozen=True, tag="ask-tails"):
@@ -307,11 +316,20 @@ class Tails(Frame, frozen=True, tag="tails"):
     disclosures: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=MAX_HEADS)]
 
 
-class Proven(Frame, frozen=True, tag="proven"):
-    """An inclusion proof in C2SP tlog-proof form."""
+class Hashed(Frame, frozen=True, tag="hashed"):
+    """Leaf hashes (RFC 6962) from leaf ``start`` on, 32 bytes each, at most `MAX_HASHES`: level 0 of the hash tiles of C2SP
+    tlog-tiles. They say nothing of what leaves hold."""
 
     ref: Ref
-    proof: str
+    start: Annotated[int, msgspec.Meta(ge=0)]
+    hashes: Annotated[bytes, msgspec.Meta(max_length=MAX_HASHES * 32)]
+
+
+class Recalled(Frame, frozen=True, tag="recalled"):
+    """A published checkpoint: a signed note with its cosignatures."""
+
+    ref: Ref
+    checkpoint: SignedNote
 
 
 class Presence(Frame, frozen=True, tag="presence"):
@@ -339,8 +357,13 @@ FromStation = (
     | Announce
     | Cosign
     | Evidence
+<<<<<<< HEAD
+    | Hashes
+    | Recall
+=======
     | Prove
     | AskTails
+>>>>>>> 1c17c398f7048236eeb28615aca170e6ecdb50f7
     | Ping
     | Disagreement
 )
@@ -359,7 +382,8 @@ FromHub = (
     | Published
     | TwoHistories
     | Tails
-    | Proven
+    | Hashed
+    | Recalled
     | Presence
     | Pong
     | Disagreement

@@ -267,6 +267,28 @@ class HeadKeeper:
             raise NotProvenYet(f"leaf {index}")
         return await self.proof_under(index, published)
 
+    async def leaf_hashes(self, start: int, most: int) -> bytes:
+        """Hashes of at most ``most`` leaves from leaf ``start`` on, 32 bytes each, that the newest published head covers.
+
+        Raises `NotProvenYet` where it covers none.
+        """
+        size = 0 if self.published is None else self.published.checkpoint.size
+        if start >= size:
+            raise NotProvenYet(f"leaf {start}")
+        n = t.nodes.c
+        wanted = sa.select(n.hash).where(n.level == 0, n.idx >= start, n.idx < min(size, start + most)).order_by(n.idx)
+        async with self._store.read() as connection:
+            return b"".join((await connection.execute(wanted)).scalars())
+
+    async def recall(self, digest: str) -> str:
+        """The published checkpoint of this digest. Raises `NotProvenYet` where none was published."""
+        async with self._store.read() as connection:
+            found = sa.select(t.published.c.note).where(t.published.c.digest == digest).limit(1)
+            note = (await connection.execute(found)).scalar_one_or_none()
+        if note is None:
+            raise NotProvenYet("no checkpoint of that digest was published")
+        return str(note)
+
     async def proof_under(self, index: int, head: PublishedHead) -> str:
         """The proof of a leaf under a published head that covers it."""
         size = head.checkpoint.size

@@ -182,7 +182,6 @@ def _entry(
         leaf.size,
         leaf.rung_before,
         leaf.rung_after,
-        len(payload.sd),
     )
 
 

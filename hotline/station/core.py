@@ -310,7 +310,7 @@ class Core:
         ``parted`` from the hub: it stays so until somebody thaws it."""
         for leaf in leaves:
             verified, stamp = self.replay.verified(thread.id, leaf.seq, leaf.leaf)
-            held = Held(admit(verified, stamp, leaf.leaf), proven=leaf.proof is not None)
+            held = Held(admit(verified, stamp, leaf.leaf))
             self.attach(held)
             if row.outside:
                 thread.add(held)

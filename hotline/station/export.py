@@ -1,30 +1,39 @@
 """A thread's evidence out of a station's own store, with the fields its office chooses to disclose.
 
-It works on the files of a station that is not running, with the station's passphrase where something is disclosed: what
-others may read is a decision, and nothing of a body leaves the sealed store unless its field was named.
+Proofs are made from the station's own mirror of the log, so that a hub that has gone, or lies, takes nothing away. What others
+may read is a decision: nothing of a body leaves the sealed store unless its field was named.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hotline.bundles import NothingToExport
 from hotline.errors import LocalFault
 from hotline.station.vault import Vault
 from hotline.store import station as tables
 from hotline.store.engine import Store
+<<<<<<< HEAD
+from hotline.store.station import read_tiles
+=======
 from mediation.consent import lacking
+>>>>>>> 1c17c398f7048236eeb28615aca170e6ecdb50f7
 from protocols.accord import SignedAccord, open_accord
-from protocols.bundle import Bundle, Exhibit, involved
+from protocols.assembly import End, KnownHead, Material, Piece, assemble, dating, nodes_wanted
+from protocols.bundle import Bundle
 from protocols.encoding import from_json, unb64u
 from protocols.entry import Entry, parse_entry
 from protocols.errors import ProtocolError
+from protocols.hub_leaf import parse_hub_leaf
 from protocols.mandate import verify_mandate
-from protocols.translog import open_with_policy, parse_policy
+from protocols.translog import node_reader, tiles_under
 
 
 class CannotDisclose(LocalFault):
@@ -48,16 +57,18 @@ class NoConsent(LocalFault):
 async def export_from_folder(
     folder: Path, thread: str, disclose: Sequence[str] = (), data_key: bytes | None = None
 ) -> tuple[Bundle, int]:
-    """The evidence of a thread, and how many of its newest entries are left out because they have no proof yet.
+    """`export_thread` out of the files of a station that is not running. ``data_key``: the key of the station's store (32
+    bytes), needed to disclose anything.
 
+<<<<<<< HEAD
+    Raises what `export_thread` raises.
+=======
     ``disclose``: ``SEQ:FIELD`` names, ``SEQ`` an entry's number or ``*``, ``FIELD`` a body's field or ``*``.
     ``data_key``: the key of the station's store (32 bytes), needed to disclose anything.
 
     Raises `NothingToExport`, `CannotDisclose`, `NoConsent`, `hotline.station.vault.StoreDamaged`.
+>>>>>>> 1c17c398f7048236eeb28615aca170e6ecdb50f7
     """
-    wanted = [_parse(spec) for spec in disclose]
-    if wanted and data_key is None:
-        raise CannotDisclose("the station's passphrase is needed to disclose anything")
     try:
         accord = open_accord((folder / "accord.jws").read_bytes())
         ladders = {path.stem: path.read_bytes() for path in sorted((folder / "ladders").glob("*.toml"))}
@@ -65,14 +76,48 @@ async def export_from_folder(
         raise NothingToExport(f"{folder} is no station's folder: {error}") from error
     if not (folder / "station.db").is_file():
         raise NothingToExport(f"{folder} has no station.db")
+    vault = None if data_key is None else Vault(data_key, _no_randomness)
     store = Store(folder / "station.db")
     try:
-        rows = await _read(store, thread)
+        async with store.read() as connection:
+            return await export_thread(connection, accord, ladders, thread, disclose, vault)
     finally:
         await store.close()
-    ladder, entries, bodies, mandates, heads = rows
-    if ladder not in ladders:
+
+
+async def export_thread(
+    connection: AsyncConnection,
+    accord: SignedAccord,
+    ladders: Mapping[str, bytes],
+    thread: str,
+    disclose: Sequence[str] = (),
+    vault: Vault | None = None,
+) -> tuple[Bundle, int]:
+    """The evidence of a thread under the newest head that this station has mirrored, and how many of its newest entries are
+    left out because they are not under that head yet.
+
+    ``connection``: a read transaction on a station's store. ``disclose``: ``SEQ:FIELD`` names, ``SEQ`` an entry's number or
+    ``*``, ``FIELD`` a body's field or ``*``; they need the ``vault``.
+
+    Raises `NothingToExport`, `CannotDisclose`, `hotline.station.vault.StoreDamaged`, and `ProofRefused` where the store is
+    damaged.
+    """
+    wanted = [_parse(spec) for spec in disclose]
+    if wanted and vault is None:
+        raise CannotDisclose("the station's passphrase is needed to disclose anything")
+    rows = await _read(connection, accord.log_origin, thread)
+    if rows.ladder not in ladders:
         raise NothingToExport("no such thread")
+<<<<<<< HEAD
+    if not rows.entries:
+        raise NothingToExport("none of it is under a head that this station has checked")
+    pieces = [
+        Piece(row.place, row.leaf, _disclosures(row, wanted, vault, rows.bodies.get(row.id))) for row in rows.entries
+    ]
+    _all_found(wanted, pieces)
+    known = [verify_mandate(data, accord.accord) for data in rows.mandates]
+    material = Material(
+=======
     checkpoint = _newest(accord, heads, entries)
     proven = _proven(entries)
     if checkpoint is None or not proven:
@@ -87,58 +132,78 @@ async def export_from_folder(
     kids = involved(parsed)
     known = [verify_mandate(data, accord.accord) for data in mandates]
     bundle = Bundle(
+>>>>>>> 1c17c398f7048236eeb28615aca170e6ecdb50f7
         thread=thread,
-        ladder_id=ladder,
-        checkpoint=checkpoint.encode(),
-        policy=accord.accord.policy.encode(),
-        accord=accord.data,
-        ladder=ladders[ladder],
-        mandates=tuple(mandate.data for mandate in known if mandate.kid in kids),
-        exhibits=exhibits,
+        ladder_id=rows.ladder,
+        ladder=ladders[rows.ladder],
+        accord=accord,
+        final=rows.final,
+        pieces=pieces,
+        notes=rows.notes,
+        mandates=[(mandate.kid, mandate.data) for mandate in known],
+        end=rows.end,
     )
-    return bundle, len(entries) - len(proven)
+    tiles = await read_tiles(connection, tiles_under(nodes_wanted(material)))
+    return await asyncio.to_thread(assemble, material, node_reader(tiles)), rows.left_out
 
 
-async def _read(
-    store: Store, thread: str
-) -> tuple[str, Sequence[Any], Mapping[str, bytes], Collection[bytes], Collection[str]]:
-    async with store.read() as connection:
-        found = sa.select(tables.threads.c.ladder).where(tables.threads.c.id == thread, ~tables.threads.c.outside)
-        ladder = (await connection.execute(found)).scalar_one_or_none()
-        if ladder is None:
-            raise NothingToExport("this station does not hold the whole of that thread")
-        e = tables.entries.c
-        entries = (await connection.execute(sa.select(tables.entries).where(e.thread == thread).order_by(e.seq))).all()
-        ids = sa.select(e.id).where(e.thread == thread)
-        b = tables.bodies.c
-        # A refused body's row holds why it was refused, not what it said.
-        read = sa.select(tables.bodies).where(b.entry.in_(ids), b.how != "refused")
-        bodies = (await connection.execute(read)).all()
-        mandates = (
-            (await connection.execute(sa.select(tables.mandates.c.data).order_by(tables.mandates.c.digest)))
-            .scalars()
-            .all()
-        )
-        heads = (await connection.execute(sa.select(tables.heads.c.note))).scalars().all()
-    return ladder, entries, {row.entry: row.sealed for row in bodies}, mandates, heads
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What the store holds of a thread, as far as the mirror reaches. ``final``: the note of the head it reaches."""
+
+    ladder: str
+    entries: Sequence[Any]
+    left_out: int
+    bodies: Mapping[str, bytes]
+    mandates: Collection[bytes]
+    final: str
+    notes: Sequence[str]
+    end: End | None
 
 
-def _proven(entries: Sequence[Any]) -> list[Any]:
-    """The entries from the first on that have a proof: a bundle has no gap."""
-    proven = []
-    for row in entries:
-        if row.proof is None:
-            break
-        proven.append(row)
-    return proven
+async def _read(connection: AsyncConnection, origin: str, thread: str) -> _Rows:
+    found = sa.select(tables.threads.c.ladder).where(tables.threads.c.id == thread, ~tables.threads.c.outside)
+    ladder = (await connection.execute(found)).scalar_one_or_none()
+    if ladder is None:
+        raise NothingToExport("this station does not hold the whole of that thread")
+    m = tables.mirrored.c
+    reached = (await connection.execute(sa.select(m.size, m.note).where(m.origin == origin))).one_or_none()
+    size, final = (0, "") if reached is None else (reached.size, reached.note)
+    e = tables.entries.c
+    listed = sa.select(e.seq, e.id, e.index.label("place"), e.leaf).where(e.thread == thread).order_by(e.seq)
+    every = (await connection.execute(listed)).all()
+    entries = [row for row in every if row.place < size]
+    ids = sa.select(e.id).where(e.thread == thread)
+    b = tables.bodies.c
+    # A refused body's row holds why it was refused, not what it said.
+    read = sa.select(tables.bodies).where(b.entry.in_(ids), b.how != "refused")
+    bodies = {row.entry: row.sealed for row in (await connection.execute(read)).all()}
+    papers = sa.select(tables.mandates.c.data).order_by(tables.mandates.c.digest)
+    mandates = (await connection.execute(papers)).scalars().all()
+    end = await _end(connection, thread, size)
+    notes = await _dating(connection, entries, end, size)
+    return _Rows(ladder, entries, len(every) - len(entries), bodies, mandates, final, notes, end)
 
 
-def _newest(accord: SignedAccord, heads: Collection[str], entries: Sequence[Any]) -> str | None:
-    """The head of the greatest size that the station holds, by itself or within a proof."""
-    policy = parse_policy(accord.accord.policy)
-    notes = {*heads, *(row.proof.partition("\n\n")[2] for row in entries if row.proof is not None)}
-    sizes = {note: open_with_policy(note, policy).checkpoint.size for note in notes}
-    return max(sizes, key=lambda note: sizes[note], default=None)
+async def _end(connection: AsyncConnection, thread: str, size: int) -> End | None:
+    """The newest end of the thread that the hub logged and this station found true."""
+    c = tables.tails.c
+    wanted = sa.select(tables.tails).where(c.thread == thread, c.idx < size, c.doubt == "").order_by(c.idx.desc())
+    row = (await connection.execute(wanted.limit(1))).one_or_none()
+    return None if row is None else End(row.idx, bytes(row.leaf), row.disclosure)
+
+
+async def _dating(connection: AsyncConnection, entries: Sequence[Any], end: End | None, size: int) -> list[str]:
+    n = tables.notes.c
+    rows = await connection.execute(sa.select(n.size, n.digest).where(n.size <= size).order_by(n.size, n.number))
+    indexes = [row.place for row in entries]
+    seen = [parse_entry(row.leaf).payload.seen for row in entries]
+    if end is not None:
+        indexes.append(end.index)
+        seen.append(parse_hub_leaf(end.leaf).payload.seen)
+    digests = dating([KnownHead(row.size, row.digest) for row in rows], indexes, seen)
+    kept = await connection.execute(sa.select(n.digest, n.note).where(n.size <= size))
+    return [row.note for row in kept if row.digest in digests]
 
 
 def _parse(spec: str) -> tuple[int | None, str | None]:
@@ -162,8 +227,9 @@ def _name(disclosure: str) -> str:
     return str(from_json(unb64u(disclosure))[1])
 
 
-def _all_found(wanted: Sequence[tuple[int | None, str | None]], exhibits: Sequence[Exhibit], count: int) -> None:
+def _all_found(wanted: Sequence[tuple[int | None, str | None]], exhibits: Sequence[Piece]) -> None:
     """Each name must have disclosed something: an officer who misspells a field must not believe it is in there."""
+    count = len(exhibits)
     for seq, name in wanted:
         chosen = exhibits if seq is None else exhibits[seq - 1 : seq]
         found = {_name(text) for exhibit in chosen for text in exhibit.disclosures}

@@ -1,4 +1,4 @@
-"""The station as a witness of the log: cosigns growing heads, checks published ones, asks for proofs.
+"""The station as a witness of the log: cosigns growing heads, checks published ones, has the log mirrored.
 
 A witness promises one thing: never to have signed two histories. Its newest head is therefore on the disk before its
 cosignature leaves. A head that contradicts it is kept, with the one it contradicts, raises the alarm here and, through
@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from hotline.station.core import Core, log
-from hotline.station.model import Held
+from hotline.station.mirroring import Mirroring
 from hotline.store import station as tables
 from hotline.store.station import StationStore
 from protocols import frames
@@ -30,14 +30,11 @@ from protocols.translog import (
     forgotten,
     log_note,
     open_with_policy,
-    parse_proof,
     peek_checkpoint,
     verify_equivocation,
-    verify_proof,
 )
 from protocols.translog.witness import consider_body, parse_add_checkpoint
 
-PROOFS_AT_ONCE = 8
 TWO_HISTORIES = (
     "The hub signed two different histories of its log. The proof is kept at this station. Tell the other side by another "
     "path, and your engineers at once."
@@ -59,17 +56,16 @@ async def begin_memory(path: Path, witness: VerifierKey) -> None:
 
 
 class Observer:
-    """``send`` sends a frame to the hub; ``ref`` numbers a question."""
+    """``send`` sends a frame to the hub; ``ref`` numbers a question. Messages wait for none of it."""
 
     def __init__(self, core: Core, send: Callable[[frames.Frame], Awaitable[None]], ref: Callable[[], int]) -> None:
         self._core = core
         self._send = send
-        self._ref = ref
         self._state: WitnessState | None = None
         self._note = ""
-        self._asked: dict[int, Held] = {}
         self._short = 0
         self.retired = False
+        self.mirroring = Mirroring(core, send, ref)
 
     def load(self, size: int, root: bytes, time: int, note: str = "") -> None:
         """What this witness cosigned last, from the store."""
@@ -97,6 +93,7 @@ class Observer:
     async def start(self) -> None:
         """Raise again what must not be forgotten: proofs kept, and that this witness is retired. Once, before the line."""
         core = self._core
+        await self.mirroring.load()
         if await core.store.rows(tables.evidence, limit=1):
             await core.alarm("log", TWO_HISTORIES)
         keys = {row.vkey: row.retired for row in await core.store.rows(tables.witness_keys)}
@@ -156,52 +153,7 @@ class Observer:
             await change.put_head(size, frame.checkpoint)
         core.head = (size, b64u(opened.digest), frame.checkpoint)
         core.tell(None, "connection")
-        await self._ask(size)
-
-    async def proven(self, frame: frames.Proven) -> None:
-        """Check an inclusion proof against our own leaf and the policy; keep it."""
-        core = self._core
-        held = self._asked.pop(frame.ref, None)
-        if held is None:
-            return
-        try:
-            proof = parse_proof(frame.proof)
-            if proof.index != held.stamp.index:
-                raise TranslogError("a proof for another leaf")
-            verify_proof(proof, held.admitted.leaf, core.identity.policy)
-        except TranslogError as error:
-            await core.alarm(
-                f"proof/{held.id}",
-                f"The hub could not prove that entry {held.seq} stands in the log where it said. [{error.code}]",
-            )
-            return
-        async with core.lock, core.store.change() as change:
-            await change.put_proof(held.id, frame.proof)
-        held.proven = True
-        core.tell(held.payload.thread, "proven")
-        if not self._asked and core.head is not None:
-            await self._ask(core.head[0])
-
-    def refused(self, ref: int) -> None:
-        """The hub has no such proof yet; it is asked again under the next head."""
-        self._asked.pop(ref, None)
-
-    def lost(self) -> None:
-        self._asked.clear()
-
-    async def _ask(self, size: int) -> None:
-        """Ask for some proofs under the published head; the rest follow as answers come in."""
-        waiting = {id(held) for held in self._asked.values()}
-        unproven = [
-            held
-            for thread in self._core.threads.values()
-            for held in thread.held
-            if not held.proven and held.stamp.index < size and id(held) not in waiting
-        ]
-        for held in unproven[: max(0, PROOFS_AT_ONCE - len(self._asked))]:
-            ref = self._ref()
-            self._asked[ref] = held
-            await self._send(frames.Prove(ref, held.stamp.index))
+        await self.mirroring.head(opened)
 
     def _look_up(self, origin: str) -> tuple[WitnessState | None, VerifierKey] | None:
         known = self._core.identity.log

@@ -218,7 +218,7 @@ class Station(StationDesk):
     async def down(self, why: HubImposter | LoginRefused | LineBroken) -> None:
         core, line = self.core, self.core.line
         self.sender.lost()
-        self.observer.lost()
+        self.observer.mirroring.lost()
         self._pings.clear()
         if line.state == "live":
             line.since = core.clock.now()
@@ -243,7 +243,7 @@ class Station(StationDesk):
             case frames.Accepted():
                 await self.sender.accepted(frame)
             case frames.Refused():
-                self.observer.refused(frame.ref)
+                await self.observer.mirroring.refused(frame.ref)
                 if frame.ref == 0:
                     await self._not_taken(frame)
                 await self.sender.refused(frame)
@@ -257,8 +257,10 @@ class Station(StationDesk):
                 await self.observer.two_histories(frame)
             case frames.Tails():
                 await self.tails.received(frame)
-            case frames.Proven():
-                await self.observer.proven(frame)
+            case frames.Hashed():
+                await self.observer.mirroring.hashed(frame)
+            case frames.Recalled():
+                await self.observer.mirroring.recalled(frame)
             case frames.Directory():
                 await self._mandates(frame.mandates)
             case frames.Presence():

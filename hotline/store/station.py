@@ -7,7 +7,7 @@ body, the new keys and the ladder's state; a ciphertext with the keys from which
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hotline.store.engine import Store
 from hotline.store.migrate import upgrade
+
+_IN = 400
+"""Values in one statement; SQLite takes 32766 variables."""
 
 metadata = sa.MetaData()
 
@@ -44,7 +47,6 @@ entries = sa.Table(
     sa.Column("id", sa.Text, nullable=False, unique=True),
     sa.Column("index", sa.Integer, nullable=False),
     sa.Column("leaf", sa.LargeBinary, nullable=False),
-    sa.Column("proof", sa.Text),
 )
 bodies = sa.Table(
     "bodies",
@@ -146,6 +148,31 @@ tails = sa.Table(
 """Ends of threads as the hub signed them (`protocols.hub_leaf`), by thread and index of the leaf: the newest, and every one
 that contradicts what was delivered here. ``end``: SHA-256 of the newest entry's leaf; ``doubt``: see `hotline.station.tails`.
 Not sealed: nothing in it says more than the entries' leaves do."""
+tiles = sa.Table(
+    "tiles",
+    metadata,
+    sa.Column("level", sa.Integer, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+)
+"""The mirror of the log's tree: hash tiles (C2SP tlog-tiles). Beyond `mirrored` they are not checked yet."""
+mirrored = sa.Table(
+    "mirrored",
+    metadata,
+    sa.Column("origin", sa.Text, primary_key=True),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+)
+"""Up to which size the mirror's root was that of a published head, and that head's note."""
+notes = sa.Table(
+    "notes",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+)
+"""Published heads that date entries held here: what their authors had seen, the last before them and the first after."""
 tokens = sa.Table(
     "tokens",
     metadata,
@@ -193,8 +220,25 @@ class Change:
         """Forget what was seen of a thread from outside; its bodies stay and are found again by entry."""
         await self._connection.execute(sa.delete(entries).where(entries.c.thread == thread))
 
-    async def put_proof(self, entry: str, proof: str) -> None:
-        await self._connection.execute(sa.update(entries).where(entries.c.id == entry).values(proof=proof))
+    async def put_tiles(self, changed: Mapping[tuple[int, int], bytes]) -> None:
+        """Write these tiles of the mirror, whole."""
+        rows = [{"level": level, "number": number, "data": data} for (level, number), data in changed.items()]
+        if rows:
+            row = insert(tiles)
+            put = row.on_conflict_do_update(index_elements=["level", "number"], set_={"data": row.excluded.data})
+            await self._connection.execute(put, rows)
+
+    async def put_mirrored(self, origin: str, size: int, note: str) -> None:
+        """The mirror is the log's as far as ``size``, by the head in ``note``."""
+        row = insert(mirrored).values(origin=origin, size=size, note=note)
+        put = row.on_conflict_do_update(index_elements=["origin"], set_={"size": size, "note": note})
+        await self._connection.execute(put)
+
+    async def put_note(self, digest: str, size: int, note: str) -> None:
+        """Keep a published head for ever."""
+        await self._connection.execute(
+            insert(notes).values(digest=digest, size=size, note=note).on_conflict_do_nothing()
+        )
 
     async def put_body(self, entry: str, how: str, sealed: bytes) -> None:
         row = insert(bodies).values(entry=entry, how=how, sealed=sealed)
@@ -303,6 +347,17 @@ class Change:
         return None if row is None or row.expires <= now else str(row.officer)
 
 
+async def read_tiles(connection: AsyncConnection, wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+    """Tiles of the mirror by (level, number), as far as they are filled; what is not there is left out."""
+    found: dict[tuple[int, int], bytes] = {}
+    listed = sorted(wanted)
+    for start in range(0, len(listed), _IN):
+        pairs = sa.tuple_(tiles.c.level, tiles.c.number).in_(listed[start : start + _IN])
+        for row in await connection.execute(sa.select(tiles).where(pairs)):
+            found[row.level, row.number] = bytes(row.data)
+    return found
+
+
 class StationStore:
     """The file of one station. One process at a time."""
 
@@ -328,6 +383,21 @@ class StationStore:
         """Rows of a table, in order: read at start."""
         async with self._store.read() as connection:
             return (await connection.execute(sa.select(table).order_by(*order).limit(limit))).all()
+
+    async def read_tiles(self, wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+        """These tiles of the mirror, as far as they are filled; what is not there is left out."""
+        async with self._store.read() as connection:
+            return await read_tiles(connection, wanted)
+
+    async def notes_known(self, digests: Collection[str]) -> set[str]:
+        """Which of these digests are of heads that are kept."""
+        found: set[str] = set()
+        listed = sorted(digests)
+        async with self._store.read() as connection:
+            for start in range(0, len(listed), _IN):
+                wanted = notes.c.digest.in_(listed[start : start + _IN])
+                found |= set((await connection.execute(sa.select(notes.c.digest).where(wanted))).scalars())
+        return found
 
     async def outbox(self) -> tuple[OutboxRow, ...]:
         """The outbox in order."""

@@ -42,7 +42,8 @@ STATION: list[Frame] = [
     frames.Claim(1, (ID,)),
     frames.Announce((b"mandate",)),
     frames.Cosign(5, "line\n"),
-    frames.Prove(1, 5),
+    frames.Hashes(1, 5),
+    frames.Recall(1, ID),
     frames.AskTails((THREAD,)),
     frames.Ping(2**53),
 ]
@@ -61,7 +62,8 @@ HUB: list[Frame] = [
     frames.Published("note"),
     frames.TwoHistories("note", "note"),
     frames.Tails(b"leaf", "proof", ("disclosure",)),
-    frames.Proven(1, "proof"),
+    frames.Hashed(1, 5, bytes(64)),
+    frames.Recalled(1, "note"),
     frames.Presence({ID: 0}),
     frames.Pong(1, 5, 9),
 ]

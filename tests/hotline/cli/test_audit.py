@@ -26,8 +26,12 @@ from mediation.state import to_bytes
 from protocols.bundle import write_bundle
 from protocols.encoding import digest
 from protocols.entry import parse_entry
+<<<<<<< HEAD
+from protocols.translog import Mirror
+=======
 from protocols.translog.timestamp import timestamp_request
 from tests.mediation.audit.kit import silent, withheld
+>>>>>>> 1c17c398f7048236eeb28615aca170e6ecdb50f7
 from tests.mediation.court import LADDER, LADDER_ID, LINE, POLICY, THREAD, TRUST, WITNESSES, Court, small_case
 from tests.protocols.kit import counting_rng, seed
 from tests.tsa import make_authority, needs_openssl
@@ -274,26 +278,31 @@ def hub_folder(path: Path, court: Court, note: str | None) -> Path:
 
 
 def station_folder(path: Path, court: Court, proven: int) -> Path:
-    """A station's folder with a station's store: the first ``proven`` entries have a proof."""
+    """A station's folder with a station's store, whose mirror of the log reaches as far as the ``proven``-th entry."""
     folder = folder_of(path)
     secrets = {name: seed(name) for name in ("sign", "mls", "seal", "witness", "data")}
     keystore.create(folder / "station.key", secrets, PASSPHRASE.encode(), profile="interactive")
     upgrade(folder / "station.db", "station")
-    vault, bundle = Vault(seed("data"), counting_rng()), court.bundle()
+    vault = Vault(seed("data"), counting_rng())
+    size = court.leaves[proven - 1][0] + 1
+    mirror, note = Mirror(), court.head(size=size)
+    tiles = mirror.extend(b"".join(court.node(0, index) for index in range(size)))
     t = station_tables
     engine = sa.create_engine(f"sqlite:///{folder / 'station.db'}")
     with engine.begin() as connection:
         connection.execute(t.threads.insert().values(id=THREAD, ladder=LADDER_ID, outside=False, seq=len(court.ids)))
         for seq, (index, leaf) in enumerate(court.leaves, 1):
             name, body = court.ids[seq - 1], court.bodies[seq - 1]
-            proof = bundle.exhibits[seq - 1].proof.decode() if seq <= proven else None
-            row = {"thread": THREAD, "seq": seq, "id": name, "index": index, "leaf": leaf, "proof": proof}
+            row = {"thread": THREAD, "seq": seq, "id": name, "index": index, "leaf": leaf}
             connection.execute(t.entries.insert().values(**row))
             if body is not None:
                 sealed = vault.seal_json(f"bodies/{name}", list(body.disclosures))
                 connection.execute(t.bodies.insert().values(entry=name, how="group", sealed=sealed))
         for mandate in court.book.all():
             connection.execute(t.mandates.insert().values(digest=digest(mandate.data), data=mandate.data))
+        for (level, number), data in tiles.items():
+            connection.execute(t.tiles.insert().values(level=level, number=number, data=data))
+        connection.execute(t.mirrored.insert().values(origin=LINE.accord.log_origin, size=size, note=note))
     engine.dispose()
     return folder
 

@@ -12,8 +12,8 @@ import pytest
 from hotline.hub.errors import HubNotReady
 from hotline.store import hub as tables
 from protocols.encoding import digest
-from protocols.frames import Cosign, Head, Prove, Proven, Published, Refused
-from protocols.translog import open_with_policy, parse_policy, parse_proof, verify_proof
+from protocols.frames import Cosign, Hashed, Hashes, Head, Published, Recall, Recalled, Refused
+from protocols.translog import leaf_hash, open_with_policy, parse_policy
 from tests.hotline.harness import connect, make_world, open_thread, running_hub
 
 
@@ -32,7 +32,7 @@ async def test_a_head_is_published_when_the_quorum_has_cosigned_and_not_before(t
         await av.ping()
         assert hub.hub.heads.published is None
         av.ref += 1
-        await av.send(Prove(av.ref, 0))
+        await av.send(Hashes(av.ref, 0))
         early = await av.answer(av.ref)
         assert isinstance(early, Refused) and early.code == "log.not-yet"
         assert await md.cosign_next() == 1
@@ -40,10 +40,14 @@ async def test_a_head_is_published_when_the_quorum_has_cosigned_and_not_before(t
         opened = open_with_policy(note, policy)
         assert opened.checkpoint.size == 1
         assert len(opened.cosignatures) == 3
-        await av.send(Prove(7, 0))
-        proof = (await av.expect(Proven)).proof
-        leaf = await stored_leaf(tmp_path, 0)
-        assert verify_proof(parse_proof(proof), leaf, policy).index == 0
+        await av.send(Hashes(7, 0))
+        hashed = await av.expect(Hashed)
+        assert (hashed.start, hashed.hashes) == (0, leaf_hash(await stored_leaf(tmp_path, 0)))
+        await av.send(Recall(8, digest(note.encode())))
+        assert (await av.expect(Recalled)).checkpoint == note
+        await av.send(Recall(9, digest(b"never published")))
+        unknown = await av.answer(9)
+        assert isinstance(unknown, Refused) and unknown.code == "log.not-yet"
 
 
 async def stored_leaf(path: Path, index: int) -> bytes:
