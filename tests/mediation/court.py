@@ -165,16 +165,16 @@ class Court:
         self.send("open", act=act, parts=parts)
         return self
 
-<<<<<<< HEAD
-    def head(self, witnesses: tuple[str, ...] = ("AV", "KV", "MD"), size: int | None = None) -> str:
-        """A head over everything so far (or over the first ``size`` leaves), cosigned."""
+    def head(
+        self,
+        witnesses: tuple[str, ...] = ("AV", "KV", "MD"),
+        times: Mapping[str, int] | None = None,
+        size: int | None = None,
+    ) -> str:
+        """A head over everything so far (or over the first ``size`` leaves), cosigned now, or at each witness's own of
+        ``times`` (POSIX seconds)."""
         size = self.frontier.size if size is None else size
         checkpoint = Checkpoint(LOG, size, build_root(size, self.node))
-=======
-    def head(self, witnesses: tuple[str, ...] = ("AV", "KV", "MD"), times: Mapping[str, int] | None = None) -> str:
-        """A head over everything so far, cosigned now, or at each witness's own of ``times`` (POSIX seconds)."""
-        checkpoint = Checkpoint(LOG, self.frontier.size, self.frontier.root())
->>>>>>> 1c17c398f7048236eeb28615aca170e6ecdb50f7
         note = sign_checkpoint(checkpoint, ed25519_signer(LOG, seed("log")))
         lines = [
             cosign(
