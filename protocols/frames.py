@@ -357,13 +357,9 @@ FromStation = (
     | Announce
     | Cosign
     | Evidence
-<<<<<<< HEAD
     | Hashes
     | Recall
-=======
-    | Prove
     | AskTails
->>>>>>> 1c17c398f7048236eeb28615aca170e6ecdb50f7
     | Ping
     | Disagreement
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -26,6 +26,7 @@ from hotline.hub.trail import make_trail, read_leaves, row_of
 from hotline.hub.views import HubSummary, LookRow, ProvenClock, ThreadRow, ThreadTrail
 from protocols.entry import HUB
 from protocols.kinds import KINDS
+from protocols.redaction import Redaction
 
 
 class HubConsole:
@@ -125,9 +126,11 @@ class HubConsole:
         entries = sum(each.seq for each in threads.values())
         return Counted(made, min(counted, entries), entries, len(shown))
 
-    async def export(self, thread: str) -> bytes:
-        """Raises `NotProvenYet` where no published head covers the thread."""
-        return await export_thread(self._hub, thread)
+    async def export(
+        self, thread: str, items: Sequence[Redaction] = (), by: str = "", upto: int | None = None
+    ) -> bytes:
+        """Raises `NotProvenYet` where no published head covers the thread, and `CannotWithhold`."""
+        return await export_thread(self._hub, thread, items, by, upto)
 
     async def login(self, operator: str, password: str, code: str) -> bool:
         return await self._operators.login(operator, password, code)

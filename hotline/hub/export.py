@@ -5,14 +5,17 @@ hub holds none. What it holds is checked by `hotline audit verify`, never by tru
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from hotline import bundles
 from hotline.hub.errors import NotProvenYet
 from hotline.hub.log import PublishedHead
 from hotline.hub.trail import read_leaves
+from hotline.hub.withholding import withhold_entries
 from protocols.bundle import Bundle, Exhibit, involved
 from protocols.entry import Entry, parse_entry, verify_stamp
+from protocols.redaction import Redaction
 
 if TYPE_CHECKING:
     from hotline.hub.hub import Hub
@@ -21,12 +24,25 @@ PATIENCE = 3.0
 """Seconds to wait for witnesses when the newest entries are not yet under a published head."""
 
 
-async def export_thread(hub: Hub, thread: str) -> bytes:
-    """The zip. Entries that no published head covers yet are left out, from the first such on.
+async def export_thread(
+    hub: Hub, thread: str, items: Sequence[Redaction] = (), by: str = "", upto: int | None = None
+) -> bytes:
+    """The zip. Entries that no published head covers yet are left out, from the first such on; those that ``items`` name
+    are withheld, and said to be (`hotline.hub.withholding`). ``by``: who exports; ``upto``: the last entry to be in it.
 
-    Raises `NotProvenYet` where that leaves nothing, or the thread does not exist.
+    Raises `NotProvenYet` where nothing is covered, or the thread does not exist; `CannotWithhold`.
     """
-    leaves = [leaf.data for leaf in await read_leaves(hub.store, thread)]
+    bundle = await _bundle(hub, thread, upto)
+
+    def mandates(kids: Iterable[str]) -> tuple[bytes, ...]:
+        wanted = set(kids)
+        return tuple(mandate.data for mandate in hub.directory.book.all() if mandate.kid in wanted)
+
+    return await asyncio.to_thread(lambda: bundles.pack(withhold_entries(bundle, items, mandates, by)))
+
+
+async def _bundle(hub: Hub, thread: str, upto: int | None) -> Bundle:
+    leaves = [leaf.data for leaf in await read_leaves(hub.store, thread)][:upto]
     if not leaves:
         raise NotProvenYet("no such thread")
     entries = [parse_entry(leaf) for leaf in leaves]
@@ -40,7 +56,7 @@ async def export_thread(hub: Hub, thread: str) -> bytes:
         for leaf, index in zip(leaves[:covered], indexes[:covered], strict=True)
     ]
     ladder = str(entries[0].payload.act["ladder"])
-    bundle = Bundle(
+    return Bundle(
         thread,
         ladder,
         head.note.encode(),
@@ -50,7 +66,6 @@ async def export_thread(hub: Hub, thread: str) -> bytes:
         _mandates(hub, entries[:covered]),
         tuple(exhibits),
     )
-    return await asyncio.to_thread(bundles.pack, bundle)
 
 
 async def _head_over(hub: Hub, index: int) -> PublishedHead:

@@ -187,17 +187,12 @@ class Line:
                     await self._cosign(frame)
                 case Evidence():
                     await hub.take_evidence(self.kid, frame)
-<<<<<<< HEAD
                 case Hashes():
                     self.push(Hashed(frame.ref, frame.start, await hub.heads.leaf_hashes(frame.start, MAX_HASHES)))
                 case Recall():
                     self.push(Recalled(frame.ref, await hub.heads.recall(frame.digest)))
-=======
-                case Prove():
-                    self.push(Proven(frame.ref, await hub.heads.prove(frame.index)))
                 case AskTails():
                     hub.ask_tails(self.kid, frame.threads)
->>>>>>> 1c17c398f7048236eeb28615aca170e6ecdb50f7
                 case Ping():
                     self.push(Pong(frame.ref, hub.clock.now(), await hub.directory.left(self.kid)))
                 case Disagreement():

@@ -182,6 +182,7 @@ def _entry(
         leaf.size,
         leaf.rung_before,
         leaf.rung_after,
+        len(payload.sd),
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from hotline.hub.findings import Counted, Found, Search
 from hotline.hub.log_views import LogHealth
 from mediation.drawing import Chart
+from protocols.redaction import Redaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class TrailEntry:
     size: int
     rung_before: str
     rung_after: str
+    sealed: int = 0
+    """Places for fields that only digests stand for: what a reader of the leaf sees of its body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +160,11 @@ class Console(Protocol):
         """Reply times and answers, of one thread or of all; None where there is no such thread."""
         ...
 
-    async def export(self, thread: str) -> bytes:
-        """The evidence bundle of a thread (zip), without any disclosure: the hub holds none."""
+    async def export(
+        self, thread: str, items: Sequence[Redaction] = (), by: str = "", upto: int | None = None
+    ) -> bytes:
+        """The evidence bundle of a thread (zip), without any disclosure: the hub holds none. ``items``: entries withheld,
+        and why; ``by``: who exports; ``upto``: the last entry to be in it (None: all that are proven)."""
         ...
 
     async def login(self, operator: str, password: str, code: str) -> bool:

@@ -20,16 +20,13 @@ from hotline.errors import LocalFault
 from hotline.station.vault import Vault
 from hotline.store import station as tables
 from hotline.store.engine import Store
-<<<<<<< HEAD
 from hotline.store.station import read_tiles
-=======
 from mediation.consent import lacking
->>>>>>> 1c17c398f7048236eeb28615aca170e6ecdb50f7
 from protocols.accord import SignedAccord, open_accord
 from protocols.assembly import End, KnownHead, Material, Piece, assemble, dating, nodes_wanted
 from protocols.bundle import Bundle
 from protocols.encoding import from_json, unb64u
-from protocols.entry import Entry, parse_entry
+from protocols.entry import parse_entry
 from protocols.errors import ProtocolError
 from protocols.hub_leaf import parse_hub_leaf
 from protocols.mandate import verify_mandate
@@ -60,14 +57,7 @@ async def export_from_folder(
     """`export_thread` out of the files of a station that is not running. ``data_key``: the key of the station's store (32
     bytes), needed to disclose anything.
 
-<<<<<<< HEAD
     Raises what `export_thread` raises.
-=======
-    ``disclose``: ``SEQ:FIELD`` names, ``SEQ`` an entry's number or ``*``, ``FIELD`` a body's field or ``*``.
-    ``data_key``: the key of the station's store (32 bytes), needed to disclose anything.
-
-    Raises `NothingToExport`, `CannotDisclose`, `NoConsent`, `hotline.station.vault.StoreDamaged`.
->>>>>>> 1c17c398f7048236eeb28615aca170e6ecdb50f7
     """
     try:
         accord = open_accord((folder / "accord.jws").read_bytes())
@@ -99,8 +89,8 @@ async def export_thread(
     ``connection``: a read transaction on a station's store. ``disclose``: ``SEQ:FIELD`` names, ``SEQ`` an entry's number or
     ``*``, ``FIELD`` a body's field or ``*``; they need the ``vault``.
 
-    Raises `NothingToExport`, `CannotDisclose`, `hotline.station.vault.StoreDamaged`, and `ProofRefused` where the store is
-    damaged.
+    Raises `NothingToExport`, `CannotDisclose`, `NoConsent`, `hotline.station.vault.StoreDamaged`, and `ProofRefused` where
+    the store is damaged.
     """
     wanted = [_parse(spec) for spec in disclose]
     if wanted and vault is None:
@@ -108,31 +98,15 @@ async def export_thread(
     rows = await _read(connection, accord.log_origin, thread)
     if rows.ladder not in ladders:
         raise NothingToExport("no such thread")
-<<<<<<< HEAD
     if not rows.entries:
         raise NothingToExport("none of it is under a head that this station has checked")
     pieces = [
         Piece(row.place, row.leaf, _disclosures(row, wanted, vault, rows.bodies.get(row.id))) for row in rows.entries
     ]
     _all_found(wanted, pieces)
+    _check_consent(accord, pieces)
     known = [verify_mandate(data, accord.accord) for data in rows.mandates]
     material = Material(
-=======
-    checkpoint = _newest(accord, heads, entries)
-    proven = _proven(entries)
-    if checkpoint is None or not proven:
-        raise NothingToExport("none of it has a proof yet")
-    vault = None if data_key is None else Vault(data_key, _no_randomness)
-    exhibits = tuple(
-        Exhibit(row.leaf, row.proof.encode(), _disclosures(row, wanted, vault, bodies.get(row.id))) for row in proven
-    )
-    _all_found(wanted, exhibits, len(proven))
-    parsed = [parse_entry(exhibit.leaf) for exhibit in exhibits]
-    _check_consent(accord, parsed, exhibits)
-    kids = involved(parsed)
-    known = [verify_mandate(data, accord.accord) for data in mandates]
-    bundle = Bundle(
->>>>>>> 1c17c398f7048236eeb28615aca170e6ecdb50f7
         thread=thread,
         ladder_id=rows.ladder,
         ladder=ladders[rows.ladder],
@@ -239,12 +213,10 @@ def _all_found(wanted: Sequence[tuple[int | None, str | None]], exhibits: Sequen
             raise CannotDisclose(f"{name or 'a body'} is not readable here in {where}{kinds}")
 
 
-def _check_consent(accord: SignedAccord, entries: Sequence[Entry], exhibits: Sequence[Exhibit]) -> None:
+def _check_consent(accord: SignedAccord, pieces: Sequence[Piece]) -> None:
     """What the verifier will ask of the bundle, asked before it leaves the house."""
-    shown = {
-        seq: [_name(text) for text in each.disclosures] for seq, each in enumerate(exhibits, 1) if each.disclosures
-    }
-    missing = lacking(accord.accord, enumerate(entries, 1), shown)
+    shown = {seq: [_name(text) for text in each.disclosures] for seq, each in enumerate(pieces, 1) if each.disclosures}
+    missing = lacking(accord.accord, enumerate((parse_entry(each.leaf) for each in pieces), 1), shown)
     if missing:
         raise NoConsent(", ".join(f"{seq}:{name}" for seq, name in missing[:20]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -52,6 +52,7 @@ from hotline.station.views import (
 from mediation.drawing import Chart
 from mediation.state import Standstill
 from protocols.kinds import KINDS, Author
+from protocols.redaction import Redaction
 from tests.mediation.play import LADDER, Play
 
 T0 = 1_931_051_520_000
@@ -565,6 +566,10 @@ class FakeConsole:
     looks: list[tuple[str, str]] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=lambda: {"good-token": "op"})
     exports: list[str] = field(default_factory=list)
+    withheld: list[tuple[Redaction, ...]] = field(default_factory=list)
+    """What each export left out."""
+    upto: list[int | None] = field(default_factory=list)
+    """To which entry each export went."""
     searches: list[Search] = field(default_factory=list)
     found: int = 3
     """How many entries a search finds."""
@@ -637,8 +642,9 @@ class FakeConsole:
         if thread != THREAD:
             return None
         entries = tuple(
-            TrailEntry(e.id, e.seq, e.index, e.at, e.kind, e.kind_title, e.office, e.act, e.act_words, e.precedence,
-                       900 + e.seq, "L1-notify", "L2-clarify" if e.seq == 5 else "L1-notify")
+            TrailEntry(e.id, e.seq, 28 + e.seq, e.at, e.kind, e.kind_title, e.office, e.act, e.act_words, e.precedence,
+                       900 + e.seq, "L1-notify", "L2-clarify" if e.seq == 5 else "L1-notify",
+                       0 if e.seq in (1, 3, 8, 10) else 8)
             for e in all_entries()
         )  # fmt: skip
         start = T0 - 49 * HOUR
@@ -670,8 +676,12 @@ class FakeConsole:
             ProvenClock(clock, "UNDETERMINED", None, None, None),
         )
 
-    async def export(self, thread: str) -> bytes:
+    async def export(
+        self, thread: str, items: Sequence[Redaction] = (), by: str = "", upto: int | None = None
+    ) -> bytes:
         self.exports.append(thread)
+        self.withheld.append(tuple(items))
+        self.upto.append(upto)
         return b"PK\x03\x04 a bundle"
 
     async def login(self, operator: str, password: str, code: str) -> bool:

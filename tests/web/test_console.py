@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import replace
 
@@ -116,8 +117,87 @@ async def test_an_export_is_a_recorded_act(operator: Browser, console: FakeConso
     assert await response.read() == b"PK\x03\x04 a bundle"
     assert "attachment" in response.headers["Content-Disposition"]
     assert console.looks[-1] == ("op", f"export {THREAD}")
-    response, _ = await operator.get(f"/threads/{THREAD}/export")
-    assert response.status == 405
+
+
+async def test_a_preview_shows_each_entry_as_its_reader_will_see_it(operator: Browser, console: FakeConsole) -> None:
+    console.looks.clear()
+    response, text = await operator.get(f"/threads/{THREAD}/export")
+    assert response.status == 200
+    for words in (
+        "This hub discloses no word of anybody", "3 entries are not in it", "11 of 11 entries shown, 0 left out",
+        "sealed, 8 places", "The ladder can be replayed over all of them", 'aria-label="Leave out entry 7"',
+    ):  # fmt: skip
+        assert words in text, words
+    assert "St Brannoc hospital trust" not in text and HOSTILE not in text
+    assert console.looks == [("op", f"export preview {THREAD}")] and console.exports == []
+
+
+def _sheet(text: str) -> str:
+    found = re.search(r'name="sheet" value="([^"]*)"', text)
+    assert found is not None
+    return html.unescape(found[1])
+
+
+async def test_entries_are_left_out_with_a_reason_and_a_label_and_may_be_shown_again(
+    operator: Browser, console: FakeConsole
+) -> None:
+    await operator.get(f"/threads/{THREAD}/export")
+    why = {
+        "do": "add",
+        "reason": "court-order",
+        "by": "Court of Meridia",
+        "order": "Order of 3 May 2031",
+        "docket": "7/31",
+    }
+    response, text = await operator.post(
+        f"/threads/{THREAD}/export", [*why.items(), ("withhold", "4"), ("withhold", "9")]
+    )
+    assert response.status == 200 and console.exports == []
+    assert "9 of 11 entries shown, 2 left out" in text and "replayed up to entry 3" in text
+    assert text.count("Order of 3 May 2031, 7/31") == 2
+    other = {"do": "add", "reason": "life-safety", "by": HOSTILE, "sheet": _sheet(text), "withhold": "5"}
+    _, text = await operator.post(f"/threads/{THREAD}/export", other)
+    assert "3 left out" in text and "endanger" in text and HOSTILE not in text
+    _, text = await operator.post(f"/threads/{THREAD}/export", {"do": "show 9", "sheet": _sheet(text)})
+    assert "2 left out" in text
+    response, _ = await operator.post(
+        f"/threads/{THREAD}/export", {"do": "download", "sheet": _sheet(text), "upto": "11"}
+    )
+    assert console.upto == [11], "what was not in the preview does not go out"
+    assert response.content_type == "application/zip"
+    assert [(item.seq, item.reason, item.by, item.withheld) for item in console.withheld[-1]] == [
+        (4, "court-order", "Court of Meridia", True),
+        (5, "life-safety", HOSTILE, True),
+    ]
+    assert console.looks[-1] == ("op", f"export {THREAD} without 4 5")
+
+
+async def test_nothing_is_left_out_without_reason_and_nothing_ticked_is_exported_by_mistake(
+    operator: Browser, console: FakeConsole
+) -> None:
+    await operator.get(f"/threads/{THREAD}/export")
+    path = f"/threads/{THREAD}/export"
+    for form, words in (
+        ({"do": "add", "reason": "other", "by": "AV"}, "Tick the entries"),
+        ({"do": "add", "withhold": "4", "by": "AV"}, "Choose why"),
+        ({"do": "add", "withhold": "4", "by": "AV", "reason": "not-in-source"}, "Choose why"),
+        ({"do": "add", "withhold": "4", "reason": "other", "by": "  "}, "who decided"),
+        ({"do": "add", "withhold": "4", "reason": "court-order", "by": "AV"}, "Name the court"),
+        ({"do": "add", "withhold": "99", "reason": "other", "by": "AV"}, "does not have"),
+        ({"do": "add", "withhold": "4", "reason": "other", "by": "A" * 201}, "too long"),
+        ({"do": "download", "withhold": "4"}, "no reason was given"),
+        ({"withhold": "4"}, "no reason was given"),
+        ({"upto": "-1"}, "not whole"),
+    ):
+        response, text = await operator.post(path, form)
+        assert (response.status, "Not done" in text) == (400, True), form
+        assert words in text, form
+    _, text = await operator.post(path, {"withhold": "4"})
+    assert 'value="4" aria-label="Leave out entry 4" checked' in text, "what was ticked stays ticked"
+    for sheet in ("{}", "nonsense", '{"v":1,"thread":"' + "B" * 22 + '","items":[]}'):
+        response, _ = await operator.post(path, {"do": "download", "sheet": sheet})
+        assert response.status == 400
+    assert console.exports == []
 
 
 async def test_an_unknown_or_malformed_incident_is_not_found(operator: Browser) -> None:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from hotline.clock import Clock
 from hotline.hub.views import Console
-from web.console import login, looks, pages, search, statistics
+from web.console import export, login, looks, pages, search, statistics
 from web.console.state import CONSOLE
 from web.shared.csrf import csrf
 from web.shared.faults import faults
@@ -38,7 +38,7 @@ def make_console(console: Console, *, allowed_hosts: Collection[str], secure: bo
     app[SOCKETS] = set()
     app.on_shutdown.append(close_all)
     strict_headers(app, secure=secure)
-    for part in (login, pages, looks, search, statistics):
+    for part in (login, pages, looks, search, statistics, export):
         part.add_routes(app)
     add_static(app)
     return app

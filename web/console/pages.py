@@ -14,7 +14,6 @@ from web.console.state import CONSOLE, look, show
 from web.shared.charts import drawn
 from web.shared.live import serve
 from web.shared.rendering import render
-from web.shared.sessions import SESSION
 
 _THREAD = re.compile(r"[A-Za-z0-9_-]{22}")
 
@@ -71,22 +70,6 @@ async def log(request: web.Request) -> web.Response:
     return show(request, "console/log.html", log=await request.app[CONSOLE].log_health())
 
 
-async def export(request: web.Request) -> web.Response:
-    """The evidence bundle of one incident, as a download. A POST: it is an act, and it is recorded."""
-    thread = _thread(request)
-    console = request.app[CONSOLE]
-    if await console.trail(thread) is None:
-        raise web.HTTPNotFound
-    # Never folded into an earlier look: each export is recorded.
-    await console.record_look(request[SESSION].who, f"export {thread}")
-    bundle = await console.export(thread)
-    return web.Response(
-        body=bundle,
-        content_type="application/zip",
-        headers={"Content-Disposition": f'attachment; filename="hotline-{thread}.zip"'},
-    )
-
-
 async def _hints(console: Console) -> AsyncIterator[dict[str, Any]]:
     async for thread in console.changes():
         yield {"changed": thread}
@@ -105,5 +88,4 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/threads/{thread}", trail, name="trail")
     app.router.add_get("/threads/{thread}/ladder", ladder, name="ladder")
     app.router.add_get("/log", log, name="log")
-    app.router.add_post("/threads/{thread}/export", export, name="export")
     app.router.add_get("/live", live, name="live")

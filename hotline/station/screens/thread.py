@@ -109,9 +109,7 @@ def view(core: Core, thread: Thread, since: int) -> ThreadView:
         state_hash="" if thread.state is None else state_hash(thread.state),
         newest=thread.held[-1].seq if thread.held else 0,
         parting=parting(core, thread),
-        chart=None
-        if ladder is None
-        else Chart(ladder, state, core.now()),
+        chart=None if ladder is None else Chart(ladder, state, core.now()),
         requests=() if state is None or ladder is None else requests(ladder, state, core.office_name),
         outside=outside.standing(thread),
     )

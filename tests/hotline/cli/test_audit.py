@@ -26,12 +26,9 @@ from mediation.state import to_bytes
 from protocols.bundle import write_bundle
 from protocols.encoding import digest
 from protocols.entry import parse_entry
-<<<<<<< HEAD
 from protocols.translog import Mirror
-=======
 from protocols.translog.timestamp import timestamp_request
 from tests.mediation.audit.kit import silent, withheld
->>>>>>> 1c17c398f7048236eeb28615aca170e6ecdb50f7
 from tests.mediation.court import LADDER, LADDER_ID, LINE, POLICY, THREAD, TRUST, WITNESSES, Court, small_case
 from tests.protocols.kit import counting_rng, seed
 from tests.tsa import make_authority, needs_openssl
