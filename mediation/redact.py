@@ -21,6 +21,7 @@ from protocols.bundle import Bundle, Exhibit, involved, withhold
 from protocols.disclosure import reveal
 from protocols.encoding import digest
 from protocols.entry import Entry, parse_entry, verify_stamp
+from protocols.hub_leaf import check_tail
 from protocols.mandate import verify_mandate
 from protocols.redaction import (
     CannotRedact,
@@ -92,6 +93,7 @@ def redact(bundle: Bundle, cut: Cut) -> Redacted:
     accord = open_accord(bundle.accord)
     after = [_without(each, fields.get(each.seq, ()), each.seq in gone, accord) for each in before]
     _check_repeated(before, after)
+    _check_end(bundle, after, accord)
     sheet = _sheet(bundle, before, after, cut, fields)
     left = [each.entry for each in after if each.entry is not None]
     found = replace(
@@ -185,6 +187,17 @@ def _check_repeated(before: Sequence[_Open], after: Sequence[_Open]) -> None:
                     raise CannotRedact(
                         f"what is left out of entry {gone[text]} stands in {each.seq}:{name} too; hide that as well"
                     )
+
+
+def _check_end(bundle: Bundle, after: Sequence[_Open], accord: SignedAccord) -> None:
+    """What is left out after the last entry that is shown is held by nothing but what the hub logged as the end."""
+    tail = bundle.tail
+    end = 0 if tail is None else check_tail(tail.leaf, tail.disclosure, bundle.thread, accord).seq
+    held = max((each.seq for each in after if each.entry is not None), default=0)
+    if max(held, end) < len(after):
+        raise CannotRedact(
+            f"nothing in this bundle would show that entry {len(after)} is there: no proof of the end reaches it"
+        )
 
 
 def _strings(value: Any) -> Iterator[str]:

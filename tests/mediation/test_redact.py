@@ -13,6 +13,7 @@ from protocols.bundle import Bundle, read_bundle, write_bundle
 from protocols.encoding import digest
 from protocols.errors import ProtocolError
 from protocols.redaction import CannotRedact, Label, Redaction, make_sheet, sheet_bytes
+from tests.mediation.audit.kit import watched
 from tests.mediation.court import TRUST, small_case
 
 CASE = small_case()
@@ -54,14 +55,9 @@ def test_a_judge_can_see_in_private_that_the_hidden_field_is_the_one_left_out() 
 
 
 def test_a_withheld_entry_is_provably_there_and_holds_only_if_that_is_allowed() -> None:
-    made = redact(FULL, cut(withhold=(5,)))
-    assert FULL.exhibits[4].leaf not in raw(made.bundle)
-    assert made.withheld == (5,)
-    report = checked(made)
-    assert [(problem.code, problem.seq) for problem in report.problems] == [("audit.withheld-unproven", 5)], (
-        "what stands after the last shown entry is held by nothing but a tail"
-    )
     made = redact(FULL, cut(withhold=(3,)))
+    assert made.withheld == (3,)
+    assert FULL.exhibits[2].leaf not in raw(made.bundle)
     report = checked(made)
     assert report.holds, report.problems
     assert not checked(made, allow=False).holds
@@ -69,6 +65,38 @@ def test_a_withheld_entry_is_provably_there_and_holds_only_if_that_is_allowed() 
     (gone,) = report.withheld
     assert (gone.seq, gone.named, gone.redactions[0].reason) == (3, True, "court-order")
     assert report.replayed == made.replayed == 2
+
+
+@pytest.mark.parametrize("seqs", [(1,), (1, 2), (2, 3, 4), (1, 2, 3, 4)])
+def test_any_number_of_entries_but_the_last_can_be_withheld(seqs: tuple[int, ...]) -> None:
+    made = redact(FULL, cut(withhold=seqs))
+    report = checked(made)
+    assert report.holds, report.problems
+    assert [found.seq for found in report.withheld] == list(seqs)
+    assert report.replayed == made.replayed == seqs[0] - 1
+
+
+@pytest.mark.parametrize("seqs", [(5,), (4, 5), (1, 2, 3, 4, 5)])
+def test_the_end_is_withheld_only_where_the_hubs_word_on_it_is_there(seqs: tuple[int, ...]) -> None:
+    with pytest.raises(CannotRedact, match="no proof of the end"):
+        redact(FULL, cut(withhold=seqs))
+    court = watched()
+    for second in range(2, 6):
+        court.word(second)
+    court.end(7)
+    court.publish(9)
+    full = court.evidence()
+    made = redact(full, cut(withhold=seqs))
+    report = checked(made)
+    assert not report.problems
+    assert report.tail is not None and report.tail.whole
+    assert report.holds == (len(seqs) < 5), "of a bundle that shows no entry at all nothing holds"
+    early = watched()
+    early.word(2)
+    early.end(3, 1, early.leaves[0][1])
+    early.publish(9)
+    with pytest.raises(CannotRedact, match="no proof of the end"):
+        redact(early.evidence(), cut(withhold=(2,)))
 
 
 def test_who_signed_only_what_is_withheld_is_not_named_any_more() -> None:
