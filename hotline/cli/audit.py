@@ -85,7 +85,7 @@ def export(
 
 
 def _from_hub(folder: Path, thread: str) -> tuple[Bundle, int]:
-    from hotline.hub.offline import export_from_folder  # `verify` needs no server libraries
+    from hotline.hub.export import export_from_folder  # `verify` needs no server libraries
 
     found = asyncio.run(export_from_folder(folder, thread))
     return found.bundle, found.left_out
