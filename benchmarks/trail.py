@@ -1,4 +1,5 @@
-"""How fast the trail is: appending beside the raw database, proofs at growing sizes, the check of a whole log.
+"""How fast the trail is: appending beside the raw database, proofs at growing sizes, the check of a whole log and of a
+bundle.
 
     .venv/bin/python benchmarks/trail.py [--leaves 1000000]
 
@@ -20,6 +21,7 @@ from pathlib import Path
 from hotline.hub.fsck_tree import Fsck, check_tree
 from hotline.store.engine import prepare_connection
 from hotline.store.migrate import upgrade
+from mediation.audit import verify
 from protocols.translog import (
     Frontier,
     build_consistency,
@@ -29,11 +31,14 @@ from protocols.translog import (
     verify_consistency,
     verify_inclusion,
 )
+from tests.mediation.court import TRUST, Court
 
 LEAF = 600  # bytes; an entry with two signatures and a stamp has some 1,500
 APPENDS = 640
 BATCH = 64
 PROOFS = 500
+AUDITED = 1000  # entries of the thread
+AUDITED_LOG = 20_000  # leaves of other threads before it
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -119,6 +124,29 @@ def check(db: sqlite3.Connection) -> tuple[Fsck, float]:
     return result, time.perf_counter() - started
 
 
+def audit(entries: int, others: int, rng: random.Random) -> str:
+    """A bundle of a thread in a log of so many other leaves, checked whole: half of it what two officers released each,
+    with four signatures, half the other side's receipts, with two. Processor seconds of one core."""
+    court = Court()
+    for _ in range(others):
+        court.other_leaf(rng.randbytes(LEAF))
+    court.open()
+    while len(court.ids) < entries:
+        speaker, other = ("AV", "KV") if len(court.ids) % 4 < 2 else ("KV", "AV")
+        said = court.send("statement", speaker, fields={"text": "x" * 200}, after=1000, two=True)
+        court.send("receipt", other, {"entry": said}, after=1000)
+    bundle, took = court.bundle(), []
+    for _ in range(3):
+        started = time.process_time()
+        report = verify(bundle, TRUST)
+        took.append(time.process_time() - started)
+        assert report.holds, report.problems
+    count = len(bundle.exhibits)
+    return (
+        f"bundle of {count:,} entries, log of {court.frontier.size:,}: {count / statistics.median(took):,.0f} entries/s"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--leaves", type=int, default=1_000_000)
@@ -144,6 +172,7 @@ def main() -> None:
             result, seconds = check(db)
             assert result.holds, result.findings
             print(f"fsck of the tree, {result.leaves:,} leaves and {result.heads} heads: {seconds:.2f} s")
+    print(audit(AUDITED, AUDITED_LOG, random.Random(3)))
 
 
 if __name__ == "__main__":

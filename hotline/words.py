@@ -147,6 +147,12 @@ def _reveal(act: Mapping[str, Any], ladder: Ladder | None, name: EntryName) -> s
     return f"the sealed list was: {', '.join(act['nominees'])}"
 
 
+def _appointment(act: Mapping[str, Any], ladder: Ladder | None, name: EntryName) -> str:
+    return (
+        f"appoints {act['mediator']}" if act.get("mediator") else "appoints the first of the roster without objection"
+    )
+
+
 def _objection(act: Mapping[str, Any], ladder: Ladder | None, name: EntryName) -> str:
     if act.get("co_mediator"):
         return f"accepts {act['mediator']} only beside {act['co_mediator']}"
@@ -235,6 +241,7 @@ _WORDS: dict[str, Callable[[Mapping[str, Any], Ladder | None, EntryName], str]] 
     "carve-out-notice": _carve_out,
     "nomination": _nomination,
     "nomination-reveal": _reveal,
+    "default-appointment": _appointment,
     "objection": _objection,
     "objection-answer": _objection_answer,
     "waiver": _waiver,

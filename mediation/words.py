@@ -214,7 +214,7 @@ def appointment(ladder: Ladder) -> str:
     first = "the first office of the roster without objection"
     whom = "an office of the roster, as it chooses" if rule.appoints == "any" else first
     never = ", never one of a party's state" if rule.exclude else ""
-    does = f"{role(ladder, rule.appointed_by)} appoints" if rule.appointed_by else "either party may have appointed"
+    does = f"the {role(ladder, rule.appointed_by)} appoints" if rule.appointed_by else "either party may have appointed"
     return f"Where the parties agree on no mediator, {does} {whom}{never}."
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from protocols.encoding import Malformed, b64u, digest, from_json, to_json, unb64u
+from protocols.encoding import Malformed, b64u, check_digest, digest, from_json, to_json, unb64u
 from protocols.errors import RemoteError
 
 SLOTS = 8
@@ -97,7 +97,7 @@ def check_digests(digests: Sequence[str]) -> None:
     if list(digests) != sorted(set(digests)) or len(digests) % SLOTS:
         raise Malformed("_sd must be sorted, without repeats, padded to a multiple of 8")
     for text in digests:
-        unb64u(text, size=32)
+        check_digest(text)
 
 
 def _parse(text: str) -> tuple[str, Any]:

@@ -24,6 +24,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _B64U = re.compile(r"[A-Za-z0-9_-]*")
 # The last of 2 or 3 characters carries 4 or 2 bits that mean nothing; in the one spelling they are zero.
 _LAST = {0: "", 2: "AQgw", 3: "AEIMQUYcgkosw048"}
+_DIGEST = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _RFC3339 = re.compile(r"([1-9]\d{3})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{3}))?Z", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,6 +55,12 @@ def unb64u(text: str, *, size: int | None = None) -> bytes:
     if size is not None and len(data) != size:
         raise Malformed(f"{len(data)} bytes where {size} are wanted")
     return data
+
+
+def check_digest(text: str) -> None:
+    """Raises `Malformed` unless ``text`` can be a `digest`: 32 bytes in canonical base64url."""
+    if _DIGEST.fullmatch(text) is None:
+        raise Malformed("not a SHA-256 in base64url")
 
 
 def sha256(data: bytes) -> bytes:

@@ -10,7 +10,9 @@ the order below, so one signed object has exactly one text::
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from protocols.encoding import Malformed, b64u, from_json, to_json, unb64u
@@ -102,6 +104,14 @@ def _signature(item: Any) -> Signature:
     protected, signature = item["protected"], item["signature"]
     if not isinstance(protected, str) or not isinstance(signature, str):
         raise Malformed("not a JWS signature")
+    kid, typ, role, extra = _header(protected)
+    # A fresh dict each time: what is parsed once for many signatures must not change under any of them.
+    return Signature(protected, unb64u(signature, size=64), kid, typ, role, dict(extra))
+
+
+@lru_cache(maxsize=1024)
+def _header(protected: str) -> tuple[str, str, str, Mapping[str, Any]]:
+    """``kid``, ``typ``, ``role`` and the rest of a protected header. A signer's are the same in all it signs."""
     header = from_json(unb64u(protected), limit=4096)
     if not isinstance(header, dict) or list(header)[:4] != list(_RESERVED):
         raise Malformed("not a protected header of this protocol")
@@ -113,4 +123,4 @@ def _signature(item: Any) -> Signature:
     if "b64" in header or "crit" in header:
         raise Malformed("header extensions are not taken")
     extra = {name: content for name, content in header.items() if name not in _RESERVED}
-    return Signature(protected, unb64u(signature, size=64), header["kid"], header["typ"], header["role"], extra)
+    return header["kid"], header["typ"], header["role"], extra

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from nacl import bindings
 from nacl.exceptions import BadSignatureError, CryptoError
-from nacl.signing import SigningKey, VerifyKey
+from nacl.signing import SigningKey
 
 from protocols.encoding import b64u, digest, unb64u
 from protocols.errors import RemoteError
@@ -99,6 +99,6 @@ def verify(public: bytes, message: bytes, signature: bytes) -> None:
     if len(signature) != 64:
         raise BadSignature("a signature has 64 bytes")
     try:
-        VerifyKey(public).verify(message, signature)
+        bindings.crypto_sign_open(signature + message, public)
     except (BadSignatureError, CryptoError, ValueError, TypeError) as error:
         raise BadSignature("the signature does not fit") from error

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from hotline.freshness import ladder_warnings
 from hotline.hub.errors import Closing, HubFault, LookNotLogged, NotStored
 from hotline.hub.export import export_thread
-from hotline.hub.figures import Place, figures
+from hotline.hub.figures import read_figures
 from hotline.hub.findings import Counted, Found, Search
 from hotline.hub.hub import Hub
 from hotline.hub.log_health import log_health
@@ -119,12 +119,9 @@ class HubConsole:
         if thread and thread not in threads:
             return None
         counted = await self._statistics.bring_up(hub.threads)
-        shown = {thread: threads[thread]} if thread else threads
-        places = {name: Place(each.ladder, each.state.parties) for name, each in shown.items()}
-        clocks, requests = await self._statistics.clocks(thread), await self._statistics.requests(thread)
-        made = await asyncio.to_thread(figures, clocks, requests, places, hub.ladders, listed=bool(thread))
+        made = await read_figures(hub.store, thread)
         entries = sum(each.seq for each in threads.values())
-        return Counted(made, min(counted, entries), entries, len(shown))
+        return Counted(made, min(counted, entries), entries, 1 if thread else len(threads))
 
     async def export(
         self, thread: str, items: Sequence[Redaction] = (), by: str = "", upto: int | None = None

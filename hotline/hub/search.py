@@ -7,7 +7,9 @@ log is the order of time.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -57,9 +59,12 @@ async def search(
             .limit(page + 1)
         )
         rows = list((await connection.execute(query)).all())
-        seqs = await _named(connection, rows[:page])
+        acts = await asyncio.to_thread(lambda: [parse_entry(row.data).payload.act for row in rows[:page]])
+        seqs = await _named(connection, acts)
     entries = tuple(
-        _entry(row, ladders[threads[row.thread].ladder], seqs) for row in rows[:page] if row.thread in threads
+        _entry(row, act, ladders[threads[row.thread].ladder], seqs)
+        for row, act in zip(rows, acts, strict=False)
+        if row.thread in threads
     )
     older = rows[page - 1].idx if len(rows) > page else None
     return Found(wanted, entries, min(total, COUNTED), total > COUNTED, older)
@@ -88,20 +93,17 @@ def _matching(
     return found
 
 
-async def _named(connection: AsyncConnection, rows: list[sa.Row[tuple[object, ...]]]) -> dict[str, int]:
-    """The numbers (``seq``) of the entries that the acts of these rows name."""
-    ids = set()
-    for row in rows:
-        act = parse_entry(row.data).payload.act
-        ids |= {value for value in act.values() if isinstance(value, str) and len(value) == 43}
+async def _named(connection: AsyncConnection, acts: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """The numbers (``seq``) of the entries that these acts name."""
+    ids = {value for act in acts for value in act.values() if isinstance(value, str) and len(value) == 43}
     e = t.entries.c
     found = await connection.execute(sa.select(e.id, e.seq).where(e.id.in_(sorted(ids))))
     return {row.id: row.seq for row in found}
 
 
-def _entry(row: sa.Row[tuple[object, ...]], ladder: Ladder, seqs: Mapping[str, int]) -> FoundEntry:
-    payload = parse_entry(row.data).payload
-
+def _entry(
+    row: sa.Row[tuple[object, ...]], act: Mapping[str, Any], ladder: Ladder, seqs: Mapping[str, int]
+) -> FoundEntry:
     def name(id_: str) -> str:
         return f"entry {seqs[id_]}" if id_ in seqs else "another entry"
 
@@ -114,7 +116,7 @@ def _entry(row: sa.Row[tuple[object, ...]], ladder: Ladder, seqs: Mapping[str, i
         row.kind,
         KINDS[row.kind].title,
         row.office,
-        act_words(row.kind, payload.act, ladder, name),
+        act_words(row.kind, act, ladder, name),
         row.precedence,
         ladder.rungs[row.rung_after].title if moved else "",
     )

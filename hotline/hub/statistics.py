@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import SQLAlchemyError
 
-from hotline.hub.tally import Changed, ClockRow, RequestRow, tally
+from hotline.hub.tally import Changed, tally
 from hotline.hub.thread import Thread
 from hotline.store import hub as t
 from hotline.store.engine import Store
@@ -73,22 +73,6 @@ class Statistics:
         async with self._store.read() as connection:
             counted = sa.select(sa.func.coalesce(sa.func.sum(t.counted.c.seq), 0)).where(t.counted.c.form == FORM)
             return int((await connection.execute(counted)).scalar_one())
-
-    async def clocks(self, thread: str = "") -> list[tuple[str, ClockRow]]:
-        """The counted clocks with their threads, of one thread or of all."""
-        c = t.counted_clocks.c
-        query = sa.select(c.thread, c.clock, c.rule, c.office, c.about, c.started, c.end, c.outcome, c.ended)
-        async with self._store.read() as connection:
-            rows = await connection.execute(query.where(c.thread == thread) if thread else query)
-            return [(name, ClockRow(*rest)) for name, *rest in rows]
-
-    async def requests(self, thread: str = "") -> list[tuple[str, RequestRow]]:
-        """The counted requests for clarification with their threads, of one thread or of all."""
-        c = t.counted_requests.c
-        query = sa.select(c.thread, c.seq, c.office, c.answers)
-        async with self._store.read() as connection:
-            rows = await connection.execute(query.where(c.thread == thread) if thread else query)
-            return [(row.thread, RequestRow(row.seq, row.office, tuple(row.answers.split()))) for row in rows]
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():
@@ -179,7 +163,7 @@ class Statistics:
                 values = dict(zip(_CLOCK_COLUMNS, astuple(row), strict=True))
                 _put(connection, t.counted_clocks, {"thread": thread, **values})
             for asked in requests.values():
-                values = {"seq": asked.seq, "office": asked.office, "answers": " ".join(asked.answers)}
+                values = {"seq": asked.seq, "asked": asked.asked, "answers": " ".join(asked.answers)}
                 _put(connection, t.counted_requests, {"thread": thread, **values})
             standing = {"thread": thread, "form": FORM, "seq": seq, "state": states.to_bytes(state)}
             _put(connection, t.counted, standing)
@@ -192,7 +176,7 @@ class Statistics:
             raise
 
 
-_CLOCK_COLUMNS = ("clock", "rule", "office", "about", "started", "end", "outcome", "ended")
+_CLOCK_COLUMNS = ("clock", "rule", "title", "office", "about", "started", "end", "outcome", "ended")
 
 
 def _put(connection: Connection, table: sa.Table, values: dict[str, object]) -> None:

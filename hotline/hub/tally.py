@@ -21,16 +21,21 @@ Outcome = Literal["running", "met", "late", "missed", "stopped"]
 REPLIES = frozenset({"reply-by", "second-by"})
 """Clocks that wait for somebody. All others only let time pass: there is nothing to answer."""
 
+NOBODY = "both"
+"""Whom a clock without one respondent waits for."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClockRow:
     """One clock. ``clock`` and ``started`` name it within its thread; ``about`` is the entry it concerns (``seq``).
 
-    ``end``: when it runs (ran) out. ``ended``: when it was met, answered late or stopped; None while it is neither.
+    ``title``: the ladder's words for it. ``end``: when it runs (ran) out. ``ended``: when it was met, answered late or
+    stopped; None while it is neither.
     """
 
     clock: str
     rule: str
+    title: str
     office: str
     about: int
     started: int
@@ -41,10 +46,10 @@ class ClockRow:
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """One clarification request: the entry's ``seq``, the ``office`` that asked, and one answer state a question."""
+    """One clarification request: the entry's ``seq``, the party that was ``asked``, and one answer state a question."""
 
     seq: int
-    office: str
+    asked: str
     answers: tuple[str, ...]
 
 
@@ -63,9 +68,12 @@ def tally(
     clocks: dict[tuple[str, int], ClockRow] = {}
 
     def put(clock: Clock, outcome: Outcome, ended: int | None = None) -> None:
-        if ladder.clocks[clock.rule].kind in REPLIES:
-            row = ClockRow(clock.id, clock.rule, clock.respondent, clock.seq, clock.start, clock.end, outcome, ended)
-            clocks[clock.id, clock.start] = row
+        rule = ladder.clocks[clock.rule]
+        if rule.kind in REPLIES:
+            who = clock.respondent or NOBODY
+            clocks[clock.id, clock.start] = ClockRow(
+                clock.id, clock.rule, rule.title, who, clock.seq, clock.start, clock.end, outcome, ended
+            )
 
     for effect in effects:
         match effect:
@@ -90,4 +98,9 @@ def _key(clock: Clock) -> tuple[str, int]:
 
 def _requests(before: ThreadState | None, after: ThreadState) -> tuple[RequestRow, ...]:
     known = set() if before is None else set(before.asked)
-    return tuple(RequestRow(each.seq, each.office, each.answers) for each in after.asked if each not in known)
+    found = []
+    for each in after.asked:
+        if each not in known:
+            asked = next((party for party in after.parties if party != each.office), NOBODY)
+            found.append(RequestRow(each.seq, asked, each.answers))
+    return tuple(found)

@@ -267,6 +267,7 @@ counted_clocks = Table(
     Column("clock", String, primary_key=True),
     Column("started", BigInteger, primary_key=True),
     Column("rule", String, nullable=False),
+    Column("title", String, nullable=False),
     Column("office", String, nullable=False),
     Column("about", Integer, nullable=False),
     Column("end", BigInteger, nullable=False),
@@ -279,7 +280,7 @@ counted_requests = Table(
     metadata,
     Column("thread", String, primary_key=True),
     Column("seq", Integer, primary_key=True),
-    Column("office", String, nullable=False),
+    Column("asked", String, nullable=False),
     Column("answers", String, nullable=False),
 )
 """``answers``: one state a question, separated by spaces."""

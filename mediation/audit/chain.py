@@ -24,14 +24,14 @@ def check_chain(case: Case) -> None:
             with case.findings.noting(item.seq):
                 _check_place(case, item, before)
                 if item.stamp.at < at or item.stamp.index <= index:
-                    raise Refuted("audit.order", "The entry is stamped as earlier than the one before it.")
+                    raise Refuted("audit.order")
                 _check_previous(item, ids)
                 item.sound = sound
             at, index = max(at, item.stamp.at), max(index, item.stamp.index)
         elif item.exhibit.withheld is not None:
             with case.findings.noting(item.seq):
                 if item.exhibit.withheld.index <= index:
-                    raise Refuted("audit.order", "What is withheld stands earlier in the log than the entry before it.")
+                    raise Refuted("audit.order")
             index = max(index, item.exhibit.withheld.index)
         before = item
 
@@ -45,13 +45,13 @@ def leaf_digest(item: Item) -> str:
 def _check_place(case: Case, item: Item, before: Item | None) -> None:
     assert item.entry is not None and item.stamp is not None  # noqa: S101 - the caller's condition
     if item.entry.payload.thread != case.bundle.thread or item.stamp.seq != item.seq:
-        raise Refuted("audit.misplaced", "The entry is of another thread, or has another number than its file.")
+        raise Refuted("audit.misplaced")
     if before is None:
         if item.stamp.chain is not None:
-            raise Refuted("audit.chain", "The first entry is chained to one before it.")
+            raise Refuted("audit.chain")
         return
     if item.stamp.chain != leaf_digest(before):
-        raise Refuted("audit.chain", "The entry is not chained to the one before it.")
+        raise Refuted("audit.chain")
     before.bound = before.exhibit.withheld is not None
 
 
@@ -62,4 +62,4 @@ def _check_previous(item: Item, ids: dict[int, str]) -> None:
     if payload.prev is None:
         return
     if payload.prev_seq >= item.seq or ids.setdefault(payload.prev_seq, payload.prev) != payload.prev:
-        raise Refuted("audit.previous", "The author had another entry before them than the one of that number.")
+        raise Refuted("audit.previous")

@@ -105,9 +105,7 @@ class _Judge:
         for seq, found in ((followed.noted_seq or followed.end_seq, waiting), (followed.relied_seq, relied)):
             if found is not None and found.verdict is Wait.NOT_ELAPSED:
                 with self._case.findings.noting(seq):
-                    raise Refuted(
-                        "audit.premature", "The witnesses prove that this came before the clock's end.", rule.title
-                    )
+                    raise Refuted("audit.premature", rule.title)
         act_seq = followed.end_seq if followed.ended == "met" else followed.late_seq
         deadline, path = None, ""
         if rule.kind in WAITS_FOR_SOMEBODY and followed.ended != "stopped":

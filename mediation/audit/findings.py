@@ -9,6 +9,26 @@ from mediation.errors import LadderError
 from protocols.errors import ProtocolError
 from protocols.translog import TranslogError
 
+PROBLEMS = {
+    "audit.chain": "The entry is not chained to the one before it.",
+    "audit.final": "A head is newer than the one called final.",
+    "audit.index": "The proof is for another place in the log than is said of the entry.",
+    "audit.ladder": "The ladder does not allow this entry here.",
+    "audit.misplaced": "The entry is of another thread, or has another number than its file.",
+    "audit.order": "The entry stands earlier in the log, or is stamped as earlier, than the one before it.",
+    "audit.other-log": "The head is of another log than the accord names.",
+    "audit.policy": "The policy in the bundle is not the accord's.",
+    "audit.premature": "The witnesses prove that this came before the clock's end.",
+    "audit.previous": "The author had another entry before them than the one of that number.",
+    "audit.split-log": "Two heads of one size differ: the log has been forked. Keep both.",
+    "audit.state": "The hub stamped another state than the ladder comes to.",
+    "audit.tail": "What the hub logged as the thread's end contradicts the entries.",
+    "audit.unknown-head": "The proof is under a head of the log that the bundle does not show to be of the same history.",
+    "audit.withheld-unproven": "Nothing shows that this withheld entry is one of the thread.",
+}
+"""Contradictions that only the whole of a bundle can hold: stable codes and what they say. What one part of it breaks has
+the code of the part's own check (`protocols`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -21,12 +41,11 @@ class Problem:
 
 
 class Refuted(ProtocolError):
-    """A contradiction inside the bundle; ``code`` is the problem's."""
+    """A contradiction inside the bundle. ``problem`` is one of `PROBLEMS`, ``detail`` says what exactly."""
 
-    def __init__(self, code: str, sentence: str, detail: str = "") -> None:
+    def __init__(self, problem: str, detail: str = "") -> None:
         super().__init__(detail)
-        self.problem = code
-        self.said = sentence
+        self.problem = problem
 
 
 class Findings:
@@ -46,7 +65,7 @@ class Findings:
             return
         detail = ": ".join(filter(None, (where, error.detail)))
         if isinstance(error, Refuted):
-            self.problems.append(Problem(error.problem, seq, error.said, detail))
+            self.problems.append(Problem(error.problem, seq, PROBLEMS[error.problem], detail))
             return
         sentence = error.sentence if isinstance(error, TranslogError) else f"This does not hold ({error.code})."
         self.problems.append(Problem(error.code, seq, sentence, detail))

@@ -85,10 +85,7 @@ class Heads:
             shown = self._open(name, note.encode())
             self._check_not_newer(shown)
             if shown.size not in self._sizes:
-                raise Refuted(
-                    "audit.unknown-head",
-                    "The proof is under a head of the log that the bundle does not show to be of the same history.",
-                )
+                raise Refuted("audit.unknown-head")
             self._keep(shown)
         return self._by_note[note]
 
@@ -106,7 +103,7 @@ class Heads:
 
     def _check_not_newer(self, shown: Shown) -> None:
         if shown.size > self.final.size:
-            raise Refuted("audit.final", "A head is newer than the one called final.")
+            raise Refuted("audit.final")
 
     def _keep(self, shown: Shown) -> None:
         self._sizes.add(shown.size)
@@ -120,9 +117,9 @@ class Heads:
             raise NoteMalformed("not UTF-8") from None
         head = open_with_policy(text, self._policy)
         if head.log.vkey != self._accord.accord.hub.log:
-            raise Refuted("audit.other-log", "The head is of another log than the accord names.")
+            raise Refuted("audit.other-log")
         if self._roots.setdefault(head.checkpoint.size, head.checkpoint.root) != head.checkpoint.root:
-            raise Refuted("audit.split-log", "Two heads of one size differ: the log has been forked. Keep both.")
+            raise Refuted("audit.split-log")
         witnesses = self._policy.cosigners(head.cosignatures)
         return Shown(name, head, b64u(head.digest), witnesses, head_of(head, self._policy))
 

@@ -80,10 +80,9 @@ class Replay:
         else:
             outcome = step(self.ladder, self.state, move, at)
         if isinstance(outcome, Refusal):
-            sentence = f"The ladder does not allow this entry here: {outcome.rule}."
-            raise Refuted("audit.ladder", sentence, outcome.code)
+            raise Refuted("audit.ladder", f"{outcome.code} by {outcome.rule}")
         if state_hash(outcome.state) != item.stamp.state:
-            raise Refuted("audit.state", "The hub stamped another state than the ladder comes to.")
+            raise Refuted("audit.state")
         before, self.state, self.reached = self.state, outcome.state, item.seq
         for effect in outcome.effects:
             self._follow(effect, item.seq, at)

@@ -39,7 +39,7 @@ def check_end(case: Case, over: Over, f: int) -> TailReport | None:
         index = proven_index("tail.tlog-proof", tail.proof, leaf_hash(tail.leaf), case.heads)
         end = check_tail(tail.leaf, tail.disclosure, case.bundle.thread, case.accord)
         if end.index != index:
-            raise Refuted("audit.index", "The proof of the thread's end is for another place in the log than it names.")
+            raise Refuted("audit.index", "not the one that the leaf names")
         _check_agrees(case, end.seq, end.leaf, index)
         seen = case.heads.of_digest(parse_hub_leaf(tail.leaf).payload.seen)
         bounds = Bounds(after_bound(index, None if seen is None else seen.times, f), over.by(index))
@@ -53,12 +53,10 @@ def _check_agrees(case: Case, seq: int, leaf: str, index: int) -> None:
         return
     item = case.items[seq - 1]
     if leaf_digest(item) != leaf:
-        raise Refuted("audit.tail", "The hub logged another entry as the thread's newest than the one of that number.")
+        raise Refuted("audit.tail", f"another entry {seq}")
     if item.index is not None and item.index >= index:
-        raise Refuted("audit.tail", "The hub logged the thread's end before the entry that it names.")
+        raise Refuted("audit.tail", f"logged before entry {seq}")
     after = case.items[seq] if seq < len(case.items) else None
     if after is not None and after.index is not None and after.index < index:
-        raise Refuted(
-            "audit.tail", "The hub logged an entry as the thread's newest although a newer one stood in the log."
-        )
+        raise Refuted("audit.tail", f"entry {seq + 1} stood in the log already")
     item.bound = item.bound or item.exhibit.withheld is not None

@@ -70,7 +70,7 @@ def _accord(bundle: Bundle, trust: Trust, findings: Findings) -> SignedAccord | 
     with findings.noting():
         accord = open_accord(bundle.accord, pinned=trust.accord)
         if bundle.policy != accord.accord.policy.encode():
-            raise Refuted("audit.policy", "The policy in the bundle is not the accord's.")
+            raise Refuted("audit.policy")
         return accord
     return None
 
@@ -100,7 +100,7 @@ def _check_withheld_end(case: Case, tail: TailReport | None) -> None:
     for item in case.items[known:]:
         if item.exhibit.withheld is not None:
             with case.findings.noting(item.seq):
-                raise Refuted("audit.withheld-unproven", "Nothing shows that this withheld entry is one of the thread.")
+                raise Refuted("audit.withheld-unproven")
 
 
 def _complete_below(case: Case, run: Replay, tail: TailReport | None) -> int:

@@ -219,7 +219,9 @@ def ladder_language() -> list[str]:
         words = ", ".join(f"`{value}`" for value in typing.get_args(values))
         lines.append(f"- *{_spaced(name)}*: {words}")
     lines += ["", "A clock's `from` says which event starts it:", ""]
-    lines += [f"- `{name}`: {words.format(of='kind or step in `of`')}" for name, words in EVENTS.items()]
+    said = {name: words.format(of="kind or step in `of`") for name, words in EVENTS.items()}
+    said["receipt"] += ", or by that of whoever `by` names (of several holders, the first that signs)"
+    lines += [f"- `{name}`: {words}" for name, words in said.items()]
     lines += ["", "## Groups of kinds", "", *_groups(), "", *_EXAMPLES.splitlines(), *_checks()]
     return lines
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hotline import ladders
 from mediation import rehearsal
 from mediation.durations import DAY, HOUR, MINUTE
 from mediation.ladder import Ladder, parse_ladder
@@ -11,7 +12,7 @@ from mediation.refusals import Refusal
 from mediation.rehearsal import Happening, Session, Unfit
 from mediation.rehearsal_acts import milliseconds
 from protocols.encoding import b64u
-from protocols.kinds import Admission, Answer, Extension, Objection
+from protocols.kinds import Admission, Answer, Appointment, Extension, Objection
 from tests.mediation.play import DATA, LADDER, T0
 from tests.mediation.receipts import READ, UNREAD, ladder
 
@@ -227,3 +228,22 @@ def test_a_ladder_past_its_sunset_opens_no_rehearsal_either() -> None:
     begun = rehearsal.begin(ladder, T0)
     assert isinstance(begun, Refusal)
     assert begun.code == "ladder.sunset"
+
+
+def test_a_body_is_played_like_everybody_and_says_in_words_whom_it_appoints() -> None:
+    played = Rehearsed(parse_ladder(ladders.load("icsid-mediation-appointment")))
+    (body,) = played.session.state.holders["secretary-general"]
+    played.do("AV", "step-request register")
+    played.wait(60 * DAY)
+    assert played.refused("AV", "default-appointment").code == "ladder.not-yours"
+    played.do("KV", "step-request default")
+    offered = [choice for choice in rehearsal.choices(played.session, body) if choice.refusal is None]
+    assert [choice.name for choice in offered].count("default-appointment") == 1, "whom, it says in words"
+    with pytest.raises(Unfit, match="Name one office"):
+        played.do(body, "default-appointment MD HD")
+    roster = played.session.state.mediators
+    played.do(body, f"default-appointment {roster[-1]}")
+    assert played.act == Appointment(roster[-1])
+    mediation = played.session.state.mediation
+    assert mediation is not None
+    assert [nominee.office for nominee in mediation.nominees] == [roster[-1]]

@@ -70,9 +70,9 @@ def outside_clocks(thread: Thread) -> tuple[ClockView, ...]:
         if opening.kind == "extension":
             name = str(opening.act["clock"])
             found[name] = _clock(ladder, name.split("/", 1)[0], name, None, extendable=True)
-        elif opening.until is not None and "step" in opening.act:
-            rules = serving_rules(ladder, str(opening.act["step"])) if opening.act["step"] in ladder.steps else ()
-            for rule in rules[:1]:
+        elif opening.until is not None and {"request", "step"} <= opening.act.keys():
+            step = str(opening.act["step"])
+            for rule in serving_rules(ladder, step)[:1] if step in ladder.steps else ():
                 name = f"{rule}/{opening.act['request']}"
                 found[name] = _clock(ladder, rule, name, opening.until, extendable=False)
     return tuple(sorted(found.values(), key=lambda clock: (clock.end is None, clock.end or 0)))

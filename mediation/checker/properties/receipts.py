@@ -1,8 +1,8 @@
 """What is granted after a receipt is granted without one too.
 
 A clock from receipt never starts while the receiver stays offline, so nobody may depend on it alone. Whatever its running
-out (or its window) gives must also be given by a clock that starts without anybody's receipt, from the same entry or step,
-and that the receipt of nobody else can meet.
+out (or its window) gives must also be given, by that step or another to the same rung, by a clock that starts without
+anybody's receipt, from the same entry or step, and that the receipt of nobody else can meet.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from mediation.checker.found import Found
 from mediation.ladder import Ladder
 from mediation.rules import OTHER, ClockRule
 
-_WITHOUT = {"admission", "request", "opening", "acceptance"}
 _OF_OTHER = frozenset({"respondent", "both"})
 
 
@@ -30,7 +29,7 @@ def without_receipt(ladder: Ladder, found: Found) -> None:
                     "receipt-blocks",
                     found.at("clock", clock.id, "from"),
                     f"{clock.title!r} gives {title!r} only after a receipt: whoever stays offline keeps it from starting. Add "
-                    "a clock from the entry itself that gives the same, and that only this receipt meets.",
+                    "a clock from the entry itself that gives as much, and that only this receipt meets.",
                 )
 
 
@@ -43,14 +42,30 @@ def _moves(clock: ClockRule, gift: str) -> bool:
     return clock.timeout is not None and clock.timeout.moves == gift
 
 
+def _as_good(ladder: Ladder, clock: ClockRule, gift: str, other: ClockRule, found: str) -> bool:
+    """Whether what ``other`` gives is the same, or another step to the same rung: a chair may convene whom a party cannot."""
+    one, two = ladder.steps.get(gift), ladder.steps.get(found)
+    same_rung = one is not None and two is not None and bool(one.to) and one.to == two.to
+    return (gift == found or same_rung) and _moves(clock, gift) == _moves(other, found)
+
+
 def _stands_in(ladder: Ladder, clock: ClockRule, other: ClockRule, gift: str) -> bool:
-    """Whether ``other`` gives the same where no receipt comes."""
-    if other.starts not in _WITHOUT or gift not in _gifts(other) or _moves(clock, gift) != _moves(other, gift):
+    """Whether ``other`` gives as much where no receipt comes."""
+    if (other.starts, other.of) not in _sure(ladder, clock.of):
         return False
-    step = ladder.steps.get(clock.of)
-    same = {clock.of, *ladder.triggers.get(clock.of, ()), *((step.trigger,) if step is not None else ())}
-    if other.of not in same - {"step-request"}:
+    if not any(_as_good(ladder, clock, gift, other, found) for found in _gifts(other)):
         return False
     if "receipt" not in (*other.met_by, *other.met_by_any):
         return True
     return other.who in _OF_OTHER if clock.by == OTHER else other.who == clock.by
+
+
+def _sure(ladder: Ladder, of: str) -> set[tuple[str, str]]:
+    """The events that come with what is to be received. Nobody's consent is one of them."""
+    step = ladder.steps.get(of)
+    if step is None:
+        return {("admission", of)}
+    if step.trigger != "step-request":
+        return {("opening", of), ("admission", step.trigger)}
+    at_once = step.consent == "none" and step.seconded_by is None and step.blocked_by is None
+    return {("request", of), ("opening", of)} if at_once else {("request", of)}

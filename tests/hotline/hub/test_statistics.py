@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 import sqlalchemy as sa
 from hypothesis import given
@@ -11,71 +13,102 @@ from hypothesis import strategies as st
 
 from hotline.hub import statistics
 from hotline.hub.console import HubConsole
-from hotline.hub.figures import Place, figures, percentile
+from hotline.hub.figures import median_rank, p90_rank, read_figures
 from hotline.hub.findings import Figures
-from hotline.hub.tally import ClockRow, RequestRow
+from hotline.hub.tally import tally
 from hotline.store import hub as t
+from hotline.store.engine import Store, migrate, open_sqlite
 from protocols.frames import Deliver
+from protocols.kinds import Answer, Ask
 from tests.hotline.harness import connect, make_world, running_hub
 from tests.hotline.hub.test_clocks import notify
-from tests.mediation.play import LADDER
+from tests.mediation.play import LADDER, Play
 
 
-def row(
-    outcome: str, taken: int | None = None, office: str = "KV", rule: str = "human-ack", started: int = 0
-) -> ClockRow:
-    ended = None if taken is None else started + taken
-    return ClockRow(f"{rule}/{started}", rule, office, 1, started, started + 100, outcome, ended)  # type: ignore[arg-type]
+def clock(
+    outcome: str, taken: int | None = None, office: str = "KV", title: str = "A person has it"
+) -> dict[str, object]:
+    """A counted clock; its start is filled in by `made`."""
+    return {"outcome": outcome, "ended": taken, "office": office, "title": title}
 
 
-def made(*rows: ClockRow, requests: tuple[RequestRow, ...] = ()) -> Figures:
-    places = {"x": Place("cpci-default", ("AV", "KV"))}
-    clocks, asked = [("x", each) for each in rows], [("x", each) for each in requests]
-    return figures(clocks, asked, places, {"cpci-default": LADDER}, listed=True)
+async def made(path: Path, clocks: Sequence[dict[str, object]], requests: Sequence[tuple[str, str]] = ()) -> Figures:
+    await migrate(open_sqlite(path / "figures.db"), "hub")
+    store = Store(path / "figures.db")
+    try:
+        async with store.write() as connection:
+            for table in (t.counted_clocks, t.counted_requests):
+                await connection.execute(table.delete())
+            for number, given in enumerate(clocks):
+                taken = given["ended"]
+                fixed = {"thread": "x", "clock": f"c/{number}", "rule": "c", "about": 1, "started": number, "end": 10}
+                ended = None if taken is None else number + int(str(taken))
+                await connection.execute(t.counted_clocks.insert().values({**fixed, **given, "ended": ended}))
+            for number, (asked, answers) in enumerate(requests):
+                row = {"thread": "x", "seq": number, "asked": asked, "answers": answers}
+                await connection.execute(t.counted_requests.insert().values(**row))
+        return await read_figures(store, "x")
+    finally:
+        await store.close()
 
 
-@given(st.lists(st.integers(0, 10**9), min_size=1, max_size=300), st.sampled_from((0.5, 0.9)))
-def test_a_percentile_is_a_case_that_happened_and_so_many_cases_are_not_above_it(
-    cases: list[int], share: float
-) -> None:
+@given(st.integers(1, 10_000))
+def test_a_percentile_is_the_least_case_that_its_share_does_not_exceed(cases: int) -> None:
+    for rank, share in ((median_rank(cases), 50), (p90_rank(cases), 90)):
+        assert 1 <= rank <= cases
+        assert rank * 100 >= share * cases > (rank - 1) * 100
+
+
+async def test_the_database_ranks_as_a_sorted_list_does(tmp_path: Path) -> None:
+    draw = Random(7)
+    cases = [draw.choice((0, 1, 5, draw.randrange(10**9))) for _ in range(83)]
+    (found,) = (await made(tmp_path, [clock("met", each) for each in cases])).by_clock
     ordered = sorted(cases)
-    found = percentile(ordered, share)
-    assert found in ordered
-    assert sum(case <= found for case in cases) >= share * len(cases)
-    assert sum(case < found for case in cases) < share * len(cases)
+    assert (found.cases, found.median, found.p90, found.worst) == (83, ordered[41], ordered[74], ordered[-1])
 
 
-def test_times_are_of_answers_only_and_say_of_how_many() -> None:
-    found = made(
-        row("met", 10), row("met", 20), row("late", 300), row("missed"), row("running"), row("stopped", 5)
-    ).by_clock
-    assert [(each.met, each.late, each.missed, each.running, each.stopped) for each in found] == [(2, 1, 1, 1, 1)]
-    assert (found[0].cases, found[0].median, found[0].p90, found[0].worst) == (3, 20, 300, 300)
-    (nothing,) = made(row("missed")).by_clock
-    assert (nothing.cases, nothing.median, nothing.p90, nothing.worst) == (0, None, None, None)
-
-
-def test_figures_are_apart_by_office_and_by_kind_of_clock() -> None:
-    found = made(row("met", 10, "AV"), row("met", 20, "KV"), row("met", 30, "", "clarify"))
-    assert [(each.name, each.worst) for each in found.by_office] == [("AV", 10), ("KV", 20), ("both", 30)]
-    assert [each.cases for each in found.by_clock] == [2, 1]
-    assert [(line.clock, line.taken) for line in found.lines] == [
-        ("human-ack/0", 10),
-        ("human-ack/0", 20),
-        ("clarify/0", 30),
+async def test_times_are_of_answers_only_and_say_of_how_many(tmp_path: Path) -> None:
+    rows = [
+        clock("met", 10),
+        clock("met", 20),
+        clock("late", 300),
+        clock("missed"),
+        clock("running"),
+        clock("stopped", 5),
     ]
+    (found,) = (await made(tmp_path, rows)).by_clock
+    assert (found.met, found.late, found.missed, found.running, found.stopped) == (2, 1, 1, 1, 1)
+    assert (found.cases, found.median, found.p90, found.worst) == (3, 20, 300, 300)
+    (nothing,) = (await made(tmp_path, [clock("missed")])).by_clock
+    assert (nothing.cases, nothing.median, nothing.p90, nothing.worst) == (0, None, None, None)
+    assert (await made(tmp_path, ())).by_clock == ()
 
 
-def test_answers_stand_with_the_office_that_was_asked() -> None:
-    asked = (
-        RequestRow(2, "AV", ("answered", "later")),
-        RequestRow(5, "AV", ("refused",)),
-        RequestRow(6, "KV", ("later",)),
-    )
-    found = {each.office: each for each in made(requests=asked).answers}
-    assert (found["KV"].requests, found["KV"].questions) == (2, 3)
-    assert found["KV"].states == {"answered": 1, "later": 1, "refused": 1}
+async def test_figures_are_apart_by_office_and_by_kind_of_clock(tmp_path: Path) -> None:
+    rows = [clock("met", 10, "AV"), clock("met", 20, "KV"), clock("met", 30, "both", "Answers")]
+    found = await made(tmp_path, rows)
+    assert [(each.name, each.worst) for each in found.by_office] == [("AV", 10), ("KV", 20), ("both", 30)]
+    assert [(each.name, each.cases) for each in found.by_clock] == [("A person has it", 2), ("Answers", 1)]
+    assert [(line.clock, line.taken) for line in found.lines] == [("c/0", 10), ("c/1", 20), ("c/2", 30)]
+
+
+async def test_answers_stand_with_the_office_that_was_asked(tmp_path: Path) -> None:
+    asked = [("KV", "answered later"), ("KV", "refused"), ("KV", "refused"), ("AV", "later")]
+    found = {each.office: each for each in (await made(tmp_path, (), asked)).answers}
+    assert (found["KV"].requests, found["KV"].questions) == (3, 4)
+    assert found["KV"].states == {"answered": 1, "later": 1, "refused": 2}
     assert found["AV"].states == {"later": 1}
+
+
+def test_what_an_answer_changes_is_counted_with_the_party_that_was_asked() -> None:
+    play = Play()
+    play.send("00:05", "AV", "incident-notice")
+    play.send("00:10", "AV", "clarification-request", Ask(2))
+    before = play.state
+    play.send("00:20", "KV", "clarification-answer", Answer(before.asked[0].entry, ("answered", "later")))
+    (row,) = tally(LADDER, before, play.state, play.effects, play.state.at).requests
+    assert (row.asked, row.answers) == ("KV", ("answered", "later"))
+    assert tally(LADDER, play.state, play.state, (), play.state.at).requests == ()
 
 
 async def test_a_hub_counts_replies_and_goes_on_where_it_stopped(tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ async def test_the_secretary_generals_station_appoints_from_outside_and_its_choi
         await say(av, thread, "step-request", {"step": "default"})
         await until(lambda: able(sg, thread, "default-appointment"))
         assert able(sg, thread, "default-appointment") == [{"mediator": "MD"}, {"mediator": "HD"}]
+        for party in (av, kv):
+            await until(lambda party=party: party.thread(thread).mediation == "SG may now appoint a mediator.")  # type: ignore[misc]
         (closes,) = {o.closes for o in sg.thread(thread).offers if o.kind == "default-appointment"}
         assert closes is not None, "the body sees until when it is to appoint"
         for party in (av, kv):
@@ -63,6 +65,7 @@ async def test_the_secretary_generals_station_appoints_from_outside_and_its_choi
         assert own.code == "ladder.not-on-roster", own
 
         await say(sg, thread, "default-appointment", {"mediator": "MD"})
+        await until(lambda: any(e.act_words == "appoints MD" for e in kv.thread(thread).entries))
         await until(lambda: not able(sg, thread, "default-appointment"))
         await until(lambda: able(md, thread, "mediator-acceptance"))
         await say(md, thread, "mediator-acceptance", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hotline.station.station import Station
 from protocols import disclosure
 from protocols.disclosure import SLOTS, Body, Rng, body_to_bytes
 from protocols.encoding import b64u, digest, to_json
-from tests.hotline.harness import make_world, running_hub
+from tests.hotline.harness import make_station, make_world, running_hub
 from tests.hotline.station.kit import officer, opened, running, seq, until
 
 
@@ -68,6 +69,30 @@ async def test_a_body_that_does_not_open_is_told_beside_the_entry_and_sounds(
         assert said.state == "accepted"
         await until(lambda: any(e.fields == {"text": "again"} for e in kv.thread(thread).entries))
         assert len(complaints(kv, thread)) == 1
+
+
+async def test_an_office_with_two_stations_complains_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make_world(tmp_path)
+    second = make_station("AV", "2", world.roots["AV"], serial=10)
+    async with (
+        running_hub(world) as hub,
+        running(world, "AV", hub.url) as first,
+        running(world, second, hub.url) as other,
+        running(world, "KV", hub.url) as kv,
+    ):
+        thread = await opened(first, kv)
+        await until(lambda: thread in other.core.threads)
+        with monkeypatch.context() as wrong:
+            wrong.setattr("hotline.station.outbox.body_aad", lambda _: b"elsewhere")
+            sent = await kv.send(officer(kv), thread, "statement", {}, {"text": "unreadable"})
+            assert sent.state == "accepted"
+            for station in (first, other, kv):
+                await until(lambda station=station: complaints(station, thread))
+        await asyncio.sleep(1.5)  # longer than the second station waits for the first
+        for station in (first, other, kv):
+            assert complaints(station, thread) == [("AV", {"entry": sent.id, "code": "entry.body-misplaced"})]
+        assert not first.core.pending() and not other.core.pending()
+        assert len(words(first)) == len(words(other)) == 1
 
 
 def field(name: Any, value: Any, salt: bytes) -> str:

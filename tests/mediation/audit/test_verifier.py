@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediation.audit import Report, Trust, verify
+from mediation.audit.findings import PROBLEMS
 from mediation.inputs import context_of
 from mediation.ladder import parse_ladder
 from protocols.accord import NotInForce
@@ -333,3 +335,9 @@ def test_a_thread_is_opened_only_while_the_accord_is_in_force() -> None:
     for at in (begin - 1, end):
         with pytest.raises(NotInForce):
             context_of(LINE.accord, LADDER_ID, ladder, THREAD, at)
+
+
+def test_every_contradiction_is_in_the_reference_with_its_sentence() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "bundle.md").read_text("utf-8")
+    for code, sentence in PROBLEMS.items():
+        assert f"| `{code}` | {sentence} |" in page

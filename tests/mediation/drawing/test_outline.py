@@ -39,3 +39,21 @@ def test_open_and_closed_is_said_on_the_present_rung_only() -> None:
     states = {step.title: step.status for step in here.steps}
     assert states["Back to the experts"] == "Open now for AV, KV"
     assert states["Call an inquiry"].startswith("Forbidden by the standstill until")
+
+
+def test_a_body_that_appoints_is_told_where_mediation_opens_and_where_it_is_asked() -> None:
+    shown = {name: card.lines for name, card in cards(ladder_of("icsid-mediation-appointment")).items()}
+    said = {name: [line.words for line in lines] for name, lines in shown.items()}
+    body = "Secretary-General of ICSID"
+    assert (
+        f"Where the parties agree on no mediator, the {body} appoints an office of the roster, as it chooses."
+        in (said["register"])
+    )
+    assert f"Then “Default appointment” is open to {body}" in said["default"]
+    conciliation = cards(ladder_of("unclos-v-conciliation"))["default-appoint"].lines
+    asked = "Opens for Secretary-General of the United Nations when “Ask the Secretary-General to appoint” is taken"
+    assert asked in {line.words for line in conciliation}
+    board = [line.words for line in cards(ladder_of("us-rla-major-dispute"))["admit-mediator"].lines]
+    assert any(
+        "The National Mediation Board names a mediator (from the body's turn to appoint)" in words for words in board
+    )

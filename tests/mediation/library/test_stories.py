@@ -375,6 +375,6 @@ def test_data_are_due_forty_five_days_after_the_receipt_of_the_order() -> None:
 def test_without_a_receipt_both_choices_of_the_initiator_of_a_conciliation_open_after_twice_the_time() -> None:
     story = Story("unclos-v-conciliation")
     story.send(0, INITIATOR, "incident-notice")
-    for name in ("default-appoint", "terminate"):
+    for name in ("ask-appointment", "terminate"):
         assert story.refused(41 * DAY, INITIATOR, "step-request", Step(name)) == "ladder.no-option"
     story.ask(42 * DAY, INITIATOR, "terminate")

@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("clock", sa.String, primary_key=True),
         sa.Column("started", sa.BigInteger, primary_key=True),
         sa.Column("rule", sa.String, nullable=False),
+        sa.Column("title", sa.String, nullable=False),
         sa.Column("office", sa.String, nullable=False),
         sa.Column("about", sa.Integer, nullable=False),
         sa.Column("end", sa.BigInteger, nullable=False),
@@ -39,6 +40,6 @@ def upgrade() -> None:
         "counted_requests",
         sa.Column("thread", sa.String, primary_key=True),
         sa.Column("seq", sa.Integer, primary_key=True),
-        sa.Column("office", sa.String, nullable=False),
+        sa.Column("asked", sa.String, nullable=False),
         sa.Column("answers", sa.String, nullable=False),
     )
