@@ -15,7 +15,14 @@ RECIPIENTS: Choices = (
     ("public", "The public"),
     ("other", "Somebody else"),
 )
-_RECIPIENT = Input("to", "To whom", "choice", True, choices=(("", "choose"), *RECIPIENTS))
+_RECIPIENT = Input(
+    "to",
+    "To whom",
+    "choice",
+    True,
+    hint="Where your agreement asks for the consent of both parties, show nothing before the other side's yes.",
+    choices=(("", "choose"), *RECIPIENTS),
+)
 _MADE = Input("made", "It has been shown already", "check")
 _ANSWER = Input(
     "agree",

@@ -110,7 +110,7 @@ def chosen(values: Values, item: Input) -> str:
     value = one(values, item.name) or ("" if item.shape != "fixed" else "".join(item.value[:1]))
     if not value and not item.required:
         return ""
-    if value not in {known for known, _ in item.choices}:
+    if not value or value not in {known for known, _ in item.choices}:
         raise FormProblem(item.name, f"Choose: {item.label.lower()}.")
     return value
 
