@@ -53,14 +53,13 @@ def words(report: Report) -> list[str]:
 
 
 def _verdict(report: Report) -> str:
-    count = f"{len(report.entries)} entries"
+    count, left = f"{len(report.entries)} entries", len(report.withheld) + report.missing
     if report.holds:
-        left = f" and {len(report.withheld)} withheld, which you allowed" if report.withheld else ""
-        return f"HOLDS: {count}{left}, the thread stands on {report.rung or 'a rung that is not established'}."
+        allowed = f" and {left} left out, which you allowed" if left else ""
+        return f"HOLDS: {count}{allowed}, the thread stands on {report.rung or 'a rung that is not established'}."
     if report.sound:
         return (
-            f"DOES NOT HOLD: nothing fails, but {len(report.withheld)} entries are withheld. Say --allow-withheld if you "
-            "accept that."
+            f"DOES NOT HOLD: nothing fails, but {left} entries are left out. Say --allow-withheld if you accept that."
         )
     return f"DOES NOT HOLD: {len(report.problems) or 'no entries, hence 1'} problem(s). Keep the file."
 
@@ -78,8 +77,8 @@ def _end(report: Report) -> list[str]:
     else:
         when = _interval(report.tail.after, report.tail.by)
         lines.append(f"As of leaf {report.tail.index}, {when}, entry {report.tail.seq} was the last of the thread.")
-        if report.tail.seq > total:
-            lines.append(f"  PROBLEM: this bundle ends before it, with entry {total}.")
+        if report.missing:
+            lines.append(f"LEFT OUT: this bundle ends before it, with entry {total}.")
     return lines
 
 

@@ -130,16 +130,21 @@ class Report:
 
     @property
     def whole(self) -> bool:
-        """Whether no entry is withheld."""
-        return not self.withheld
+        """Whether no entry is withheld, and none is missing that the proven tail counts."""
+        return not self.withheld and not self.missing
+
+    @property
+    def missing(self) -> int:
+        """How many entries came after the last one of the bundle, by the proven tail."""
+        return max(0, self.tail.seq - len(self.entries) - len(self.withheld)) if self.tail is not None else 0
 
     @property
     def holds(self) -> bool:
-        """Whether everything that a bundle can show is shown; the verifier may have allowed entries to be withheld."""
+        """Whether everything that a bundle can show is shown; the verifier may have allowed entries to be left out."""
         return self.sound and (self.whole or self.allow_withheld)
 
 
 def as_dict(report: Report) -> dict[str, Any]:
     """For JSON: the verdicts first."""
-    verdicts = {"holds": report.holds, "sound": report.sound, "whole": report.whole}
+    verdicts = {"holds": report.holds, "sound": report.sound, "whole": report.whole, "missing": report.missing}
     return {**verdicts, **msgspec.to_builtins(report)}

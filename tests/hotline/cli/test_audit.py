@@ -196,7 +196,7 @@ def test_withheld_entries_are_accepted_only_if_the_verifier_says_so(tmp_path: Pa
     assert "Say --allow-withheld" in words
     assert "replayed up to entry 2 of 5" in words
     words = run("verify", path, *trust, "--allow-withheld").output
-    assert "HOLDS: 4 entries and 1 withheld, which you allowed" in words
+    assert "HOLDS: 4 entries and 1 left out, which you allowed" in words
     for status, more in ((1, []), (0, ["--allow-withheld"])):
         said = json.loads(run("verify", path, *trust, "--json", *more, status=status).output)
         assert (said["holds"], said["sound"], said["whole"]) == (status == 0, True, False)

@@ -50,9 +50,10 @@ def test_without_one_the_report_does_not_claim_it() -> None:
 def test_a_bundle_cut_short_of_its_tail_is_told_as_that() -> None:
     cut = dataclasses.replace(GOOD, exhibits=GOOD.exhibits[:2])
     report = check(cut)
-    assert report.holds
+    assert (report.holds, report.sound, report.whole, report.missing) == (False, True, False, 1)
     assert report.tail is not None
     assert (report.tail.seq, report.tail.whole) == (3, False)
+    assert check(cut, allow_withheld=True).holds
 
 
 def test_a_tail_older_than_the_last_entry_says_where_the_thread_stood_then() -> None:

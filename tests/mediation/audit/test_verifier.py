@@ -18,7 +18,7 @@ from mediation.audit.findings import PROBLEMS
 from mediation.inputs import context_of
 from mediation.ladder import parse_ladder
 from protocols.accord import NotInForce
-from protocols.bundle import Bundle, Exhibit
+from protocols.bundle import Bundle, Exhibit, Head, Tail, Withheld
 from protocols.encoding import b64u, digest, from_rfc3339, rfc3339, to_json
 from protocols.entry import parse_entry
 from protocols.mandate import MandateBook
@@ -313,14 +313,20 @@ def test_an_unreadable_cosignature_beyond_the_quorum_is_harmless() -> None:
 @settings(max_examples=25, deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_in_any_place_are_reported_and_never_raise(data: bytes) -> None:
+    text, stand_in = data.decode("latin-1"), Withheld(b64u(data), b64u(data), len(data))
     for bundle in (
         dataclasses.replace(GOOD, checkpoint=data),
         dataclasses.replace(GOOD, accord=data),
         dataclasses.replace(GOOD, ladder=data),
         dataclasses.replace(GOOD, mandates=(data,)),
-        dataclasses.replace(GOOD, exhibits=(Exhibit(data, data, (data.decode("latin-1"),)),)),
+        dataclasses.replace(GOOD, exhibits=(Exhibit(data, data, (text,)),)),
+        dataclasses.replace(GOOD, exhibits=(*GOOD.exhibits, Exhibit(b"", data, (), stand_in))),
+        dataclasses.replace(GOOD, heads=(Head(data, data),)),
+        dataclasses.replace(GOOD, tail=Tail(data, data, text)),
+        dataclasses.replace(GOOD, tail=Tail(GOOD.exhibits[0].leaf, GOOD.exhibits[0].proof, text)),
+        dataclasses.replace(GOOD, redactions=data),
     ):
-        assert not verify(bundle, TRUST).holds
+        assert not verify(bundle, TRUST, allow_withheld=True).holds
 
 
 def test_the_court_of_these_tests_makes_entries_as_the_line_does() -> None:
