@@ -12,7 +12,7 @@ from hotline.freshness import ladder_warnings
 from hotline.hub.errors import Closing, HubFault, LookNotLogged, NotStored
 from hotline.hub.export import export_thread
 from hotline.hub.figures import read_figures
-from hotline.hub.findings import Counted, Found, Search
+from hotline.hub.findings import Counted, Figures, Found, Search
 from hotline.hub.hub import Hub
 from hotline.hub.log_health import log_health
 from hotline.hub.log_views import LogHealth
@@ -27,6 +27,9 @@ from hotline.hub.views import HubSummary, LookRow, ProvenClock, ThreadRow, Threa
 from protocols.entry import HUB
 from protocols.kinds import KINDS
 from protocols.redaction import Redaction
+
+MET_SHOWN = 50
+"""Clocks met in time about which it is said what is proven: the newest."""
 
 
 class HubConsole:
@@ -43,6 +46,7 @@ class HubConsole:
             tell=lambda: hub.watchers.tell(""),
             closing=lambda: hub.closing,
         )
+        self._figures: dict[str, tuple[int, Figures]] = {}
         self._trails: dict[str, tuple[int, ThreadTrail]] = {}
 
     def summary(self) -> HubSummary:
@@ -101,10 +105,12 @@ class HubConsole:
 
     async def proven(self, thread: str) -> tuple[ProvenClock, ...]:
         trail = await self.trail(thread)
-        if trail is None or not trail.ran_out:
+        if trail is None or not (trail.ran_out or trail.met):
             return ()
         leaves = [leaf.data for leaf in await read_leaves(self._hub.store, thread)]
-        return await Prover(self._hub.store, self._hub.heads.policy).judge(trail.ran_out, leaves)
+        return await Prover(self._hub.store, self._hub.heads.policy).judge(
+            (*trail.ran_out, *trail.met[-MET_SHOWN:]), leaves
+        )
 
     async def search(self, wanted: Search) -> Found:
         return await search(self._hub.store, wanted, self._hub.writer.standing.threads, self._hub.ladders)
@@ -119,9 +125,20 @@ class HubConsole:
         if thread and thread not in threads:
             return None
         counted = await self._statistics.bring_up(hub.threads)
-        made = await read_figures(hub.store, thread)
+        made = await self._read_figures(thread, counted)
         entries = sum(each.seq for each in threads.values())
         return Counted(made, min(counted, entries), entries, 1 if thread else len(threads))
+
+    async def _read_figures(self, thread: str, counted: int) -> Figures:
+        """Pages fetch themselves anew at every change of anything; figures change only with what is counted."""
+        known = self._figures.get(thread)
+        if known is not None and known[0] == counted:
+            return known[1]
+        made = await read_figures(self._hub.store, thread)
+        if len(self._figures) > 32:
+            self._figures.clear()
+        self._figures[thread] = (counted, made)
+        return made
 
     async def export(
         self, thread: str, items: Sequence[Redaction] = (), by: str = "", upto: int | None = None

@@ -24,6 +24,7 @@ from protocols.translog import (
     TranslogError,
     bounds_of,
     head_of,
+    judge_deadline,
     liars_tolerated,
     open_with_policy,
 )
@@ -40,7 +41,11 @@ class Prover:
         self._heads: dict[int, Head | None] = {}
 
     async def judge(self, clocks: Sequence[RanOut], leaves: Sequence[bytes]) -> tuple[ProvenClock, ...]:
-        """The verdict on each clock. ``leaves``: the thread's, in order of seq."""
+        """The verdict on each clock. ``leaves``: the thread's, in order of seq.
+
+        That a deadline was *missed* is not judged here: it takes the absence of the answer from a head, and that the party
+        could have sent it, which an auditor looks for in the whole bundle (`mediation.audit.clocks`).
+        """
         known: dict[int, Bounds] = {}
 
         async def bounds(seq: int) -> Bounds:
@@ -50,6 +55,9 @@ class Prover:
 
         found = []
         for clock in clocks:
+            if clock.met:
+                found.append(_in_time(clock, await bounds(clock.start_seq), await bounds(clock.noted_seq)))
+                continue
             waiting = Waiting(await bounds(clock.start_seq), clock.duration, EPSILON)
             for seq in range(clock.noted_seq, len(leaves) + 1):
                 if waiting.feed(seq, await bounds(seq)):
@@ -84,3 +92,12 @@ class Prover:
             except TranslogError:
                 self._heads[number] = None  # what does not hold proves nothing; fsck says so
         return self._heads[number]
+
+
+def _in_time(clock: RanOut, start: Bounds, act: Bounds) -> ProvenClock:
+    """Whether it is proven that what met the clock existed before its end."""
+    length = clock.duration // 1000  # whole seconds, as witnesses sign: rounded against the claim
+    verdict = judge_deadline(start, act, None, length, EPSILON, path_worked=False)
+    least = None if act.after is None or start.by is None else act.after - start.by
+    most = None if act.by is None or start.after is None else act.by - start.after
+    return ProvenClock(clock, verdict.value, least, most, None)

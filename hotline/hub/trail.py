@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from hotline.hub.tally import REPLIES
 from hotline.hub.thread import Thread
 from hotline.hub.views import RanOut, Span, ThreadRow, ThreadTrail, TrailEntry
 from hotline.store import hub as t
@@ -46,7 +47,12 @@ class Drawing:
     running: dict[str, tuple[Clock, int]] = field(default_factory=dict)
     started: dict[str, tuple[Clock, int]] = field(default_factory=dict)
     """Every clock by its id, and the entry with which it started."""
+    begun: dict[str, int] = field(default_factory=dict)
+    """When that entry was stamped (ms UTC)."""
+    still: set[str] = field(default_factory=set)
+    """Clocks that stood still in a suspension: for how long is the hub's word, so nothing is proven about them."""
     ran_out: list[RanOut] = field(default_factory=list)
+    met: list[RanOut] = field(default_factory=list)
 
     def tell(self, effects: tuple[fx.Effect, ...], at: int, seq: int = 0) -> None:
         """Take what became true at ``at`` (ms UTC), with the entry ``seq`` where one made it so."""
@@ -54,8 +60,16 @@ class Drawing:
             match effect:
                 case fx.ClockStarted(clock):
                     self.running[clock.id] = (clock, clock.start)
-                    self.started[clock.id] = (clock, seq)
-                case fx.ClockMet(clock) | fx.ClockStopped(clock):
+                    self.started[clock.id], self.begun[clock.id] = (clock, seq), at
+                    self.still.discard(clock.id)
+                    if clock.paused is not None:
+                        self.still.add(clock.id)
+                case fx.Suspended():
+                    self.still |= set(self.running)
+                case fx.ClockMet(clock):
+                    self._met(clock, seq)
+                    self._ended(clock, at)
+                case fx.ClockStopped(clock):
                     self._ended(clock, at)
                 case fx.ClockExpired(clock):
                     self._ended(clock, clock.end)
@@ -70,6 +84,14 @@ class Drawing:
             length = int(entry.payload.act["end"]) - clock.start
             title = self.ladder.clocks[clock.rule].title
             self.ran_out.append(RanOut(title, clock.respondent, start, seq, length, clock.id))
+
+    def _met(self, clock: Clock, seq: int) -> None:
+        """Take a clock that was met in time by the entry ``seq``, counted from the entry with which it started."""
+        rule = self.ladder.clocks[clock.rule]
+        _, start = self.started.get(clock.id, (clock, 0))
+        if rule.kind in REPLIES and start and clock.id not in self.still:
+            length = clock.end - self.begun[clock.id]
+            self.met.append(RanOut(rule.title, clock.respondent, start, seq, length, clock.id, met=True))
 
     def finish(self) -> list[Span]:
         """All spans; clocks that still run have no end."""
@@ -158,7 +180,9 @@ def make_trail(
     spans = _rung_spans(ladder, rungs) + drawing.finish() + _member_spans(thread, entries)
     table = tuple((rung.id, rung.title, rung.level) for rung in ladder.rungs.values())
     chart = Chart(ladder, state, now)
-    return ThreadTrail(row_of(thread, ladder), tuple(entries), tuple(spans), table, chart, tuple(drawing.ran_out))
+    return ThreadTrail(
+        row_of(thread, ladder), tuple(entries), tuple(spans), table, chart, tuple(drawing.ran_out), tuple(drawing.met)
+    )
 
 
 def _entry(

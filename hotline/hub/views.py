@@ -85,7 +85,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class RanOut:
-    """A clock that ran out: its title, for whom, the entry it started with, the hub's note, how long it was (ms); and its
+    """A clock that ended: its title, for whom, the entry it started with, the entry that ended it (the hub's note that it
+    ran out, or, of one that was ``met`` in time, what met it), how long it was from the entry it started with (ms); and its
     id within the thread."""
 
     title: str
@@ -94,12 +95,14 @@ class RanOut:
     noted_seq: int
     duration: int
     clock: str = ""
+    met: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ProvenClock:
-    """What witnesses' times prove about a clock. ``verdict``: ELAPSED, NOT ELAPSED or UNDETERMINED; at ``least`` and at
-    ``most`` so many seconds lay between start and end (None: not bounded); ``proven_by``: the entry that proves it."""
+    """What witnesses' times prove about a clock. ``verdict``: ELAPSED, NOT ELAPSED or UNDETERMINED of one
+    that ran out, IN TIME or UNDETERMINED of one that was met; at ``least`` and at ``most`` so many seconds lay between start
+    and end (None: not bounded); ``proven_by``: the entry that proves it."""
 
     clock: RanOut
     verdict: str
@@ -118,6 +121,7 @@ class ThreadTrail:
     chart: Chart | None = None
     """The ladder with the thread's place on it, to be drawn."""
     ran_out: tuple[RanOut, ...] = ()
+    met: tuple[RanOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from hotline.hub.console import HubConsole
 from hotline.hub.proven import Prover
 from hotline.hub.views import ProvenClock, RanOut
 from hotline.store import hub as tables
@@ -22,6 +23,8 @@ from protocols.translog import (
     parse_policy,
     sign_checkpoint,
 )
+from tests.hotline.harness import connect, make_world, running_hub
+from tests.hotline.hub.test_clocks import notify
 from tests.mediation.court import LOG, POLICY, WITNESSES, Court
 from tests.protocols.kit import seed
 
@@ -128,3 +131,44 @@ async def test_a_head_that_nobody_published_and_one_that_holds_the_entry_itself_
     await case.head(9_000, digest="B" * 43)
     found = await case.verdict()
     assert (found.verdict, found.least) == ("UNDETERMINED", None)
+
+
+async def test_an_answer_is_proven_in_time_by_its_own_head_and_the_start_that_saw_one(tmp_path: Path) -> None:
+    for number, (liar, head_at, verdict) in enumerate(
+        ((None, 20, "IN TIME"), (500_000, 20, "IN TIME"), (-500_000, 20, "IN TIME"), (None, 3_598, "UNDETERMINED"))
+    ):
+        (tmp_path / str(number)).mkdir()
+        case = Case(tmp_path / str(number))
+        case.say(await case.head(0, liar))  # the start
+        case.say(None)  # the answer
+        await case.head(head_at, liar)
+        found = await case.verdict(RanOut("Wait", "KV", 2, 3, 3_600_000, "wait/2", met=True))
+        assert found.verdict == verdict, (liar, head_at)
+
+
+async def test_without_a_head_that_the_start_saw_no_answer_is_proven_in_time(tmp_path: Path) -> None:
+    case = Case(tmp_path)
+    case.say(None)
+    case.say(None)
+    await case.head(20)
+    found = await case.verdict(RanOut("Wait", "KV", 2, 3, 3_600_000, "wait/2", met=True))
+    assert (found.verdict, found.most) == ("UNDETERMINED", None)
+
+
+async def test_a_trail_names_the_clocks_that_were_met_and_by_which_entries(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
+        thread = await notify(av, kv)
+        clocks = {clock.rule: clock for clock in hub.hub.threads()[0].state.clocks}
+        async with hub.hub.store.read() as connection:
+            e = tables.entries.c
+            notice = (await connection.execute(sa.select(e.id).where(e.kind == "incident-notice"))).scalar_one()
+        await kv.say(kv.threads[thread.id], "acknowledgement", {"entry": notice})
+        console = HubConsole(hub.hub)
+        trail = await console.trail(thread.id)
+        assert trail is not None and trail.ran_out == ()
+        found = {each.clock: each for each in trail.met}
+        mine = clocks["human-ack"]
+        met = found[mine.id]
+        assert (met.start_seq, met.noted_seq, met.duration) == (3, 4, mine.end - mine.start)
+        assert {each.verdict for each in await console.proven(thread.id)} == {"UNDETERMINED"}, "nobody cosigned"

@@ -152,7 +152,7 @@ async def test_counts_of_another_form_are_made_anew(tmp_path: Path) -> None:
         async with hub.hub.store.write() as connection:
             await connection.execute(t.counted.update().values(form=statistics.FORM - 1))
             await connection.execute(t.counted_clocks.update().values(outcome="stopped"))
-        assert await console.statistics() == before
+        assert await HubConsole(hub.hub).statistics() == before
 
 
 async def test_a_page_does_not_wait_for_a_long_count_and_is_told_when_it_is_done(tmp_path: Path) -> None:
