@@ -193,10 +193,7 @@ def _save_threads(connection: Connection, done: Pass) -> None:
     if opened:
         connection.execute(t.threads.insert(), opened)
     if moved:
-        values: dict[str, sa.BindParameter[object]] = {
-            name: sa.bindparam(name) for name in ("seq", "head", "chain", "at", "state")
-        }
-        connection.execute(t.threads.update().where(this).values(**values), moved)
+        connection.execute(t.threads.update().where(this), moved)
     if renewed:
         connection.execute(t.threads.update().where(this), renewed)
     for thread, known in members:

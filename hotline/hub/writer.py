@@ -14,6 +14,7 @@ flushing is shared under load and there is no added wait when the line is idle.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -63,36 +64,73 @@ class OwnJob:
     answer: asyncio.Future[Closing | HubFault | NotStored | None]
 
 
-class Lanes:
-    """Waiting jobs. Plain data, no I/O."""
+class Lane:
+    """One station's waiting jobs of one thread, in order of arrival."""
 
     def __init__(self) -> None:
-        self._lanes: dict[tuple[str, str], deque[tuple[int, Job]]] = {}
-        self._count = 0
+        self._jobs: deque[tuple[int, Job]] = deque()
+        self._ranks = [0] * len(RANK)
+
+    def put(self, number: int, job: Job) -> None:
+        """Add a job; ``number`` grows with every job of the hub."""
+        self._jobs.append((number, job))
+        self._ranks[RANK[job.entry.payload.precedence]] += 1
+
+    def take(self) -> Job:
+        """The job that came first."""
+        _, job = self._jobs.popleft()
+        self._ranks[RANK[job.entry.payload.precedence]] -= 1
+        return job
+
+    def urgency(self) -> tuple[int, int] | None:
+        """The rank of the most urgent job, whose turn those before it share, and the first one's number; None: empty."""
+        if not self._jobs:
+            return None
+        return next(rank for rank, count in enumerate(self._ranks) if count), self._jobs[0][0]
+
+
+class Lanes:
+    """Waiting jobs. Plain data, no I/O. Cost of a job: logarithmic in the number of lanes."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._heap: list[tuple[int, int, tuple[str, str]]] = []
+        self._count = self._waiting = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._lanes.values()))
+        return self._waiting
 
     def put(self, job: Job) -> None:
         """Add a job at the end of its lane."""
         self._count += 1
+        self._waiting += 1
         payload = job.entry.payload
-        self._lanes.setdefault((payload.station, payload.thread), deque()).append((self._count, job))
+        key = payload.station, payload.thread
+        lane = self._lanes.setdefault(key, Lane())
+        before = lane.urgency()
+        lane.put(self._count, job)
+        if lane.urgency() != before:
+            self._push(key, lane)
 
     def take(self, most: int) -> list[Job]:
         """The next ``most`` jobs, most urgent lane first, within a lane in order of arrival."""
         taken: list[Job] = []
-        while self._lanes and len(taken) < most:
-            key = min(self._lanes, key=self._urgency)
-            lane = self._lanes[key]
-            taken.append(lane.popleft()[1])
-            if not lane:
+        while self._heap and len(taken) < most:
+            rank, number, key = heapq.heappop(self._heap)
+            lane = self._lanes.get(key)
+            if lane is None or lane.urgency() != (rank, number):
+                continue  # said before the lane became what it is; what it is now is in the heap too
+            taken.append(lane.take())
+            self._waiting -= 1
+            if lane.urgency() is None:
                 del self._lanes[key]
+            else:
+                self._push(key, lane)
         return taken
 
-    def _urgency(self, key: tuple[str, str]) -> tuple[int, int]:
-        lane = self._lanes[key]
-        return min(RANK[job.entry.payload.precedence] for _, job in lane), lane[0][0]
+    def _push(self, key: tuple[str, str], lane: Lane) -> None:
+        if (found := lane.urgency()) is not None:
+            heapq.heappush(self._heap, (*found, key))
 
 
 @dataclass
