@@ -65,28 +65,31 @@ class OwnJob:
 
 
 class Lane:
-    """One station's waiting jobs of one thread, in order of arrival."""
+    """One station's waiting jobs of one thread, in order of arrival.
+
+    ``urgency``: the rank of the most urgent job, whose turn those before it share, and the first one's number; None: empty.
+    """
 
     def __init__(self) -> None:
         self._jobs: deque[tuple[int, Job]] = deque()
         self._ranks = [0] * len(RANK)
+        self.urgency: tuple[int, int] | None = None
 
     def put(self, number: int, job: Job) -> None:
         """Add a job; ``number`` grows with every job of the hub."""
+        rank = RANK[job.entry.payload.precedence]
         self._jobs.append((number, job))
-        self._ranks[RANK[job.entry.payload.precedence]] += 1
+        self._ranks[rank] += 1
+        if self.urgency is None or rank < self.urgency[0]:
+            self.urgency = rank, self._jobs[0][0]
 
     def take(self) -> Job:
         """The job that came first."""
         _, job = self._jobs.popleft()
         self._ranks[RANK[job.entry.payload.precedence]] -= 1
+        most = next((rank for rank, count in enumerate(self._ranks) if count), None)
+        self.urgency = None if most is None else (most, self._jobs[0][0])
         return job
-
-    def urgency(self) -> tuple[int, int] | None:
-        """The rank of the most urgent job, whose turn those before it share, and the first one's number; None: empty."""
-        if not self._jobs:
-            return None
-        return next(rank for rank, count in enumerate(self._ranks) if count), self._jobs[0][0]
 
 
 class Lanes:
@@ -107,9 +110,9 @@ class Lanes:
         payload = job.entry.payload
         key = payload.station, payload.thread
         lane = self._lanes.setdefault(key, Lane())
-        before = lane.urgency()
+        before = lane.urgency
         lane.put(self._count, job)
-        if lane.urgency() != before:
+        if lane.urgency != before:
             self._push(key, lane)
 
     def take(self, most: int) -> list[Job]:
@@ -118,19 +121,19 @@ class Lanes:
         while self._heap and len(taken) < most:
             rank, number, key = heapq.heappop(self._heap)
             lane = self._lanes.get(key)
-            if lane is None or lane.urgency() != (rank, number):
+            if lane is None or lane.urgency != (rank, number):
                 continue  # said before the lane became what it is; what it is now is in the heap too
             taken.append(lane.take())
             self._waiting -= 1
-            if lane.urgency() is None:
+            if lane.urgency is None:
                 del self._lanes[key]
             else:
                 self._push(key, lane)
         return taken
 
     def _push(self, key: tuple[str, str], lane: Lane) -> None:
-        if (found := lane.urgency()) is not None:
-            heapq.heappush(self._heap, (*found, key))
+        if lane.urgency is not None:
+            heapq.heappush(self._heap, (*lane.urgency, key))
 
 
 @dataclass
