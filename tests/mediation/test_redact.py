@@ -6,6 +6,8 @@ import dataclasses
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mediation.audit import Report, verify
 from mediation.redact import Cut, Redacted, redact
@@ -200,3 +202,26 @@ def test_the_preview_says_what_a_reader_sees() -> None:
     assert seen[2] == (True, ("severity",), 6)
     assert seen[4] == (False, (), 0)
     assert seen[3] == (True, (), 0)
+
+
+PLACES = [(2, "text"), (2, "severity"), (4, "text"), (5, "text")]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sets(st.sampled_from(PLACES)), st.sets(st.integers(1, 4)), st.booleans())
+def test_whatever_is_left_out_the_rest_holds_and_nothing_of_it_is_in_any_file(
+    hide: set[tuple[int, str]], gone: set[int], in_two_goes: bool
+) -> None:
+    wishes = [cut(*hide), cut(withhold=tuple(gone))] if in_two_goes else [cut(*hide, withhold=tuple(gone))]
+    bundle = FULL
+    for wish in wishes:
+        bundle = redact(bundle, wish).bundle
+    report = checked(bundle)
+    assert report.holds, report.problems
+    out = {*hide, *(place for place in PLACES if place[0] in gone)}
+    assert {(entry.seq, name) for entry in report.entries for name in entry.fields} == set(PLACES) - out
+    everything = raw(bundle)
+    for seq, name in out:
+        texts = dict(zip(verify(FULL, TRUST).entries[seq - 1].fields, FULL.exhibits[seq - 1].disclosures, strict=True))
+        assert texts[name].encode() not in everything
+    assert all(FULL.exhibits[seq - 1].leaf not in everything for seq in gone)

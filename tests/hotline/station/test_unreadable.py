@@ -87,7 +87,7 @@ async def test_an_office_with_two_stations_complains_once(tmp_path: Path, monkey
             sent = await kv.send(officer(kv), thread, "statement", {}, {"text": "unreadable"})
             assert sent.state == "accepted"
             for station in (first, other, kv):
-                await until(lambda station=station: complaints(station, thread))
+                await until(lambda station=station: complaints(station, thread))  # type: ignore[misc]
         await asyncio.sleep(1.5)  # longer than the second station waits for the first
         for station in (first, other, kv):
             assert complaints(station, thread) == [("AV", {"entry": sent.id, "code": "entry.body-misplaced"})]
@@ -147,7 +147,7 @@ async def test_every_way_to_slip_in_another_text_is_refused_and_complained_about
                 hostile.setattr("hotline.station.outbox.body_to_bytes", data)
                 sent = await av.send(officer(av), thread, "statement", {}, {"text": "Yes."})
                 assert sent.state == "accepted", name
-                await until(lambda wanted=wanted: len(complaints(kv, thread)) == len(wanted) + 1)
+                await until(lambda: len(complaints(kv, thread)) == len(wanted) + 1)
             entry = next(e for e in reversed(kv.thread(thread).entries) if e.kind == "statement")
             assert not entry.fields, name
             wanted.append(("KV", {"entry": entry.id, "code": code}))
