@@ -12,7 +12,16 @@ from mediation.refusals import Refusal
 from mediation.rehearsal import Happening, Session, Unfit
 from mediation.rehearsal_acts import milliseconds
 from protocols.encoding import b64u
-from protocols.kinds import Admission, Answer, Appointment, Extension, Objection
+from protocols.kinds import (
+    Admission,
+    Answer,
+    Appointment,
+    DisclosureConsent,
+    DisclosureNotice,
+    Extension,
+    Objection,
+    Portion,
+)
 from tests.mediation.play import DATA, LADDER, T0
 from tests.mediation.receipts import READ, UNREAD, ladder
 
@@ -183,9 +192,22 @@ def test_an_objection_names_whom_it_accepts_beside_the_nominee() -> None:
     assert [nominee.office for nominee in rehearsed.session.state.mediation.nominees] == ["MD", "NR"]
 
 
+def test_a_disclosure_is_rehearsed_by_numbers_and_fields_and_answered_yes_or_no(rehearsed: Rehearsed) -> None:
+    rehearsed.do("AV", "incident-notice")
+    rehearsed.do("AV", "disclosure-notice 2:text #1:subject 2:harm")
+    assert rehearsed.act == DisclosureNotice("court", (Portion(1, ("subject",)), Portion(2, ("text", "harm"))))
+    rehearsed.do("KV", "disclosure-consent yes")
+    assert isinstance(rehearsed.act, DisclosureConsent)
+    assert rehearsed.act.agree
+    assert rehearsed.refused("KV", "disclosure-consent no").code == "ladder.unknown-reference"
+
+
 @pytest.mark.parametrize(
     ("office", "line"),
     [
+        ("AV", "disclosure-notice text"),
+        ("AV", "disclosure-notice 0:text"),
+        ("AV", "disclosure-notice 2:"),
         ("AV", "clarification-request many"),
         ("AV", "clarification-request 51"),
         ("KV", "clarification-answer answered maybe"),
