@@ -94,6 +94,8 @@ def _entry(entry: EntryReport) -> list[str]:
     head = f"  {entry.seq:>6}  {rfc3339(entry.at)}  {entry.office:<8} {entry.title} [{entry.kind}]{act}"
     lines = [head, f"          leaf {entry.index}, rung {entry.rung or 'not established'}"]
     lines.append(f"          made {_interval(entry.after, entry.by)}; {_grade(entry.grade)}")
+    if entry.stamp_off:
+        lines.append(f"          the hub's stamp is wrong by {entry.stamp_off} s at the least: the witnesses prove it")
     lines.extend(f"          {name}{_consented(entry, name)}: {_text(value)}" for name, value in entry.fields.items())
     if entry.hidden:
         lines.append(f"          up to {entry.hidden} field(s) not disclosed")

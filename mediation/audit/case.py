@@ -25,8 +25,9 @@ class Item:
 
     ``index``: where the log holds it, by its inclusion proof. ``entry``: what the leaf says, from the stage of signatures
     on; None for a withheld one. ``stamp``: the hub's, its signature checked. ``verified``: signatures and mandates hold.
-    ``fields``: what is disclosed. ``bounds``: when it was made. ``bound``: for a withheld one, that the next stamp names
-    it. ``rung``: after it, empty where the ladder was not replayed so far.
+    ``fields``: what is disclosed. ``bounds``: when it was made; ``stamp_off``: by how many seconds, at the least, the stamp
+    says otherwise. ``bound``: for a withheld one, that the next stamp names it. ``rung``: after it, empty where the ladder
+    was not replayed so far.
     """
 
     seq: int
@@ -38,6 +39,7 @@ class Item:
     verified: VerifiedEntry | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
     bounds: Bounds = UNKNOWN
+    stamp_off: int = 0
     bound: bool = False
     rung: str = ""
 

@@ -14,6 +14,7 @@ PROBLEMS = {
     "audit.final": "A head is newer than the one called final.",
     "audit.index": "The proof is for another place in the log than is said of the entry.",
     "audit.ladder": "The ladder does not allow this entry here.",
+    "audit.mandate": "Who signed was mandated at the time of the stamp, but at no time at which it can have been made.",
     "audit.misplaced": "The entry is of another thread, or has another number than its file.",
     "audit.order": "The entry stands earlier in the log, or is stamped as earlier, than the one before it.",
     "audit.other-log": "The head is of another log than the accord names.",

@@ -44,7 +44,7 @@ class Grader:
     """Grades entries by the heads that hold them."""
 
     def __init__(self, case: Case, over: Over, f: int, own: Mapping[str, frozenset[str]]) -> None:
-        self._over, self._policy, self._f, self._own = over, case.trust.policy, f, own
+        self._over, self._own = over, own
         self._parties = parties_of(case)
         self._floor: Grade = _floor(case.heads, case.trust.policy, f)
 

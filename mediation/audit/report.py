@@ -38,7 +38,8 @@ class EntryReport:
     """One entry as far as it could be checked.
 
     ``at`` (the hub's stamp, ms UTC) and ``claimed`` (the author's clock) are claims; what is proven is that it was made
-    after ``after`` and existed by ``by`` (POSIX seconds of honest clocks, None: not known). ``officers``: key ids of
+    after ``after`` and existed by ``by`` (POSIX seconds of honest clocks, None: not known). ``stamp_off``: by how many seconds,
+    at the least, the stamp is proven wrong. ``officers``: key ids of
     releaser and drafter. ``rung``: after this entry, empty where the ladder could not be replayed that far. ``fields``:
     what is disclosed of the body. ``hidden``: how many fields may still be hidden (an upper bound: decoys count too).
     ``grade``: see `mediation.audit.grades`, None where it is not proven to be in the log. ``consents``: of each disclosed
@@ -63,6 +64,7 @@ class EntryReport:
     hidden: int
     after: int | None
     by: int | None
+    stamp_off: int
     grade: Grade | None
     redactions: tuple[RedactionReport, ...] = ()
     consents: Mapping[str, Consented] = field(default_factory=dict)

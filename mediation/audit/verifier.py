@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mediation.audit.bounds import check_bounds
+from mediation.audit.bounds import check_bounds, check_stamps
 from mediation.audit.case import Case, Item
 from mediation.audit.chain import check_chain
 from mediation.audit.clocks import ClockReport, Quorum, judge_clocks
@@ -56,6 +56,7 @@ def verify(bundle: Bundle, trust: Trust, allow_withheld: bool = False) -> Report
     redactions = check_redactions(case)
     consents = check_consents(case)
     check_bounds(case, over, quorum.f)
+    check_stamps(case)
     run = replay(case)
     clocks = () if run is None else judge_clocks(case, run, quorum, _complete_below(case, run, tail), own)
     tokens = check_tokens(case)
@@ -223,6 +224,7 @@ def _entry(
         hidden=len(payload.sd) - len(item.fields),
         after=item.bounds.after,
         by=item.bounds.by,
+        stamp_off=item.stamp_off,
         grade=grader.grade(item),
         redactions=_redacted(redactions),
         consents=consents,

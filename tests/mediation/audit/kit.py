@@ -11,6 +11,7 @@ from mediation.audit import ClockReport, Report, Trust, verify
 from protocols.bundle import Bundle, Exhibit, Tail, withhold
 from protocols.encoding import b64u
 from protocols.hub_leaf import Place, ThreadEnd, make_heads
+from protocols.mandate import MandateBook
 from protocols.translog import TlogProof, build_inclusion, format_proof, leaf_hash, note_digest
 from tests.mediation.court import LINE, LOG, THREAD, TRUST, WITNESSES, Court
 from tests.protocols.kit import T0, counting_rng, signer
@@ -72,9 +73,9 @@ class Watched(Court):
         return format_proof(TlogProof(index, tuple(hashes), self.published[-1])).encode()
 
 
-def watched() -> Watched:
-    """A thread opened at second 1 by an office that had seen a head of second 0."""
-    court = Watched()
+def watched(book: MandateBook | None = None) -> Watched:
+    """A thread opened at second 1 by an office that had seen a head of second 0; ``book``: other mandates than all."""
+    court = Watched() if book is None else Watched(book=book)
     court.other_leaf(b"first leaf of the log")
     court.publish(0)
     court.at = T0 - 59_000

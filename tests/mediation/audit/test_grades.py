@@ -8,10 +8,12 @@ import pytest
 
 from mediation.audit import Trust
 from mediation.audit.grades import own_keys
+from protocols.encoding import rfc3339
+from protocols.mandate import Mandate, MandateBook
 from protocols.translog import parse_policy
 from tests.mediation.audit.kit import START, Watched, check, watched
-from tests.mediation.court import POLICY, TRUST
-from tests.protocols.kit import accord_of
+from tests.mediation.court import LINE, POLICY, TRUST, WITNESSES
+from tests.protocols.kit import T0, accord_of, mandated, station_mandate
 
 
 def signed_by(*witnesses: str) -> Watched:
@@ -110,3 +112,48 @@ def test_a_head_that_is_not_in_the_bundle_bounds_nothing() -> None:
     report = check(dataclasses.replace(court.evidence(), heads=()))
     assert report.holds
     assert report.entries[1].after is None
+
+
+# -- what the witnesses say of the hub's stamps ---------------------------------------------------------------------------
+
+
+def backdated(*mandates: Mandate) -> Watched:
+    """Kostrava's station writes after second 200, as its entry shows; the hub stamps it with second 50. Its mandate, and
+    others that are given, are in the book; the first ends at second 100."""
+    book = MandateBook(LINE.content)
+    first = station_mandate("KV", not_after=rfc3339(T0 + 100_000))
+    for known in LINE.book().all():
+        if known.kid != first.kid:
+            book.add(known)
+    for mandate in (first, *mandates):
+        book.add_bytes(mandated(mandate))
+    court = watched(book)
+    court.publish(10)
+    court.published.append(court.head(WITNESSES, dict.fromkeys(WITNESSES, START + 200)))
+    court.word(50, "KV")
+    court.publish(220)
+    return court
+
+
+def test_a_stamp_that_the_witnesses_prove_wrong_is_told_and_is_not_yet_a_fault() -> None:
+    court = watched()
+    court.publish(10)
+    court.word(300, "KV")
+    court.publish(20)
+    report = check(court.evidence())
+    assert report.holds, report.problems
+    assert [entry.stamp_off for entry in report.entries] == [0, 300 - 20 - 2]
+
+
+def test_a_hub_cannot_lend_a_mandate_that_ended_an_earlier_date() -> None:
+    report = check(backdated().evidence())
+    assert [(problem.code, problem.seq) for problem in report.problems] == [("audit.mandate", 2)]
+    assert report.entries[1].stamp_off == 200 - 2 - 50
+
+
+def test_a_mandate_that_covers_the_time_at_which_it_was_made_excuses_the_stamp() -> None:
+    renewed = station_mandate("KV", serial=2, not_before=rfc3339(T0 + 205_000))
+    report = check(backdated(renewed).evidence())
+    assert report.holds, report.problems
+    later = station_mandate("KV", serial=2, not_before=rfc3339(T0 + 300_000))
+    assert not check(backdated(later).evidence()).holds
