@@ -75,6 +75,9 @@ class Lane:
         self._ranks = [0] * len(RANK)
         self.urgency: tuple[int, int] | None = None
 
+    def __len__(self) -> int:
+        return len(self._jobs)
+
     def put(self, number: int, job: Job) -> None:
         """Add a job; ``number`` grows with every job of the hub."""
         rank = RANK[job.entry.payload.precedence]
@@ -125,10 +128,10 @@ class Lanes:
                 continue  # said before the lane became what it is; what it is now is in the heap too
             taken.append(lane.take())
             self._waiting -= 1
-            if lane.urgency is None:
-                del self._lanes[key]
-            else:
+            if lane:
                 self._push(key, lane)
+            else:
+                del self._lanes[key]
         return taken
 
     def _push(self, key: tuple[str, str], lane: Lane) -> None:
