@@ -12,8 +12,8 @@ MISSED needs more than a head without the act:
 - **The party's path to the log worked.** A hub may refuse or delay an entry, and that is not the party's fault. It is taken
   as shown if, between the clock's start and its end, (a) another entry of that office's is proven to have been made and
   logged in the thread, or (b) the office's own witness cosigned a head of the log that holds the start, by its own clock.
-  Either shows that its station was connected, was served and was heard. Neither shows that no single entry was refused: a
-  station that is refused says so in the log, or through another witness.
+  Either shows that its station was connected, was served and was heard. Neither shows that no single entry was refused: that
+  is for the office to show, from what its own station kept.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class Replay:
             raise Refuted("audit.state")
         before, self.state, self.reached = self.state, outcome.state, item.seq
         for effect in outcome.effects:
-            self._follow(effect, item.seq, at)
+            self.follow(effect, item.seq, at)
         for name in relied:
             if (followed := self.clocks.get(name)) is not None and followed.relied_seq is None:
                 followed.relied_seq = item.seq
@@ -94,12 +94,13 @@ class Replay:
         if isinstance(act, Expired) and act.clock in self.clocks:
             self.clocks[act.clock].noted_seq = item.seq
 
-    def _follow(self, effect: Effect, seq: int, at: int) -> None:
+    def follow(self, effect: Effect, seq: int, at: int) -> None:
+        """Take what became true with the entry ``seq``, stamped ``at``."""
         match effect:
             case ClockStarted(clock):
                 parent = self._ended_at(clock.start) if clock.start != at else None
                 start, begin = (seq, at) if parent is None else (parent.start_seq, parent.begin)
-                self.clocks[clock.id] = Followed(clock, start, begin)
+                self.clocks[clock.id] = Followed(clock, start, begin, stood_still=clock.paused is not None)
             case ClockExtended(clock, _):
                 self.clocks[clock.id].clock = clock
             case ClockMet(clock):
