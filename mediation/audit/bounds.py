@@ -13,6 +13,7 @@ from __future__ import annotations
 from mediation.audit.case import Case, Item
 from mediation.audit.findings import Refuted
 from mediation.audit.heads import Over
+from protocols.bundle import involved
 from protocols.entry import verify_entry
 from protocols.mandate import OutOfMandate
 from protocols.translog import Bounds, after_bound
@@ -53,13 +54,14 @@ def check_stamps(case: Case) -> None:
 
 
 def _moments(case: Case, item: Item) -> set[int]:
-    """The ends of the proven interval, and every moment in it at which some mandate begins (ms UTC)."""
+    """The ends of the proven interval, and every moment in it at which a mandate of a signer's begins (ms UTC)."""
     after, by, epsilon = item.bounds.after, item.bounds.by, case.trust.epsilon
     last = None if by is None else (by + epsilon) * 1000
     first = last if after is None else (after - epsilon) * 1000
     if first is None:
         return set()
-    begins = (mandate.not_before for mandate in case.book.all())
+    signers = involved((item.entry,)) if item.entry is not None else set()
+    begins = (mandate.not_before for mandate in case.book.all() if mandate.kid in signers)
     ends = {first} if last is None else {first, last}
     return ends | {at for at in begins if (after is None or first <= at) and (last is None or at <= last)}
 
