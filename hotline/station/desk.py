@@ -6,12 +6,12 @@ decided here that the ladder decides: it is asked.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from hotline.station import screens
+from hotline.station import exporting, screens
 from hotline.station.core import Core
 from hotline.station.logins import Logins
 from hotline.station.officers import OfficerKeys
@@ -24,6 +24,7 @@ from hotline.station.views import (
     AccordView,
     Change,
     ConnectionView,
+    ExportView,
     OfficerView,
     OfficeView,
     Outcome,
@@ -219,6 +220,28 @@ class StationDesk:
                 await change.put_sealed(place, self._core.vault.seal_json(place, dict(values)))
             else:
                 await change.drop_sealed(place)
+
+    # -- handing over -------------------------------------------------------------------------------------------------
+
+    async def preview_export(self, thread: str, disclose: Sequence[str]) -> ExportView:
+        return await exporting.preview(self._core, self._writing.find(thread), disclose)
+
+    async def export(self, officer: str, thread: str, disclose: Sequence[str]) -> ExportView | Outcome:
+        found = self._writing.find(thread)
+        if disclose:
+            # Words leave the house: that is a releaser's act, as their sending was.
+            signer = self._writing.signer(officer)
+            if isinstance(signer, Outcome):
+                return signer
+            try:
+                self._writing.require(officer, "releaser")
+            except ProtocolError as error:
+                return no(error.code, error.sentence, thread=thread)
+        made = await exporting.preview(self._core, found, disclose)
+        who = self._core.officer_name(officer, self._core.now())
+        fields = ", ".join(disclose) if disclose else "no words"
+        await self._core.record("export", f"{who} exported the evidence, showing {fields}."[:2000], thread=thread)
+        return made
 
     # -- for an office that wants to satisfy itself -------------------------------------------------------------------
 

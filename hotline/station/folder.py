@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -129,6 +129,8 @@ class Identity:
     mandate: VerifiedMandate
     policy: Policy
     log: VerifierKey
+    ladder_files: Mapping[str, bytes] = field(default_factory=dict)
+    """Exact bytes of the ladders, by the accord's ids."""
 
     @property
     def office(self) -> str:
@@ -194,7 +196,8 @@ def make_identity(
         raise BadFolder(str(error)) from error
     if mandate.station_keys != keys.card():
         raise BadFolder("the mandate names other keys than this station's")
-    return Identity(settings, keys, signed, found, book, mandate, policy, log)
+    files = {name: ladders[name] for name in found}
+    return Identity(settings, keys, signed, found, book, mandate, policy, log, files)
 
 
 def load_identity(folder: Path, secrets: Mapping[str, bytes], *, now: int) -> Identity:

@@ -6,7 +6,7 @@ The pages hold no rule: what is allowed, and why not, comes from the ladder thro
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -339,6 +339,29 @@ class UnknownThread(LocalFault):
     _sentence = "This station holds no such incident. Go back to the list of incidents and open it from there."
 
 
+@dataclass(frozen=True, slots=True)
+class ExportedEntry:
+    """An entry as the reader of a bundle will see it. ``shown``: disclosed fields by name; ``sealed``: places of its text
+    that stay hidden (decoys among them)."""
+
+    seq: int
+    at: int
+    office: str
+    kind_title: str
+    act_words: str
+    shown: Mapping[str, Any]
+    sealed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExportView:
+    """A bundle (zip) and how it reads; ``left_out``: newest entries that are under no head yet which this station checked."""
+
+    entries: tuple[ExportedEntry, ...]
+    left_out: int
+    bundle: bytes
+
+
 class Desk(Protocol):
     """The station as its pages (and `hotline demo`) use it. Methods that take ``officer`` take their kid."""
 
@@ -428,6 +451,16 @@ class Desk(Protocol):
 
     def journal(self, limit: int = 200) -> tuple[tuple[int, str, str], ...]:
         """Newest first: (at, what, words): refused attempts, alarms, logins, rekeys."""
+        ...
+
+    async def preview_export(self, thread: str, disclose: Sequence[str]) -> ExportView:
+        """How a bundle with these fields (``SEQ:FIELD``) reads; nothing leaves the station. Raises `UnknownThread`,
+        `CannotDisclose`, `NoConsent`, `NothingToExport`."""
+        ...
+
+    async def export(self, officer: str, thread: str, disclose: Sequence[str]) -> ExportView | Outcome:
+        """The same to be handed over, kept in the journal with the officer's name. Where words are shown, the officer must
+        be a releaser whose key is open: else an `Outcome` that says so."""
         ...
 
     def leaf(self, thread: str, entry: str) -> bytes:

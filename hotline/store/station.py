@@ -379,6 +379,12 @@ class StationStore:
         async with self._store.write() as connection:
             yield Change(connection)
 
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A consistent view for reading; never waits for the writer."""
+        async with self._store.read() as connection:
+            yield connection
+
     async def rows(self, table: sa.Table, *order: Any, limit: int | None = None) -> Sequence[sa.Row[Any]]:
         """Rows of a table, in order: read at start."""
         async with self._store.read() as connection:

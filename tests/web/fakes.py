@@ -31,12 +31,15 @@ from hotline.hub.views import (
     ThreadTrail,
     TrailEntry,
 )
+from hotline.station.export import NoConsent
 from hotline.station.views import (
     AccordView,
     Change,
     ClockView,
     ConnectionView,
     EntryView,
+    ExportedEntry,
+    ExportView,
     Mark,
     MediatorView,
     OfferView,
@@ -370,6 +373,7 @@ class FakeDesk:
         )
     )
     frozen: str | None = None
+    consent_missing: bool = False
     listeners: list[asyncio.Queue[Change]] = field(default_factory=list)
 
     @property
@@ -510,6 +514,26 @@ class FakeDesk:
             (T0 - MINUTE, "refused", f"Dr Ana Vale tried 'Call an inquiry': standstill. {HOSTILE}"),
             (T0 - HOUR, "login", "Dr Ana Vale logged in"),
         )
+
+    async def preview_export(self, thread: str, disclose: Sequence[str]) -> ExportView:
+        self.calls.append(("preview", (thread, tuple(disclose))))
+        if self.consent_missing and disclose:
+            raise NoConsent(disclose[0])
+        shown = [tuple(each.split(":")) for each in disclose]
+        entries = tuple(
+            ExportedEntry(e.seq, e.at, e.office, e.kind_title, e.act_words,
+                          {name: (e.fields or {})[name] for seq, name in shown if seq == str(e.seq)},
+                          8 if e.sealed or e.fields else 0)
+            for e in self.entries
+        )  # fmt: skip
+        return ExportView(entries, 2, b"PK\x03\x04 a bundle")
+
+    async def export(self, officer: str, thread: str, disclose: Sequence[str]) -> ExportView | Outcome:
+        if disclose and not self.unlocked:
+            return Outcome(False, "refused", code="officer.locked", sentence="Your key is locked on this station.")
+        made = await self.preview_export(thread, disclose)
+        self.calls.append(("export", (officer, thread, tuple(disclose))))
+        return made
 
     async def changes(self) -> AsyncIterator[Change]:
         queue: asyncio.Queue[Change] = asyncio.Queue()

@@ -165,6 +165,13 @@ async def test_axe_finds_no_fault_on_any_page_of_the_desk(stage: Stage, scheme: 
     await page.click("#send")
     await page.wait_for_selector("#refusal")
     found += await faults(page)
+    await page.goto(stage.url(f"{PAGE}/export"))
+    found += await faults(page)
+    await page.check("[value='2:text']")
+    await page.press("[value='2:text']", "Enter")
+    await page.wait_for_selector("#seen-title")
+    found += await faults(page)
+    assert not [name for name, _ in stage.desk.calls if name == "export"], "Enter in a box exports nothing"
     stage.desk.line = replace(stage.desk.line, state="offline", alarms=("Heads differ.",))
     stage.desk.frozen = "State hashes differ at 12."
     await page.goto(stage.url(PAGE))

@@ -33,7 +33,7 @@ def identity_of(world: World, cast: Cast, url: str, *, duty: DutyTable = DUTY) -
     settings = StationSettings(cast.office, cast.name, addresses=(url,), line=LINE, duty=duty)
     ladders = {name: parse_ladder(data) for name, data in world.ladders.items()}
     policy, log = parse_policy(world.accord.accord.policy), parse_vkey(world.accord.accord.hub.log)
-    return Identity(settings, keys, world.accord, ladders, book, mandate, policy, log)
+    return Identity(settings, keys, world.accord, ladders, book, mandate, policy, log, world.ladders)
 
 
 async def open_station(world: World, office: str | Cast, url: str, *, duty: DutyTable = DUTY) -> Station:
