@@ -16,7 +16,9 @@ MAX_FIELDS = 2_000
 
 async def choose(request: web.Request) -> web.Response:
     """The incident's entries with a box beside each field that this station can read. Nothing is ticked."""
-    return show(request, "desk/export.html", view=thread_of(request), chosen=frozenset(), seen="", made=None, problem="")
+    return show(
+        request, "desk/export.html", view=thread_of(request), chosen=frozenset(), seen="", made=None, problem=""
+    )
 
 
 async def export(request: web.Request) -> web.Response:
