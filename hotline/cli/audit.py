@@ -13,6 +13,7 @@ from hotline.cli import Lazy
 from hotline.cli.saying import says_refusals
 from hotline.errors import LocalFault
 from hotline.passphrase import PassphraseSource
+from mediation.audit.papers import with_reports
 from protocols.bundle import Bundle
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -77,7 +78,7 @@ def export(
     else:
         assert station is not None  # noqa: S101 - one of the two is given, see above
         found, left_out = _from_station(station, thread, disclose, passphrase)
-    _write(out, bundles.pack(found))
+    _write(out, bundles.pack(with_reports(found)))
     disclosed = sum(len(exhibit.disclosures) for exhibit in found.exhibits)
     click.echo(f"{out}: {len(found.exhibits)} entries, {disclosed} disclosed field(s).")
     if left_out:

@@ -12,6 +12,7 @@ import click
 from hotline import bundles
 from hotline.cli.saying import printable, says_refusals
 from hotline.errors import LocalFault
+from mediation.audit.papers import with_reports
 from mediation.redact import Cut, Line, Redacted, redact
 from protocols.encoding import to_json
 from protocols.entry import Entry
@@ -76,7 +77,7 @@ def command(
         tuple(dict.fromkeys(withhold)),
     )
     made = redact(bundles.load(bundle), cut)
-    data = bundles.pack(made.bundle)
+    data = bundles.pack(with_reports(made.bundle))
     for line in _words(made):
         click.echo(printable(line))
     if out is None:

@@ -7,15 +7,17 @@ installed to run it.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import click
 
 from hotline import bundles
-from hotline.cli.audit_words import words
 from hotline.cli.saying import Said, printable, says_refusals
 from hotline.errors import LocalFault
 from mediation.audit import EPSILON, Trust, as_dict, verify
+from mediation.audit.papers import own_page
+from mediation.audit.words import words
 from protocols.accord import MAX_ACCORD_BYTES, open_accord
 from protocols.bundle import BundleMalformed
 from protocols.encoding import unb64u
@@ -34,6 +36,13 @@ class NoTrust(LocalFault):
         "A bundle can only be checked against what you trust already. Give the witness policy you go by and the accord "
         "(or its id), from your own files, not from whoever gave you the bundle."
     )
+
+
+class NoReport(LocalFault):
+    """The page could not be written where it was asked for."""
+
+    code = "audit.no-report"
+    _sentence = "The report could not be written, so nothing was said. The bundle is as it was; name another, new file."
 
 
 @click.command(name="verify")
@@ -56,6 +65,12 @@ class NoTrust(LocalFault):
     show_default=True,
     help="Seconds by which you allow an honest witness's clock to be off.",
 )
+@click.option(
+    "--report",
+    "page_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write your own report, a page to read or print, to this new file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_context
 @says_refusals
@@ -68,6 +83,7 @@ def command(
     authorities: tuple[Path, ...],
     allow_withheld: bool,
     epsilon: int,
+    page_file: Path | None,
     as_json: bool,
 ) -> None:
     """Check everything in BUNDLE (a zip file, or a folder) by your own policy and accord.
@@ -78,13 +94,16 @@ def command(
     """
     trust = _trust(policy_file, accord_file, accord_id, authorities, epsilon)
     try:
-        report = verify(bundles.load(bundle), trust, allow_withheld)
+        loaded = bundles.load(bundle)
     except BundleMalformed as error:
         if as_json:
             problem = {"code": error.code, "seq": None, "sentence": error.sentence, "detail": error.detail}
             click.echo(json.dumps({"holds": False, "problems": [problem]}, ensure_ascii=True))
             ctx.exit(1)
         raise Said(error) from error
+    report = verify(loaded, trust, allow_withheld)
+    if page_file is not None:
+        _write(page_file, own_page(loaded, report, trust).encode())
     if as_json:
         click.echo(json.dumps(as_dict(report), ensure_ascii=True))
     else:
@@ -113,6 +132,16 @@ def _trust(
     if not policy.logs:
         raise NoTrust("the policy names no log")
     return Trust(policy, accord_id, epsilon, roots)
+
+
+def _write(path: Path, data: bytes) -> None:
+    # It repeats disclosed words: for its owner's eyes until they hand it on. Never over another file.
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise NoReport(f"{path}: {error.strerror}") from error
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
 
 
 def _read(path: Path, limit: int) -> bytes:

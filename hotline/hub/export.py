@@ -21,6 +21,7 @@ from hotline.hub.own_leaves import Heads
 from hotline.hub.withholding import withhold_entries
 from hotline.store import hub as t
 from hotline.store.engine import Store
+from mediation.audit.papers import with_reports
 from protocols.accord import SignedAccord, open_accord
 from protocols.assembly import End, KnownHead, Material, Piece, assemble, dating, nodes_wanted
 from protocols.bundle import MAX_ENTRIES, Bundle
@@ -71,7 +72,7 @@ async def export_thread(
         wanted = set(kids)
         return tuple(mandate.data for mandate in hub.directory.book.all() if mandate.kid in wanted)
 
-    return await asyncio.to_thread(lambda: bundles.pack(withhold_entries(bundle, items, mandates, by)))
+    return await asyncio.to_thread(lambda: bundles.pack(with_reports(withhold_entries(bundle, items, mandates, by))))
 
 
 async def export_from_folder(folder: Path, thread: str) -> Export:
