@@ -192,6 +192,7 @@ async def test_axe_finds_no_fault_on_any_page_of_the_console(stage: Stage, schem
     for path in (
         "overview", "threads", f"threads/{THREAD}", f"threads/{THREAD}/ladder", "log", "statistics",
         f"threads/{THREAD}/statistics", f"threads/{THREAD}/export", "search", "search?office=KV",
+        "looks",
     ):  # fmt: skip
         await page.goto(stage.url(f"/console/{path}"))
         found += await faults(page)
@@ -219,7 +220,7 @@ async def test_no_page_of_the_console_is_wider_than_a_narrow_window(
     await page.fill("#token", "good-token")
     await page.click("#login button")
     await page.wait_for_url(stage.url("/console/overview"))
-    for path in ("log", "search", "statistics", f"threads/{THREAD}/statistics", f"threads/{THREAD}/export"):
+    for path in ("log", "looks", "search", "statistics", f"threads/{THREAD}/statistics", f"threads/{THREAD}/export"):
         await page.goto(stage.url(f"/console/{path}"))
         assert await page.evaluate("document.dir") == direction
         width = await page.evaluate("document.documentElement.scrollWidth")

@@ -12,10 +12,12 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from hotline.hub.console import HubConsole
 from hotline.store import hub as tables
 from hotline.store.engine import Store
 from hotline.store.errors import StoreDamaged, StoreTooNew
 from hotline.store.migrate import upgrade
+from tests.hotline.harness import make_world, running_hub
 
 
 def test_the_migrations_make_the_tables_that_the_code_uses(tmp_path: Path) -> None:
@@ -100,3 +102,19 @@ async def test_stores_made_at_the_same_time_in_one_process_do_not_mix(tmp_path: 
     for path in paths:
         with closing(sqlite3.connect(path)) as store:
             assert "note" in {column[1] for column in store.execute("PRAGMA table_info(witness)")}
+
+
+async def test_looks_from_before_they_were_leaves_are_kept_and_said_to_be_no_more_than_the_hubs_word(
+    tmp_path: Path,
+) -> None:
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub:
+        async with hub.hub.store.write() as connection:
+            await connection.execute(tables.looks.insert().values(at=5, operator="Bob", what="overview"))
+        console = HubConsole(hub.hub)
+        await console.record_look("Ada", "log")
+        found = await console.read_looks(None, 10)
+    assert [(look.index, look.operator, look.state) for look in found] == [
+        (0, "Ada", "logged"),
+        (None, "Bob", "stored"),
+    ]
