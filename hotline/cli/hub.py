@@ -19,6 +19,7 @@ import structlog
 from aiohttp import web
 
 from hotline import passphrase
+from hotline.cli import Lazy
 from hotline.cli.logs import log_to_stderr
 from hotline.cli.saying import says_refusals
 from hotline.clock import Mark, SystemClock, span_words
@@ -37,7 +38,10 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-@click.group()
+_PARTS = {name: f"hotline.cli.hub_care:{name}" for name in ("backup", "check", "restore")}
+
+
+@click.group(cls=Lazy, parts=_PARTS)
 def command() -> None:
     """Run the hub: it orders, keeps and forwards sealed messages and enforces the ladders. It reads no content."""
 

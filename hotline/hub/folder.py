@@ -82,9 +82,13 @@ class HubFolder:
                 raise HubNotReady("hub.toml says plain, the accord pins a certificate")
             return keys, None
         certificate = (self.path / "tls.crt").read_bytes()
-        if tls.fingerprint(certificate) != pinned:
-            raise HubNotReady("tls.crt is not the certificate that the accord pins")
+        self.check_certificate(certificate)
         return keys, tls.server_context(certificate, found["tls"])
+
+    def check_certificate(self, certificate: bytes) -> None:
+        """Raises `HubNotReady` for another certificate (PEM) than the accord pins."""
+        if tls.fingerprint(certificate) != self.accord.accord.hub.tls:
+            raise HubNotReady("tls.crt is not the certificate that the accord pins")
 
 
 def create(

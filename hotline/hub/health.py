@@ -14,11 +14,21 @@ from hotline.hub.errors import HubNotReady
 from hotline.hub.settings import read_settings
 
 TIMEOUT = 4.0  # seconds
+MAX_TEXT = 4096
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what a hub may listen on
 
 
 def answers(folder: Path) -> bool:
     """Whether ``/healthz`` answers. Raises `HubNotReady` for a folder that holds no hub."""
+    found = ask(folder, "/healthz")
+    return found is not None and found[0] == 200
+
+
+def ask(folder: Path, path: str) -> tuple[int, str] | None:
+    """Status and text of a page of the hub that was made in ``folder``, asked on this machine; None where none answers.
+
+    Raises `HubNotReady` for a folder that holds no hub.
+    """
     settings = read_settings(folder / "hub.toml")
     host, port = settings.address
     host = _EVERYWHERE.get(host, host)
@@ -31,10 +41,11 @@ def answers(folder: Path) -> bool:
         context.load_verify_locations(folder / "tls.crt")
         connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
     try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == 200
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read(MAX_TEXT).decode("utf-8", "replace").strip()
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()
 

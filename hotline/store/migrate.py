@@ -67,6 +67,13 @@ def _check_known(scripts: ScriptDirectory, current: str | None) -> None:
         raise StoreTooNew(f"revision {current}") from error
 
 
+def newest_revision(which: Which) -> str:
+    """The form of store that this program makes."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS / which))
+    return str(ScriptDirectory.from_config(config).get_current_head())
+
+
 def _copy(path: Path, revision: str) -> Path:
     """A complete copy beside the store, made by SQLite itself so that the write-ahead log is in it."""
     copy = path.with_name(f"{path.name}.before-{revision}")

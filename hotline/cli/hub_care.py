@@ -1,0 +1,116 @@
+"""``hotline hub backup``, ``restore`` and ``check``: what keeps a hub, and brings it back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from hotline import passphrase
+from hotline.cli.saying import printable, says_refusals
+from hotline.hub import asking, checkup
+from hotline.hub.backup import back_up
+from hotline.hub.folder import HubFolder, open_folder
+from hotline.hub.restore import refuse_fork, standings
+from hotline.hub.restore import restore as put_back
+from hotline.passphrase import PassphraseSource
+from protocols.encoding import rfc3339
+
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+NEW = click.Path(path_type=Path, file_okay=False)
+WAYS_ON = (
+    "It is in place, and must not serve: it would give away places in the log a second time. Two ways on:\n"
+    "  1. Have every station give back what it holds (hotline station give-back), then hotline hub refill.\n"
+    "  2. Where something stays missing: a new log that every office signs (see: run a hub, restoring)."
+)
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+@click.argument("out", type=NEW)
+@click.option("--with-sealed-keys", is_flag=True, help="Copy hub.key too, sealed with its passphrase as it is.")
+@says_refusals
+def backup(folder: Path, out: Path, with_sealed_keys: bool) -> None:
+    """Copy the hub in FOLDER, running or not, to the new folder OUT, and check the copy.
+
+    One moment of the store, the settings, the accord, the ladders and the public files. Without hub.key, unless asked for:
+    keep that, and its passphrase, elsewhere. OUT appears only if the whole copy holds.
+    """
+    manifest = back_up(open_folder(folder), out, _now(), with_keys=with_sealed_keys)
+    click.echo(f"{out}: {manifest.size} leaves, root {manifest.root}, {len(manifest.files)} files, checked.")
+    if not with_sealed_keys:
+        click.echo("hub.key is not in it. Without that file and its passphrase a backup cannot serve.", err=True)
+
+
+@click.command()
+@click.argument("backup", type=FOLDER)
+@click.argument("folder", metavar="NEWFOLDER", type=NEW)
+@click.option("--key", type=FILE, help="The sealed hub.key, where the backup holds none.")
+@says_refusals
+def restore(backup: Path, folder: Path, key: Path | None) -> None:
+    """Put BACKUP into NEWFOLDER, and ask the witnesses whether it is the newest there is.
+
+    Every file is compared with the manifest and the store is checked. Nothing that stands is overwritten. Exit status 3 where
+    a witness holds a newer head: what is lost is said, and what to do.
+    """
+    found = put_back(backup, folder, key)
+    manifest = found.manifest
+    click.echo(f"{folder}: restored as of {rfc3339(manifest.made)}: {manifest.size} leaves, root {manifest.root}.")
+    if not found.has_keys:
+        click.echo(f"There is no hub.key in it yet: put the sealed file to {folder / 'hub.key'}.", err=True)
+    heard = _ask(found.made)
+    for each in heard:
+        if each.problem:
+            click.echo(printable(f"Witness {each.name} {each.problem}: what it holds is not known."), err=True)
+    # The copy's own newest head is asked of it too: whatever stands in the manifest must stand in the store.
+    notes = [each.note for each in heard if each.note] + ([manifest.head] if manifest.head else [])
+    states = standings(found.made, notes)
+    if any(each.how != "level" for each in states):
+        click.echo(WAYS_ON, err=True)
+    refuse_fork(manifest, states)
+    asked = [each for each in heard if not each.problem]
+    if asked:
+        click.echo(f"{len(asked)} witnesses hold nothing newer. Stations are asked when they connect.")
+    else:
+        click.echo("No witness could be asked. The first station that holds a newer head will stop this hub.", err=True)
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@passphrase.options("the hub's keys")
+@click.pass_context
+@says_refusals
+def check(ctx: click.Context, folder: Path, as_json: bool, passphrase: PassphraseSource) -> None:
+    """Is the hub in FOLDER fit to serve? One line a part: OK, WARN or FAIL, and what to do.
+
+    It changes nothing and may run beside the running hub. The keys are tried if a passphrase is given. Exit status 1 if
+    anything is FAIL, else 0.
+    """
+    given = any(ctx.params[name] is not None for name in ("passphrase_file", "passphrase_fd"))
+    rows = checkup.check_hub(folder, passphrase.get() if given else None, _now(), _ask)
+    level = checkup.worst(rows)
+    if as_json:
+        click.echo(json.dumps({"level": level, "parts": [asdict(row) for row in rows]}, ensure_ascii=True))
+    else:
+        width = max(len(row.part) for row in rows)
+        for row in rows:
+            click.echo(printable(f"{row.level:4}  {row.part:{width}}  {row.found}"))
+            if row.do:
+                click.echo(printable(f"      {'':{width}}  -> {row.do}"))
+    if level == "FAIL":
+        sys.exit(1)
+
+
+def _ask(made: HubFolder) -> tuple[asking.Heard, ...]:
+    return asyncio.run(asking.ask_witnesses(asking.witness_urls(made.settings, made.accord), made.accord))
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
