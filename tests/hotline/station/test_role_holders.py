@@ -8,11 +8,17 @@ from pathlib import Path
 from hotline.hub.invitations import concerning
 from hotline.station.station import Station
 from mediation.ladder import parse_ladder
-from tests.hotline.harness import LADDER, make_world, running_hub
+from tests.hotline.harness import LADDER, World, make_world, running_hub
 from tests.hotline.station.kit import officer, opened, running, until
 from tests.mediation.council import TEXT
 
 COUNCIL = TEXT.replace('id = "council"', f'id = "{LADDER}"', 1).encode()
+
+
+def council(path: Path, ladder: bytes) -> World:
+    """Two parties, two others, and a chair who is none."""
+    others = {"CH": "monitor", "NN": "party", "OO": "party"}
+    return make_world(path, ladder=ladder, others=others, ladder_roles={"chair": ("CH",)}, quorum=5)
 
 
 def offers(station: Station, thread: str) -> set[tuple[str, str | None]]:
@@ -84,13 +90,7 @@ async def test_other_states_second_and_a_chair_reports_from_outside(tmp_path: Pa
 
 
 async def test_a_request_without_words_reaches_those_who_have_a_say_as_it_was_signed(tmp_path: Path) -> None:
-    world = make_world(
-        tmp_path,
-        ladder=COUNCIL,
-        others={"CH": "monitor", "NN": "party", "OO": "party"},
-        ladder_roles={"chair": ("CH",)},
-        quorum=5,
-    )
+    world = council(tmp_path, COUNCIL)
     async with (
         running_hub(world) as hub,
         running(world, "AV", hub.url) as av,
@@ -138,13 +138,7 @@ READING = COUNCIL.replace(
 async def test_a_holders_station_signs_for_what_it_receives_and_its_clock_ends_together_everywhere(
     tmp_path: Path,
 ) -> None:
-    world = make_world(
-        tmp_path,
-        ladder=READING,
-        others={"CH": "monitor", "NN": "party", "OO": "party"},
-        ladder_roles={"chair": ("CH",)},
-        quorum=5,
-    )
+    world = council(tmp_path, READING)
     async with (
         running_hub(world) as hub,
         running(world, "AV", hub.url) as av,
