@@ -124,7 +124,8 @@ class Authority:
         attributes.sort(key=asn1.encode_der)
         signed = asn1.SetOf(attributes)
         assert isinstance(self.key, ec.EllipticCurvePrivateKey)
-        signature = self.key.sign(asn1.encode_der(signed), ec.ECDSA(hashes.SHA256()))
+        # The same token every time: one of them is shipped as an example.
+        signature = self.key.sign(asn1.encode_der(signed), ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
         signer = tsp.Signer(
             version=1,
             who=tsp.IssuerAndSerial(

@@ -186,7 +186,7 @@ class Line:
 
     def with_body(self, payload: Payload, fields: Mapping[str, Any]) -> tuple[Payload, Body, bytes]:
         """The payload committing to a body, the body, and stand-in bytes for the sealed part."""
-        body, digests = make_body(fields, counting_rng())
+        body, digests = make_body(fields, counting_rng(f"{payload.station}/{payload.serial}"))
         sealed = b"sealed:" + body_to_bytes(body)
         parts = {**payload.parts, "body": digest(sealed)}
         return msgspec.structs.replace(payload, parts=parts, epoch=1, sd=digests), body, sealed
