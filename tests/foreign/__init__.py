@@ -1,0 +1,1 @@
+"""Programs that we did not write check what we hand out."""
