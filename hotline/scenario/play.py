@@ -7,12 +7,13 @@ played that much (divided by the scale) after the first; nothing is waited for l
 
 from __future__ import annotations
 
+from hotline.scenario.aftermath import Aftermath
 from hotline.scenario.incident import Incident
 from hotline.scenario.mediators import Mediators
 from hotline.scenario.player import Mismatch, Office, Result, Stage
 
 
-class StBrannoc(Incident, Mediators):
+class StBrannoc(Incident, Mediators, Aftermath):
     """One run of the exercise."""
 
 

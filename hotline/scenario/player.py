@@ -16,6 +16,7 @@ from typing import Any
 from hotline.errors import RemoteFault
 from hotline.scenario.desk_client import DeskClient, View
 from hotline.scenario.script import Event, Script
+from mediation.audit import Trust
 
 
 class Mismatch(RemoteFault):
@@ -50,6 +51,8 @@ class Stage:
     start_hub: Callable[[], Awaitable[None]]
     verify_offline: Callable[[str, str, str], Awaitable[str]]
     """(office, thread, entry id) -> whose it is, by the accord and the mandates alone"""
+    trust: Callable[[], Trust]
+    """What an oversight body goes by: the accord and its witness policy, from papers of its own"""
     offices: dict[str, Office]
 
 

@@ -12,6 +12,9 @@ from hotline.scenario.desk_client import DeskClient
 from hotline.scenario.offline import whose
 from hotline.scenario.play import Office, Stage
 from hotline.scenario.processes import Process
+from mediation.audit import Trust
+from protocols.accord import open_accord
+from protocols.translog import parse_policy
 
 
 class NoLink(LocalFault):
@@ -53,7 +56,7 @@ class Exercise:
 
     def stage(self) -> Stage:
         """What the player gets."""
-        return Stage(self.hub.kill, self.hub.start, self._verify, self.offices)
+        return Stage(self.hub.kill, self.hub.start, self._verify, self._trust, self.offices)
 
     async def link(self, office: str, officer: str) -> str:
         """A one-time login link for an officer's desk."""
@@ -83,6 +86,10 @@ class Exercise:
     async def _verify(self, office: str, thread: str, entry: str) -> str:
         leaf = await self.offices[office].drafter.get(f"threads/{thread}/entries/{entry}/leaf")
         return whose(leaf["leaf"], self.folders.accord.read_bytes(), _mandates(self.folders))
+
+    def _trust(self) -> Trust:
+        accord = open_accord(self.folders.accord.read_bytes())
+        return Trust(parse_policy(accord.accord.policy), accord.id)
 
 
 async def _live(desk: DeskClient) -> bool:

@@ -40,6 +40,16 @@ class CannotDisclose(LocalFault):
     _sentence = "What was to be disclosed is not in this station's store. Nothing was exported."
 
 
+class NotYetProven(LocalFault):
+    """A field of an entry was named that no head covers yet which this station has checked. ``detail`` says which."""
+
+    code = "export.not-yet"
+    _sentence = (
+        "One of these entries is so new that it cannot be proven yet. Nothing was exported. Wait until the desk shows it as "
+        "proven, mostly within a minute, and try again; or leave it out."
+    )
+
+
 class NoConsent(LocalFault):
     """The accord asks for both parties' consent, and the log does not hold it for these fields. ``detail`` names them."""
 
@@ -89,8 +99,8 @@ async def export_thread(
     ``connection``: a read transaction on a station's store. ``disclose``: ``SEQ:FIELD`` names, ``SEQ`` an entry's number or
     ``*``, ``FIELD`` a body's field or ``*``; they need the ``vault``.
 
-    Raises `NothingToExport`, `CannotDisclose`, `NoConsent`, `hotline.station.vault.StoreDamaged`, and `ProofRefused` where
-    the store is damaged.
+    Raises `NothingToExport`, `CannotDisclose`, `NotYetProven`, `NoConsent`, `hotline.station.vault.StoreDamaged`, and
+    `ProofRefused` where the store is damaged.
     """
     wanted = [_parse(spec) for spec in disclose]
     if wanted and vault is None:
@@ -103,7 +113,7 @@ async def export_thread(
     pieces = [
         Piece(row.place, row.leaf, _disclosures(row, wanted, vault, rows.bodies.get(row.id))) for row in rows.entries
     ]
-    _all_found(wanted, pieces)
+    _all_found(wanted, pieces, rows.left_out)
     _check_consent(accord, pieces)
     known = [verify_mandate(data, accord.accord) for data in rows.mandates]
     material = Material(
@@ -201,12 +211,14 @@ def _name(disclosure: str) -> str:
     return str(from_json(unb64u(disclosure))[1])
 
 
-def _all_found(wanted: Sequence[tuple[int | None, str | None]], exhibits: Sequence[Piece]) -> None:
+def _all_found(wanted: Sequence[tuple[int | None, str | None]], pieces: Sequence[Piece], left_out: int) -> None:
     """Each name must have disclosed something: an officer who misspells a field must not believe it is in there."""
-    count = len(exhibits)
+    count = len(pieces)
     for seq, name in wanted:
-        chosen = exhibits if seq is None else exhibits[seq - 1 : seq]
-        found = {_name(text) for exhibit in chosen for text in exhibit.disclosures}
+        if seq is not None and count < seq <= count + left_out:
+            raise NotYetProven(f"entry {seq}")
+        chosen = pieces if seq is None else pieces[seq - 1 : seq]
+        found = {_name(text) for piece in chosen for text in piece.disclosures}
         if not found or (name is not None and name not in found):
             where = "any entry" if seq is None else f"entry {seq} of {count}"
             kinds = "" if seq is None or not chosen else f" ({parse_entry(chosen[0].leaf).payload.kind})"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from hotline import bundles
 from hotline.hub.export import export_thread as from_hub
+from hotline.station.export import NotYetProven
 from hotline.station.export import export_thread as from_station
 from hotline.station.station import Station
+from hotline.store import station as tables
 from hotline.store.engine import Store
 from mediation.audit import Report, Trust, verify
 from protocols.translog import parse_policy
@@ -83,3 +87,22 @@ async def test_a_station_makes_its_evidence_although_the_hub_is_gone(tmp_path: P
     report = verify(bundle, _trust(world))
     assert report.holds, report.problems
     assert left_out == 0 and len(report.entries) == 2
+
+
+async def test_words_of_an_entry_that_is_not_proven_yet_are_not_exported_and_the_officer_hears_why(
+    tmp_path: Path,
+) -> None:
+    world = make_world(tmp_path, quorum=2)
+    async with (
+        running_hub(world) as hub,
+        running(world, "AV", hub.url) as av,
+        running(world, "KV", hub.url),
+    ):
+        outcome = await av.open_thread(av.officers()[0].kid, "KV", "cpci-default", "Evidence")
+        thread = str(outcome.thread)
+        await _say(av, thread, "proven")
+        async with av.core.store.change() as change:
+            row = (await av.core.store.rows(tables.mirrored))[0]
+            await change.put_mirrored(row.origin, 1, row.note)
+        with pytest.raises(NotYetProven, match=r"entry 2"):
+            await _of(av, world, thread, "2:text")

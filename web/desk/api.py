@@ -199,6 +199,18 @@ async def retry(request: web.Request) -> web.Response:
     return _json(await request.app[DESK].retry(request[OFFICER].kid, request.match_info["pending"]))
 
 
+async def export(request: web.Request) -> web.Response:
+    """The evidence with these fields (``SEQ:FIELD``) disclosed: ``bundle`` (a zip, base64url), and how many of the newest
+    entries are ``left_out`` because they are not proven yet; or the outcome that refuses it."""
+    disclose = (await _body(request)).get("disclose", [])
+    if not isinstance(disclose, list) or not all(isinstance(each, str) for each in disclose):
+        raise Malformed("disclose is a list of fields, such as 3:text")
+    made = await request.app[DESK].export(request[OFFICER].kid, request.match_info["thread"], disclose)
+    if isinstance(made, Outcome):
+        return _json({"outcome": made})
+    return _json({"bundle": b64u(made.bundle), "left_out": made.left_out})
+
+
 def add_routes(app: web.Application) -> None:
     router = app.router
     router.add_get("/api/csrf", csrf, name="api-csrf")
@@ -214,6 +226,7 @@ def add_routes(app: web.Application) -> None:
     router.add_post("/api/threads/{thread}/insist", insist, name="api-insist")
     router.add_post("/api/threads/{thread}/nominate", nominate, name="api-nominate")
     router.add_post("/api/threads/{thread}/read", mark_read, name="api-read")
+    router.add_post("/api/threads/{thread}/export", export, name="api-export")
     router.add_post("/api/pending/{pending}/release", release, name="api-release")
     router.add_post("/api/pending/{pending}/discard", discard, name="api-discard")
     router.add_post("/api/pending/{pending}/retry", retry, name="api-retry")
