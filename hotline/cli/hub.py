@@ -31,7 +31,8 @@ from hotline.hub.errors import BehindWitnesses
 from hotline.hub.hub import Hub, HubKeys
 from hotline.hub.operators import Operators
 from hotline.passphrase import PassphraseSource
-from hotline.store.engine import Store, migrate, open_sqlite
+from hotline.store.engine import Store, migrate
+from hotline.store.place import Place
 
 T = TypeVar("T")
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -120,7 +121,7 @@ async def _serve(made: folders.HubFolder, keys: HubKeys, tls: ssl.SSLContext | N
 
     log = structlog.get_logger("hotline.hub")
     roots = made.timestamp_roots()
-    hub = await Hub.open(made.database, made.settings, keys, made.accord, made.ladders, roots)
+    hub = await Hub.open(made.place, made.settings, keys, made.accord, made.ladders, roots)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -204,13 +205,13 @@ def take_time(folder: Path) -> None:
     """
     made = folders.open_folder(folder)
     with folders.only_one(folder):
-        differs = asyncio.run(_forget_mark(made.database))
+        differs = asyncio.run(_forget_mark(made.place))
     click.echo(f"The next start takes this machine's clock. It was {differs} the hub's.")
 
 
-async def _forget_mark(database: Path) -> str:
-    await migrate(open_sqlite(database), "hub")
-    store, clock = Store(database), SystemClock()
+async def _forget_mark(place: Place) -> str:
+    await migrate(place, "hub")
+    store, clock = Store(place), SystemClock()
     try:
         async with store.write() as connection:
             mark = await records.read_mark(connection)
@@ -225,8 +226,8 @@ async def _forget_mark(database: Path) -> str:
 
 def _with_operators(made: folders.HubFolder, key: bytes | None, work: Callable[[Operators], Awaitable[T]]) -> T:
     async def run() -> T:
-        await migrate(open_sqlite(made.database), "hub")
-        store = Store(made.database)
+        await migrate(made.place, "hub")
+        store = Store(made.place)
         try:
             return await work(Operators(store, SystemClock(), key, made.settings.name))
         finally:

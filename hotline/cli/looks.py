@@ -11,7 +11,7 @@ import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from hotline.cli.saying import printable, says_refusals
-from hotline.cli.trail import FOLDER, NoHub, accord_of, database_of
+from hotline.cli.trail import FOLDER, NoHub, accord_of, store_of
 from protocols.encoding import rfc3339
 
 STATES = {
@@ -39,7 +39,7 @@ def looks(ctx: click.Context, folder: Path, most: int, as_json: bool) -> None:
     from hotline.hub.looks import looks_from_folder
 
     accord = accord_of(folder)
-    database_of(folder)
+    store_of(folder)
     try:
         found = asyncio.run(looks_from_folder(folder, accord, most))
     except SQLAlchemyError as error:

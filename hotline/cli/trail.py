@@ -11,6 +11,7 @@ import click
 
 from hotline.cli.saying import printable, says_refusals
 from hotline.errors import LocalFault
+from hotline.store.place import Place
 from protocols.accord import MAX_ACCORD_BYTES, SignedAccord, open_accord
 from protocols.errors import ProtocolError
 from protocols.translog.policy import MAX_POLICY_BYTES, parse_policy
@@ -42,7 +43,7 @@ def fsck(ctx: click.Context, folder: Path, quick: bool, as_json: bool) -> None:
 
     accord = accord_of(folder)
     try:
-        result = check(database_of(folder), accord, quick=quick)
+        result = check(store_of(folder), accord, quick=quick)
     except sqlite3.Error as error:
         raise NoHub(f"hub.db: {error}") from error
     if as_json:
@@ -84,7 +85,7 @@ def tiles(folder: Path, hub: Path) -> None:
 
     accord = accord_of(hub)
     try:
-        done = export_tiles(database_of(hub), accord, folder)
+        done = export_tiles(store_of(hub), accord, folder)
     except sqlite3.Error as error:
         raise NoHub(f"hub.db: {error}") from error
     check_tiles(folder, parse_policy(accord.accord.policy))
@@ -116,9 +117,11 @@ def accord_of(folder: Path) -> SignedAccord:
         raise NoHub(f"{folder}: {error}") from error
 
 
-def database_of(folder: Path) -> Path:
-    """The store in a hub's folder. Raises `NoHub`."""
-    path = folder / "hub.db"
-    if not path.is_file():
+def store_of(folder: Path) -> Place:
+    """The store of a hub's folder. Raises `NoHub`, and what `place_of` raises."""
+    from hotline.hub.settings import place_of
+
+    place = place_of(folder)
+    if isinstance(place, Path) and not place.is_file():
         raise NoHub(f"{folder} has no hub.db")
-    return path
+    return place

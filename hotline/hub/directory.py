@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hotline.clock import Clock
+from hotline.hub import commits
 from hotline.hub.errors import (
     BadKeyPackage,
     ClaimRefused,
@@ -33,22 +36,71 @@ from protocols.mandate import MandateBook, OutOfMandate, VerifiedMandate, verify
 HOUR = 3_600_000
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The mandates that a process knows, never changed in place. ``rows``: how many the store held when they were read."""
+
+    book: MandateBook
+    rows: int
+
+
 class Directory:
     """Mandates and key packages. All that is in it was verified against the accord."""
 
-    def __init__(self, store: Store, accord: SignedAccord, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self,
+        store: Store,
+        accord: SignedAccord,
+        clock: Clock,
+        limits: Limits,
+        *,
+        size: Callable[[], int] = lambda: 0,
+        threads: Callable[[], tuple[Thread, ...]] = lambda: (),
+        elsewhere: Callable[[tuple[bytes, ...]], None] = lambda _: None,
+    ) -> None:
+        """``size`` and ``threads``: how far this process has read the log, and the threads there. ``elsewhere`` is told of
+        mandates that another process on the same store took."""
         self._store, self._accord, self._clock, self._limits = store, accord, clock, limits
+        self._size, self._threads, self._elsewhere = size, threads, elsewhere
         self._claims: dict[str, deque[int]] = {}
         self._adding = asyncio.Lock()
-        self.book = MandateBook(accord.accord)
+        self.known = Known(MandateBook(accord.accord), 0)
+
+    @property
+    def book(self) -> MandateBook:
+        """Every mandate that is known."""
+        return self.known.book
 
     async def load(self) -> None:
         """Read and verify everything stored."""
-        book = MandateBook(self._accord.accord)
         async with self._store.read() as connection:
-            for row in await connection.execute(sa.select(t.mandates.c.data).order_by(t.mandates.c.added)):
+            self.known = await connection.run_sync(self.renew, Known(MandateBook(self._accord.accord), 0))
+
+    def renew(self, connection: Connection, known: Known) -> Known:
+        """``known`` with what stands in the store besides; the same object where nothing does. Changes nothing here."""
+        rows = int(connection.execute(sa.select(sa.func.count()).select_from(t.mandates)).scalar_one())
+        if rows == known.rows:
+            return known
+        held = {mandate.data for mandate in known.book.all()}
+        book = MandateBook(self._accord.accord, known.book.all())
+        for row in connection.execute(sa.select(t.mandates.c.data).order_by(t.mandates.c.added)):
+            if bytes(row.data) not in held:
                 book.add_bytes(row.data)
-        self.book = book
+        return Known(book, rows)
+
+    def take(self, known: Known) -> None:
+        """Go on with what `renew` found, and tell of what is new. What is older than what is known here is left alone."""
+        if known.rows <= self.known.rows:
+            return
+        held = {mandate.data for mandate in self.book.all()}
+        self.known = known
+        if new := tuple(mandate.data for mandate in known.book.all() if mandate.data not in held):
+            self._elsewhere(new)
+
+    async def look(self) -> None:
+        """Take in what another process on the same store has taken."""
+        async with self._store.read() as connection:
+            self.take(await connection.run_sync(self.renew, self.known))
 
     def mandates(self) -> tuple[bytes, ...]:
         """The directory as it travels."""
@@ -60,18 +112,21 @@ class Directory:
 
     def with_mandate(self, found: VerifiedMandate) -> MandateBook:
         """The book as it would be with this mandate too. Raises `OutOfMandate` or `TooManyMandates`."""
-        known = self.book.all()
-        if any(mandate.mandate == found.mandate for mandate in known):
-            return self.book
-        if sum(mandate.office == found.office for mandate in known) >= self._limits.mandates:
-            raise TooManyMandates(found.office)
-        book = MandateBook(self._accord.accord, known)
-        book.add(found)
-        return book
+        return self._with(self.known, found).book
 
-    def check_start(self, found: VerifiedMandate, threads: tuple[Thread, ...]) -> None:
+    def _with(self, known: Known, found: VerifiedMandate) -> Known:
+        mandates = known.book.all()
+        if any(mandate.mandate == found.mandate for mandate in mandates):
+            return known
+        if sum(mandate.office == found.office for mandate in mandates) >= self._limits.mandates:
+            raise TooManyMandates(found.office)
+        book = MandateBook(self._accord.accord, mandates)
+        book.add(found)
+        return Known(book, known.rows + 1)
+
+    def check_start(self, found: VerifiedMandate, threads: Iterable[Thread], book: MandateBook | None = None) -> None:
         """Refuses (`MandateTooLate`) one that would unmake what stands in ``threads``: see `MandateBook.takes_back`."""
-        if not self.book.takes_back(found, self._clock.now()):
+        if not (book or self.book).takes_back(found, self._clock.now()):
             return
         for thread in threads:
             seated = any(seat.office == found.office for seat in thread.state.seats.values())
@@ -79,16 +134,27 @@ class Directory:
                 raise MandateTooLate(f"it begins before entry {thread.seq} of thread {thread.thread}")
 
     async def add(self, found: VerifiedMandate) -> bool:
-        """Take a mandate, durably; False where it is known. Raises `OutOfMandate` or `TooManyMandates`."""
+        """Take a mandate, durably; False where it is known. Raises `OutOfMandate`, `TooManyMandates` or `MandateTooLate`."""
         async with self._adding:  # of two that contradict each other only one may reach the store
-            book = self.with_mandate(found)
-            if book is self.book:
+            if self._with(self.known, found) is self.known:
                 return False
-            await self._store_mandate(found)
-            self.book = book
+            async with self._store.write() as connection:
+                before, after = await connection.run_sync(self._add, found)
+            self.take(before)
+            if after is before:
+                return False
+            self.known = after
         return True
 
-    async def _store_mandate(self, found: VerifiedMandate) -> None:
+    def _add(self, connection: Connection, found: VerifiedMandate) -> tuple[Known, Known]:
+        """Under the store's lock: what is known before and after, with what other processes wrote counted in."""
+        known = self.renew(connection, self.known)
+        after = self._with(known, found)
+        if after is known:
+            return known, known
+        if commits.log_size(connection) != self._size():
+            held = {thread.thread: thread.seq for thread in self._threads()}
+            self.check_start(found, commits.load_threads(connection, held).values(), known.book)
         row = {
             "digest": digest(found.data),
             "kid": found.kid,
@@ -96,8 +162,8 @@ class Directory:
             "added": self._clock.now(),
             "data": found.data,
         }
-        async with self._store.write() as connection:
-            await connection.execute(t.mandates.insert().prefix_with("OR IGNORE").values(**row))
+        connection.execute(t.mandates.insert().values(**row))
+        return known, after
 
     async def publish(self, station: VerifiedMandate, packages: tuple[bytes, ...]) -> None:
         """Keep key packages of a station. Raises `BadKeyPackage`, `TooManyKeyPackages`: nothing of the frame is kept."""
@@ -111,9 +177,11 @@ class Directory:
             if free.scalar_one() + len(rows) > self._limits.key_packages:
                 raise TooManyKeyPackages(f"at most {self._limits.key_packages}")
             number = (await connection.execute(sa.select(sa.func.coalesce(sa.func.max(k.number), 0)))).scalar_one()
-            for offset, row in enumerate(rows, 1):
-                insert = t.key_packages.insert().prefix_with("OR IGNORE")
-                await connection.execute(insert.values(**row, number=number + offset))
+            there = sa.select(k.ref).where(k.ref.in_([row["ref"] for row in rows]))
+            known = set((await connection.execute(there)).scalars())
+            new = {row["ref"]: row for row in rows if row["ref"] not in known}
+            for offset, row in enumerate(new.values(), 1):
+                await connection.execute(t.key_packages.insert().values(**row, number=number + offset))
 
     async def left(self, station: str) -> int:
         """How many key packages of a station wait to be claimed."""

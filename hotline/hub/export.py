@@ -18,6 +18,7 @@ from hotline.bundles import NothingToExport
 from hotline.hub import commits, own_leaves
 from hotline.hub.errors import Closing, HubFault, NotProvenYet, NotStored
 from hotline.hub.own_leaves import Heads
+from hotline.hub.settings import place_of
 from hotline.hub.withholding import withhold_entries
 from hotline.store import hub as t
 from hotline.store.engine import Store
@@ -82,9 +83,10 @@ async def export_from_folder(folder: Path, thread: str) -> Export:
         ladders = {path.stem: path.read_bytes() for path in sorted((folder / "ladders").glob("*.toml"))}
     except (OSError, ProtocolError) as error:
         raise NothingToExport(f"{folder} is no hub's folder: {error}") from error
-    if not (folder / "hub.db").is_file():
+    place = place_of(folder)
+    if isinstance(place, Path) and not place.is_file():
         raise NothingToExport(f"{folder} has no hub.db")
-    store = Store(folder / "hub.db")
+    store = Store(place)
     try:
         return await _export(store, accord, ladders, thread)
     finally:

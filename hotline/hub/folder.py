@@ -8,7 +8,7 @@
     tls.crt          its certificate: public; the key is in hub.key
     accord.jws       the accord, once installed; accord.id holds the id it was pinned by
     ladders/<id>.toml
-    hub.db
+    hub.db           where hub.toml names no PostgreSQL server
     timestamp-roots.pem  certificates of time-stamping authorities, where hub.toml names any
 """
 
@@ -31,6 +31,7 @@ from hotline.hub import tls
 from hotline.hub.errors import HubNotReady
 from hotline.hub.hub import HubKeys
 from hotline.hub.settings import Settings, read_settings
+from hotline.store.place import Place, server
 from protocols.accord import MAX_ACCORD_BYTES, HubCard, SignedAccord, open_accord
 from protocols.encoding import b64u, digest
 from protocols.keys import SeedSigner
@@ -52,7 +53,16 @@ class HubFolder:
 
     @property
     def database(self) -> Path:
+        """The file of its store. Raises `HubNotReady` where it lies on a server: that has tools of its own for copies."""
+        if self.settings.store.url:
+            raise HubNotReady("the store is on a PostgreSQL server: copy, restore and check it with the server's own tools")
         return self.path / "hub.db"
+
+    @property
+    def place(self) -> Place:
+        """Where its store lies. Raises `StorePlaceFault`."""
+        url = self.settings.store.url
+        return server(url) if url else self.path / "hub.db"
 
     def timestamp_roots(self) -> tuple[bytes, ...]:
         """The certificates of the time-stamping authorities that the settings trust; none where none is to be asked.
@@ -189,7 +199,7 @@ def open_folder(path: Path) -> HubFolder:
 
 @contextmanager
 def only_one(path: Path) -> Iterator[None]:
-    """Holds the folder's lock: two hubs over one store would sign two orders. Raises `HubNotReady`."""
+    """Holds the folder's lock: one process a folder. Hubs that share a store have a folder each. Raises `HubNotReady`."""
     handle = os.open(path / "hub.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

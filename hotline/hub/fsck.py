@@ -19,16 +19,15 @@ also verifies every signature. It only reads, in one read transaction, and may b
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from hotline.hub.fsck_own import OwnLeaves
 from hotline.hub.fsck_timestamps import check_timestamps
 from hotline.hub.fsck_tree import Finding, Fsck, check_tree
+from hotline.store.place import Place, words_of
+from hotline.store.reading import Reading, reading
 from protocols.accord import SignedAccord
 from protocols.encoding import b64u, digest
 from protocols.entry import Entry, Stamp, check_parts, parse_entry, verify_entry, verify_stamp
@@ -49,25 +48,20 @@ from protocols.translog import (
 )
 
 
-def fsck(database: Path, accord: SignedAccord, *, quick: bool = False) -> Fsck:
-    """Check a hub's store. Raises ``sqlite3.Error`` where the file cannot be read as a store at all."""
+def fsck(place: Place, accord: SignedAccord, *, quick: bool = False) -> Fsck:
+    """Check a hub's store. Raises what `reading` raises where it cannot be read as a store at all."""
     started = time.monotonic()
     result = Fsck(quick)
-    with closing(sqlite3.connect(database.absolute().as_uri() + "?mode=ro", uri=True, isolation_level=None)) as db:
-        db.execute("PRAGMA query_only=ON")
-        db.execute("BEGIN")  # one view of all tables, whatever a running hub adds meanwhile
-        if not quick:
-            for (said,) in db.execute("PRAGMA quick_check(10)"):
-                if said != "ok":
-                    result.find("fsck.file", "hub.db", f"SQLite says: {said}")
+    with reading(place) as db:
+        for said in () if quick else db.damage():
+            result.find("fsck.file", words_of(place), f"SQLite says: {said}")
         _Check(db, accord, result).run()
-        db.execute("ROLLBACK")
     result.seconds = time.monotonic() - started
     return result
 
 
 class _Check:
-    def __init__(self, db: sqlite3.Connection, accord: SignedAccord, result: Fsck) -> None:
+    def __init__(self, db: Reading, accord: SignedAccord, result: Fsck) -> None:
         self._db, self._accord, self._result = db, accord, result
         self._policy: Policy = parse_policy(accord.accord.policy)
         self._roots: dict[int, bytes] = {}
@@ -179,7 +173,7 @@ class _Check:
             "e.thread, e.seq, e.id, e.kind, e.office, e.station, e.serial, e.at, e.precedence "
             "FROM leaves l LEFT JOIN entries e ON e.idx = l.idx ORDER BY l.idx"
         )
-        for row in self._db.execute(query):
+        for row in self._db.stream(query):
             yield row[0], row[1], None if row[2] is None else tuple(row[2:])
 
     def _parts(self, thread: str, seq: int) -> dict[str, bytes]:

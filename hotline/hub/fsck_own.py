@@ -6,10 +6,10 @@ stored: a look whose disclosures are gone can be counted, and never read again.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 
 from hotline.hub.fsck_tree import Fsck
+from hotline.store.reading import Reading
 from protocols.accord import SignedAccord
 from protocols.errors import ProtocolError
 from protocols.hub_leaf import HubLeaf, ThreadEnd, open_heads, open_look, verify_hub_leaf
@@ -18,7 +18,7 @@ from protocols.hub_leaf import HubLeaf, ThreadEnd, open_heads, open_look, verify
 class OwnLeaves:
     """`check` leaf by leaf in the order of the log, then `finish`."""
 
-    def __init__(self, db: sqlite3.Connection, accord: SignedAccord, result: Fsck) -> None:
+    def __init__(self, db: Reading, accord: SignedAccord, result: Fsck) -> None:
         self._db, self._accord, self._result = db, accord, result
 
     def check(
@@ -46,9 +46,9 @@ class OwnLeaves:
 
     def finish(self) -> None:
         """No rows are left over that belong to no leaf of the hub's own."""
-        if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'own_leaves'").fetchone() is None:
+        if not self._db.has_table("own_leaves"):
             return  # a store from before there were any; its hub makes the table at its next start
-        (rows,) = self._db.execute("SELECT count(*) FROM own_leaves").fetchone()
+        ((rows,),) = self._db.execute("SELECT count(*) FROM own_leaves").fetchall()
         if rows != self._result.own_leaves:
             words = f"{rows} leaves of the hub's own are listed, {self._result.own_leaves} are in the log."
             self._result.find("fsck.row", "own_leaves", words)

@@ -5,18 +5,18 @@ Whether an authority's signature holds is for whoever brings its root certificat
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 
 from hotline.hub.fsck_tree import Fsck
+from hotline.store.reading import Reading
 from protocols.encoding import b64u
 from protocols.translog.errors import TimestampError
 from protocols.translog.timestamp import stamped_digest
 
 
-def check_timestamps(db: sqlite3.Connection, notes: Mapping[str, int], result: Fsck) -> None:
+def check_timestamps(db: Reading, notes: Mapping[str, int], result: Fsck) -> None:
     """``notes``: sizes of published heads by digest."""
-    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'timestamps'").fetchone() is None:
+    if not db.has_table("timestamps"):
         return  # a store from before there were any; its hub makes the table at its next start
     for number, kept, size, token in db.execute("SELECT number, digest, size, token FROM timestamps ORDER BY number"):
         try:

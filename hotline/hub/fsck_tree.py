@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from dataclasses import dataclass, field
 from typing import Any
 
+from hotline.store.reading import Reading
 from protocols.encoding import b64u
 from protocols.translog import build_root
 
@@ -55,7 +55,7 @@ class Fsck:
             self.more += 1
 
 
-def check_tree(db: sqlite3.Connection, result: Fsck) -> dict[int, bytes]:
+def check_tree(db: Reading, result: Fsck) -> dict[int, bytes]:
     """Check leaves, nodes and heads. The signed roots by size are returned, whether they hold or not."""
     check = _Tree(db, result)
     check.leaves()
@@ -63,7 +63,7 @@ def check_tree(db: sqlite3.Connection, result: Fsck) -> dict[int, bytes]:
 
 
 class _Tree:
-    def __init__(self, db: sqlite3.Connection, result: Fsck) -> None:
+    def __init__(self, db: Reading, result: Fsck) -> None:
         self._db, self._result = db, result
 
     def _one(self, query: str, *values: object) -> Any:

@@ -14,7 +14,6 @@ import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,7 +40,8 @@ from hotline.hub.timestamps import Timestamps
 from hotline.hub.watchers import Watchers
 from hotline.hub.writer import RANK, Writer
 from hotline.store import hub as t
-from hotline.store.engine import Store, migrate, open_sqlite
+from hotline.store.engine import Store, migrate
+from hotline.store.place import Place
 from hotline.tasks import end
 from mediation import fold
 from mediation.ladder import Ladder, parse_ladder
@@ -102,13 +102,21 @@ class Hub:
         self.recent = Recent()
         self.disagreements = Disagreements(store, accord.id)
         self.throttle = Throttle(settings.limits.login_failures)
-        self.directory = Directory(store, accord, self.clock, settings.limits)
+        self.directory = Directory(
+            store,
+            accord,
+            self.clock,
+            settings.limits,
+            size=lambda: self.writer.standing.frontier.size,
+            threads=self.threads,
+            elsewhere=self._mandates_elsewhere,
+        )
         self.writer = Writer(
             store,
             Rules(accord, self.ladders, signer),
             self.clock,
             self.metrics,
-            mandates=lambda: self.directory.book,
+            directory=self.directory,
             seen=lambda: None if self.heads.published is None else self.heads.published.digest,
             committed=self._committed,
             elsewhere=self._elsewhere,
@@ -147,20 +155,20 @@ class Hub:
     @classmethod
     async def open(
         cls,
-        path: Path,
+        place: Place,
         settings: Settings,
         keys: HubKeys,
         accord: SignedAccord,
         ladders: Mapping[str, bytes],
         roots: Sequence[bytes] = (),
     ) -> Hub:
-        """A hub over the store at ``path``, made or upgraded as needed. ``ladders``: exact bytes by the accord's ids.
+        """A hub over the store at ``place``, made or upgraded as needed. ``ladders``: exact bytes by the accord's ids.
         ``roots``: certificates of the time-stamping authorities that are trusted, if any is to be asked.
 
-        Raises `HubNotReady`, `NotInAccord`, `LadderError`, `StoreTooNew`, `StoreDamaged`.
+        Raises `HubNotReady`, `NotInAccord`, `LadderError`, and what `hotline.store.migrate.upgrade` raises.
         """
-        await migrate(open_sqlite(path), "hub")
-        store = Store(path)
+        await migrate(place, "hub")
+        store = Store(place)
         try:
             hub = cls(store, settings, keys, accord, ladders, roots)
             await hub._load()
@@ -328,6 +336,11 @@ class Hub:
             if new:
                 self.lines.tell(frames.Directory(tuple(new)))
                 self.lines.check_mandates(self.directory.book, self.clock.now())
+
+    def _mandates_elsewhere(self, new: tuple[bytes, ...]) -> None:
+        """Another process on the same store took these."""
+        self.lines.tell(frames.Directory(new))
+        self.lines.check_mandates(self.directory.book, self.clock.now())
 
     # -- what the writer and the log tell -------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from hotline.hub import commits
+from hotline.hub.settings import place_of
 from hotline.hub.views import LookRow
 from hotline.store import hub as t
 from hotline.store.engine import Store
@@ -63,7 +64,7 @@ def read_looks(connection: Connection, accord: SignedAccord, before: int | None,
 
 async def looks_from_folder(folder: Path, accord: SignedAccord, limit: int) -> tuple[LookRow, ...]:
     """`read_looks` from the store in a hub's folder, which may be running."""
-    store = Store(folder / "hub.db")
+    store = Store(place_of(folder))
 
     def work(connection: Connection) -> tuple[LookRow, ...]:
         return read_looks(connection, accord, None, limit)

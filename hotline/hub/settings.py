@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 
 from hotline.hub.errors import HubNotReady
+from hotline.store.place import Place, server
 from protocols.kinds import Name, Text
 
 Network = IPv4Network | IPv6Network
@@ -49,13 +50,21 @@ class TimestampTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answer: Annotated[float, msgspec.Meta(gt=0, le=300)] = 20.0
 
 
+class StoreTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the store lies. ``url``: a PostgreSQL server that several hubs share, as a libpq connection string without a
+    password (that stands in a password file: PGPASSFILE). Empty: the file hub.db in the hub's folder.
+    """
+
+    url: str = ""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``listen``: host:port. ``plain``: no TLS, because the line runs inside the operator's own tunnel.
 
     ``head_interval``: seconds between heads while the line is idle; ``head_delay``: seconds that new entries wait for
     company before a head is signed over them. ``metrics_from``: addresses that may read ``/metrics``, beside the loopback.
     ``witnesses``: witnesses of the accord that are reached over HTTP, key name to URL, where the accord names no URL or
-    another one. ``timestamps``: authorities outside the line that stamp its log.
+    another one. ``timestamps``: authorities outside the line that stamp its log. ``store``: where what it holds is kept.
     """
 
     name: Name
@@ -67,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics_from: tuple[Text, ...] = ()
     witnesses: dict[Text, Text] = {}
     timestamps: TimestampTable = TimestampTable()
+    store: StoreTable = StoreTable()
     limits: Limits = Limits()
 
     @property
@@ -96,3 +106,10 @@ def read_settings(path: Path) -> Settings:
     if not all(url.startswith(("http://", "https://")) for url in settings.timestamps.urls):
         raise HubNotReady("timestamps: a URL that is neither http:// nor https://")
     return settings
+
+
+def place_of(path: Path) -> Place:
+    """Where the store of a hub's folder lies; without settings there, hub.db. Raises `HubNotReady`, `StorePlaceFault`."""
+    settings = path / "hub.toml"
+    url = read_settings(settings).store.url if settings.exists() else ""
+    return server(url) if url else path / "hub.db"

@@ -15,7 +15,6 @@ from dataclasses import astuple
 import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from hotline.hub.tally import Changed, tally
@@ -181,7 +180,8 @@ _CLOCK_COLUMNS = ("clock", "rule", "title", "office", "about", "started", "end",
 
 def _put(connection: Connection, table: sa.Table, values: dict[str, object]) -> None:
     """Insert, or take the new values where the key stands already."""
-    keys = [column.name for column in table.primary_key]
-    made = insert(table).values(**values)
-    rest = {name: made.excluded[name] for name in values if name not in keys}
-    connection.execute(made.on_conflict_do_update(index_elements=keys, set_=rest))
+    keys = {column.name for column in table.primary_key}
+    this = [table.c[name] == values[name] for name in keys]
+    rest = {name: value for name, value in values.items() if name not in keys}
+    if connection.execute(table.update().where(*this).values(**rest)).rowcount == 0:
+        connection.execute(table.insert().values(**values))

@@ -17,13 +17,13 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from hotline.errors import LocalFault
+from hotline.store.place import Place
+from hotline.store.reading import Reading, reading
 from protocols.accord import SignedAccord
 from protocols.translog import (
     EMPTY_ROOT,
@@ -76,10 +76,9 @@ class Exported:
     kept: int
 
 
-def export_tiles(database: Path, accord: SignedAccord, folder: Path) -> Exported:
+def export_tiles(place: Place, accord: SignedAccord, folder: Path) -> Exported:
     """Bring ``folder`` up to the newest published head of the hub's store. Raises `TilesFault`."""
-    with closing(sqlite3.connect(database.absolute().as_uri() + "?mode=ro", uri=True, isolation_level=None)) as db:
-        db.execute("BEGIN")
+    with reading(place) as db:
         found = db.execute("SELECT note FROM published ORDER BY number DESC LIMIT 1").fetchone()
         if found is None:
             raise TilesFault("no head was published yet: the witnesses have not confirmed any entry")
@@ -145,7 +144,7 @@ def _check_same_log(folder: Path, accord: SignedAccord, get_node: GetNode, size:
         raise TilesFault("the folder holds another history of this log: keep both, they are evidence")
 
 
-def _write_all(db: sqlite3.Connection, folder: Path, size: int, get_node: GetNode, note: str) -> Exported:
+def _write_all(db: Reading, folder: Path, size: int, get_node: GetNode, note: str) -> Exported:
     written = kept = 0
     for tile in tiles_of(size):
         path = folder / tile.path
@@ -164,7 +163,7 @@ def _write_all(db: sqlite3.Connection, folder: Path, size: int, get_node: GetNod
     return Exported(size, written + 1, kept)
 
 
-def _entries(db: sqlite3.Connection, tile: Tile) -> Iterator[bytes]:
+def _entries(db: Reading, tile: Tile) -> Iterator[bytes]:
     start = tile.index * TILE_WIDTH
     rows = db.execute(
         "SELECT data FROM leaves WHERE idx >= ? AND idx < ? ORDER BY idx", (start, start + tile.width)

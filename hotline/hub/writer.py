@@ -29,6 +29,7 @@ from hotline.clock import SystemClock
 from hotline.hub import commits, own_leaves
 from hotline.hub.admission import Admitted, Pass, Rules
 from hotline.hub.commits import Position
+from hotline.hub.directory import Directory, Known
 from hotline.hub.errors import Closing, HubFault, NotStored
 from hotline.hub.metrics import Metrics
 from hotline.hub.own_leaves import OwnLeaf, Wanted
@@ -37,7 +38,6 @@ from hotline.store.engine import Store
 from mediation.refusals import Refusal
 from protocols.entry import Entry
 from protocols.errors import ProtocolError
-from protocols.mandate import MandateBook
 from protocols.translog import Frontier
 
 _LOG = structlog.get_logger("hotline.hub.writer")
@@ -159,7 +159,7 @@ Own = Callable[[Sequence[OwnLeaf]], None]
 
 
 class Writer:
-    """Owns the write path. ``mandates`` and ``seen`` are read anew for every batch; ``committed`` is told what is
+    """Owns the write path. the mandates and ``seen`` are read anew for every batch; ``committed`` is told what is
     durable, before the answers go out, ``own`` of the hub's own leaves among it, ``elsewhere`` which threads another
     process on the same store moved (none: it wrote leaves of its own)."""
 
@@ -170,14 +170,14 @@ class Writer:
         clock: SystemClock,
         metrics: Metrics,
         *,
-        mandates: Callable[[], MandateBook],
+        directory: Directory,
         seen: Callable[[], str | None],
         committed: Committed,
         elsewhere: Elsewhere = lambda _: None,
         own: Own = lambda _: None,
     ) -> None:
         self._store, self._rules, self._clock, self._metrics = store, rules, clock, metrics
-        self._mandates, self._seen, self._committed = mandates, seen, committed
+        self._directory, self._seen, self._committed = directory, seen, committed
         self._elsewhere, self._told_own = elsewhere, own
         self.standing = Standing()
         self.healthy = True
@@ -254,7 +254,7 @@ class Writer:
 
     async def _batch(self, jobs: list[Job], due: set[str], own: list[OwnJob]) -> None:
         started = time.monotonic()
-        context = _Context(self._rules, self._mandates(), self._seen(), self._clock)
+        context = _Context(self._rules, self._directory, self._directory.known, self._seen(), self._clock)
         standing = self.standing
         try:
             wanted = [job.wanted for job in own]
@@ -274,6 +274,8 @@ class Writer:
             self.standing.frontier = done.frontier
             _say(self.standing, outcome.own)
             self._metrics.committed(done.admitted, outcome.own, time.monotonic() - started, done.frontier.size)
+        if outcome.known is not context.known:
+            self._directory.take(outcome.known)
         if outcome.moved is not None:
             self._elsewhere(outcome.moved)
         if done.admitted:
@@ -324,17 +326,19 @@ class _Context:
     """What a batch is judged by besides the store."""
 
     rules: Rules
-    mandates: MandateBook
+    directory: Directory
+    known: Known
     seen: str | None
     clock: SystemClock
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """A batch that stands in the store. ``moved``: threads that another process had written to before it; None where no
-    other process wrote."""
+    """A batch that stands in the store. ``known``: the mandates it was judged by. ``moved``: threads that another process
+    had written to before it; None where no other process wrote."""
 
     standing: Standing
+    known: Known
     moved: set[str] | None
     done: Pass
     answers: list[Answer]
@@ -373,6 +377,7 @@ def _work(
 ) -> _Outcome:
     """One batch, in the store's thread and under its write lock: refresh, judge, write. Changes nothing but the store."""
     standing, moved = _refresh(connection, context.clock, standing)
+    known_mandates = context.directory.renew(connection, context.known)
     stored: dict[str, Position] = {}
     known: dict[tuple[str, int], str] = {}
     heads: set[str] = set()
@@ -383,7 +388,7 @@ def _work(
         heads = commits.find_heads(connection, {payload.seen for payload in payloads if payload.seen is not None})
     done = Pass(
         context.rules,
-        context.mandates,
+        known_mandates.book,
         context.clock.now(),
         standing.frontier,
         standing.threads,
@@ -395,7 +400,7 @@ def _work(
     own = own_leaves.write(done, wanted, standing.said) if wanted else []
     if done.admitted or own:
         commits.save(connection, done, own)
-    return _Outcome(standing, moved, done, answers, own)
+    return _Outcome(standing, known_mandates, moved, done, answers, own)
 
 
 def _refresh(connection: Connection, clock: SystemClock, standing: Standing) -> tuple[Standing, set[str] | None]:

@@ -1,4 +1,6 @@
-"""SQLite as hub and station use it: durable when acknowledged, one writer at a time, readers never in the way.
+"""A store: durable when acknowledged, one writer at a time, readers never in the way.
+
+Stations keep an SQLite file; a hub keeps one too, or shares a PostgreSQL server with others (`hotline.store.postgres`).
 
 ``synchronous=FULL`` in WAL mode means that a committed transaction is on the disk. A deferred BEGIN that later wants to
 write fails at once with "database is locked", whatever the timeout, so writers say ``BEGIN IMMEDIATE`` first.
@@ -18,6 +20,8 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from hotline.store.place import Place
 
 T = TypeVar("T")
 BUSY_TIMEOUT = 10_000  # ms
@@ -60,11 +64,11 @@ def _open_plain(path: Path) -> Engine:
     return engine
 
 
-async def migrate(engine: AsyncEngine, which: Literal["hub", "station"]) -> None:
-    """Create or upgrade the tables of the engine's file. Raises `StoreTooNew` or `StoreDamaged`."""
+async def migrate(place: Place, which: Literal["hub", "station"]) -> None:
+    """Create or upgrade the tables. Raises what `hotline.store.migrate.upgrade` raises."""
     from hotline.store.migrate import upgrade  # Alembic takes a while to import; only a start needs it
 
-    await asyncio.to_thread(upgrade, Path(engine.url.database or ""), which)
+    await asyncio.to_thread(upgrade, place, which)
 
 
 def make_private(path: Path) -> None:
@@ -99,14 +103,34 @@ def begin_transaction(connection: Connection) -> None:
 
 
 class Store:
-    """One SQLite file with its engine. Migrate it first (`hotline.store.migrate.upgrade`)."""
+    """One SQLite file or PostgreSQL database with its engines. Migrate it first (`hotline.store.migrate.upgrade`).
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._engine = open_sqlite(path)
+    ``hint``: what a commit tells the other processes on a PostgreSQL store, so that they look; "" for nothing.
+    """
+
+    def __init__(self, place: Place, hint: str = "") -> None:
+        self.place = place
         self._writing = asyncio.Lock()
-        self._plain = _open_plain(path)
+        self._hint: Callable[[Connection], None] | None = None
+        if isinstance(place, Path):
+            self._engine, self._plain = open_sqlite(place), _open_plain(place)
+            self._reading: dict[str, Any] = {_READ: True}
+        else:
+            from hotline.store import (
+                postgres,  # its driver takes a while to import; only hubs that share a store need it
+            )
+
+            self._engine, self._plain = postgres.open_async(place), postgres.open_plain(place)
+            # One view for all statements of a read, as SQLite gives it.
+            self._reading = {_READ: True, "isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            if hint:
+                self._hint = lambda connection: postgres.tell(connection, hint)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+
+    @property
+    def shared(self) -> bool:
+        """Whether processes on other machines may stand on this store."""
+        return not isinstance(self.place, Path)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -114,6 +138,8 @@ class Store:
         # Tasks of one process queue here: one that is cancelled while SQLite waits for the lock would leave it taken.
         async with self._writing, self._engine.begin() as connection:
             yield connection
+            if self._hint is not None:
+                await connection.run_sync(self._hint)
 
     async def transact(self, work: Callable[[Connection], T]) -> T:
         """A write transaction in one piece: ``work`` runs with a plain connection in the store's own thread.
@@ -132,13 +158,16 @@ class Store:
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
         with self._plain.begin() as connection:
-            return work(connection)
+            done = work(connection)
+            if self._hint is not None:
+                self._hint(connection)
+            return done
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A consistent view for reading; never waits for the writer."""
         async with self._engine.connect() as connection:
-            await connection.execution_options(**{_READ: True})
+            await connection.execution_options(**self._reading)
             yield connection
 
     async def close(self) -> None:

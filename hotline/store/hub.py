@@ -12,13 +12,14 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
     UniqueConstraint,
 )
+
+from hotline.store.migrations.kinds import INT
 
 metadata = MetaData()
 
@@ -32,7 +33,7 @@ meta = Table(
 leaves = Table(
     "leaves",
     metadata,
-    Column("idx", Integer, primary_key=True, autoincrement=False),
+    Column("idx", INT, primary_key=True, autoincrement=False),
     Column("data", LargeBinary, nullable=False),
 )
 """Exact bytes of every leaf of the log, by index."""
@@ -40,9 +41,9 @@ leaves = Table(
 entries = Table(
     "entries",
     metadata,
-    Column("idx", Integer, ForeignKey("leaves.idx"), primary_key=True, autoincrement=False),
+    Column("idx", INT, ForeignKey("leaves.idx"), primary_key=True, autoincrement=False),
     Column("thread", String, nullable=False),
-    Column("seq", Integer, nullable=False),
+    Column("seq", INT, nullable=False),
     Column("id", String, nullable=False, unique=True),
     Column("kind", String, nullable=False),
     Column("office", String, nullable=False),
@@ -50,7 +51,7 @@ entries = Table(
     Column("serial", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("precedence", String, nullable=False),
-    Column("size", Integer, nullable=False),
+    Column("size", INT, nullable=False),
     Column("rung_before", String, nullable=False),
     Column("rung_after", String, nullable=False),
     UniqueConstraint("thread", "seq"),
@@ -61,7 +62,7 @@ entries = Table(
 own_leaves = Table(
     "own_leaves",
     metadata,
-    Column("idx", Integer, ForeignKey("leaves.idx"), primary_key=True, autoincrement=False),
+    Column("idx", INT, ForeignKey("leaves.idx"), primary_key=True, autoincrement=False),
     Column("kind", String, nullable=False),
     Column("at", BigInteger, nullable=False),
 )
@@ -70,7 +71,7 @@ own_leaves = Table(
 own_disclosures = Table(
     "own_disclosures",
     metadata,
-    Column("idx", Integer, ForeignKey("own_leaves.idx"), primary_key=True, autoincrement=False),
+    Column("idx", INT, ForeignKey("own_leaves.idx"), primary_key=True, autoincrement=False),
     Column("name", String, primary_key=True),
     Column("text", String, nullable=False),
 )
@@ -80,7 +81,7 @@ parts = Table(
     "parts",
     metadata,
     Column("thread", String, primary_key=True),
-    Column("seq", Integer, primary_key=True),
+    Column("seq", INT, primary_key=True),
     Column("name", String, primary_key=True),
     Column("data", LargeBinary, nullable=False),
     ForeignKeyConstraint(["thread", "seq"], ["entries.thread", "entries.seq"]),
@@ -90,7 +91,7 @@ recipients = Table(
     "recipients",
     metadata,
     Column("thread", String, primary_key=True),
-    Column("seq", Integer, primary_key=True),
+    Column("seq", INT, primary_key=True),
     Column("seal", String, primary_key=True),
     ForeignKeyConstraint(["thread", "seq"], ["entries.thread", "entries.seq"]),
 )
@@ -99,8 +100,8 @@ recipients = Table(
 nodes = Table(
     "nodes",
     metadata,
-    Column("level", Integer, primary_key=True),
-    Column("idx", Integer, primary_key=True),
+    Column("level", INT, primary_key=True),
+    Column("idx", INT, primary_key=True),
     Column("hash", LargeBinary, nullable=False),
 )
 """Complete nodes of the Merkle tree, 32 bytes each."""
@@ -108,7 +109,7 @@ nodes = Table(
 heads = Table(
     "heads",
     metadata,
-    Column("size", Integer, primary_key=True, autoincrement=False),
+    Column("size", INT, primary_key=True, autoincrement=False),
     Column("root", LargeBinary, nullable=False),
     Column("at", BigInteger, nullable=False),
 )
@@ -117,7 +118,7 @@ heads = Table(
 cosignatures = Table(
     "cosignatures",
     metadata,
-    Column("size", Integer, ForeignKey("heads.size"), primary_key=True),
+    Column("size", INT, ForeignKey("heads.size"), primary_key=True),
     Column("vkey", String, primary_key=True),
     Column("time", BigInteger, primary_key=True),
     Column("line", String, nullable=False),
@@ -127,8 +128,8 @@ cosignatures = Table(
 published = Table(
     "published",
     metadata,
-    Column("number", Integer, primary_key=True),
-    Column("size", Integer, ForeignKey("heads.size"), nullable=False),
+    Column("number", INT, primary_key=True),
+    Column("size", INT, ForeignKey("heads.size"), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("note", String, nullable=False),
     Column("digest", String, nullable=False, server_default=""),
@@ -138,9 +139,9 @@ published = Table(
 timestamps = Table(
     "timestamps",
     metadata,
-    Column("number", Integer, primary_key=True),
+    Column("number", INT, primary_key=True),
     Column("digest", String, nullable=False),
-    Column("size", Integer, ForeignKey("heads.size"), nullable=False),
+    Column("size", INT, ForeignKey("heads.size"), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("time", BigInteger, nullable=False),
     Column("authority", String, nullable=False),
@@ -153,7 +154,7 @@ witnesses = Table(
     "witnesses",
     metadata,
     Column("vkey", String, primary_key=True),
-    Column("size", Integer, nullable=False),
+    Column("size", INT, nullable=False),
     Column("at", BigInteger, nullable=False),
 )
 """The size each witness last cosigned, as far as the hub knows."""
@@ -161,7 +162,7 @@ witnesses = Table(
 evidence = Table(
     "evidence",
     metadata,
-    Column("number", Integer, primary_key=True),
+    Column("number", INT, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("station", String, nullable=False),
     Column("first", String, nullable=False),
@@ -175,7 +176,7 @@ threads = Table(
     metadata,
     Column("thread", String, primary_key=True),
     Column("ladder", String, nullable=False),
-    Column("seq", Integer, nullable=False),
+    Column("seq", INT, nullable=False),
     Column("head", String, nullable=False),
     Column("chain", String, nullable=False),
     Column("at", BigInteger, nullable=False),
@@ -190,8 +191,8 @@ members = Table(
     metadata,
     Column("thread", String, ForeignKey("threads.thread"), primary_key=True),
     Column("station", String, primary_key=True),
-    Column("joined", Integer, primary_key=True),
-    Column("left", Integer),
+    Column("joined", INT, primary_key=True),
+    Column("left", INT),
 )
 """From which entry to which each station is (was) a member of a thread's group, both included."""
 
@@ -209,7 +210,7 @@ key_packages = Table(
     "key_packages",
     metadata,
     Column("ref", String, primary_key=True),
-    Column("number", Integer, nullable=False, unique=True),
+    Column("number", INT, nullable=False, unique=True),
     Column("station", String, nullable=False),
     Column("data", LargeBinary, nullable=False),
     Column("added", BigInteger, nullable=False),
@@ -226,7 +227,7 @@ operators = Table(
     Column("totp", LargeBinary, nullable=False),
     Column("added", BigInteger, nullable=False),
     Column("last_step", BigInteger, nullable=False, server_default="0"),
-    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("failures", INT, nullable=False, server_default="0"),
     Column("blocked_until", BigInteger, nullable=False, server_default="0"),
 )
 """``password``: Argon2id; ``totp``: the secret, sealed under a key of the hub's key file; ``last_step``: TOTP step used."""
@@ -242,7 +243,7 @@ login_tokens = Table(
 looks = Table(
     "looks",
     metadata,
-    Column("number", Integer, primary_key=True),
+    Column("number", INT, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("operator", String, nullable=False),
     Column("what", String, nullable=False),
@@ -253,8 +254,8 @@ counted = Table(
     "counted",
     metadata,
     Column("thread", String, primary_key=True),
-    Column("form", Integer, nullable=False),
-    Column("seq", Integer, nullable=False),
+    Column("form", INT, nullable=False),
+    Column("seq", INT, nullable=False),
     Column("state", LargeBinary, nullable=False),
 )
 """How far the replies of each thread are counted, and the ladder's state there. No evidence: it follows from the leaves, as
@@ -269,7 +270,7 @@ counted_clocks = Table(
     Column("rule", String, nullable=False),
     Column("title", String, nullable=False),
     Column("office", String, nullable=False),
-    Column("about", Integer, nullable=False),
+    Column("about", INT, nullable=False),
     Column("end", BigInteger, nullable=False),
     Column("outcome", String, nullable=False),
     Column("ended", BigInteger),
@@ -279,7 +280,7 @@ counted_requests = Table(
     "counted_requests",
     metadata,
     Column("thread", String, primary_key=True),
-    Column("seq", Integer, primary_key=True),
+    Column("seq", INT, primary_key=True),
     Column("asked", String, nullable=False),
     Column("answers", String, nullable=False),
 )

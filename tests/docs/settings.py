@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hotline.hub.settings import Limits, Settings, TimestampTable
+from hotline.hub.settings import Limits, Settings, StoreTable, TimestampTable
 from hotline.station.folder import DutyTable, LineTable, StationSettings
 
 _HUB = {
@@ -21,6 +21,7 @@ _HUB = {
     '`{ "witness.example" = "https://10.0.0.9/v1" }`, where the accord names no URL or another one. '
     "See [run a witness](../how-to/run-a-witness.md).",
     "timestamps": "See below.",
+    "store": "See below.",
     "limits": "See below.",
 }
 _TIMESTAMPS = {
@@ -71,6 +72,12 @@ _DUTY = {
     "ends": "How old the hub's word on where an open thread ends may be before the station asks for it anew. The alarm sounds "
     "when no answer comes within `heads`.",
 }
+_STORE = {
+    "url": "A PostgreSQL server that several hubs share: a libpq connection string or URI, **without a password** (a "
+    'password file has it: `PGPASSFILE`), as in `"host=db1,db2 dbname=hotline user=hotline"` or `"service=hotline"`. '
+    "Empty: the file `hub.db` in the hub's folder.",
+}
+
 _PAGES = (
     (
         "hub.toml",
@@ -78,6 +85,13 @@ _PAGES = (
         _HUB,
         "",
         "In the hub's folder. Restart the hub after a change; what it cannot read, it refuses.",
+    ),
+    (
+        "",
+        StoreTable,
+        _STORE,
+        "store",
+        "Where the hub keeps what it holds; see [running it on PostgreSQL](../how-to/run-a-hub-on-postgresql.md).",
     ),
     (
         "",

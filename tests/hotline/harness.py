@@ -29,6 +29,7 @@ from hotline.hub.app import make_app
 from hotline.hub.hub import Hub, HubKeys
 from hotline.hub.settings import Limits, Settings
 from hotline.ladders import load
+from hotline.store.place import Place, Server
 from protocols import frames, mls
 from protocols.accord import Accord, HubCard, LadderInForce, Office, SignedAccord, draft_bytes, open_accord, sign_accord
 from protocols.disclosure import body_to_bytes, make_body
@@ -88,6 +89,12 @@ class World:
     settings: Settings
     authorities: tuple[bytes, ...] = ()
     """Root certificates of the time-stamping authorities that the hub trusts."""
+    server: Server | None = None
+    """The PostgreSQL database of its hubs; None: each `running_hub` opens hub.db in ``path``."""
+
+    @property
+    def place(self) -> Place:
+        return self.server or self.path / "hub.db"
 
 
 def make_world(
@@ -220,9 +227,8 @@ class RunningHub:
 
 @asynccontextmanager
 async def running_hub(world: World) -> AsyncIterator[RunningHub]:
-    """A hub on a free port of the loopback, its store in ``world.path``; start it again to see what survives."""
-    database = world.path / "hub.db"
-    hub = await Hub.open(database, world.settings, world.keys, world.accord, world.ladders, world.authorities)
+    """A hub on a free port of the loopback, its store at ``world.place``; start it again to see what survives."""
+    hub = await Hub.open(world.place, world.settings, world.keys, world.accord, world.ladders, world.authorities)
     hub.start()
     runner = web.AppRunner(make_app(hub), access_log=None)
     try:

@@ -17,7 +17,7 @@ from hotline.hub.figures import median_rank, p90_rank, read_figures
 from hotline.hub.findings import Figures
 from hotline.hub.tally import tally
 from hotline.store import hub as t
-from hotline.store.engine import Store, migrate, open_sqlite
+from hotline.store.engine import Store, migrate
 from protocols.frames import Deliver
 from protocols.kinds import Answer, Ask
 from tests.hotline.harness import connect, make_world, running_hub
@@ -33,7 +33,7 @@ def clock(
 
 
 async def made(path: Path, clocks: Sequence[dict[str, object]], requests: Sequence[tuple[str, str]] = ()) -> Figures:
-    await migrate(open_sqlite(path / "figures.db"), "hub")
+    await migrate(path / "figures.db", "hub")
     store = Store(path / "figures.db")
     try:
         async with store.write() as connection:

@@ -27,7 +27,7 @@ from hotline.hub.metrics import Metrics
 from hotline.hub.settings import TimestampTable, read_settings
 from hotline.hub.timestamps import GAP, QUERY, REPLY, Stamped, Timestamps, first_stamped, token_for
 from hotline.store import hub as t
-from hotline.store.engine import Store, migrate, open_sqlite
+from hotline.store.engine import Store, migrate
 from protocols.encoding import b64u
 from protocols.translog import Checkpoint, note_digest
 from protocols.translog.timestamp import MAX_TOKEN_BYTES, check_token
@@ -129,7 +129,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture
 async def scene(tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     monkeypatch.setattr(timestamps, "FIRST_WAIT", 0.02)
-    await migrate(open_sqlite(tmp_path / "hub.db"), "hub")
+    await migrate(tmp_path / "hub.db", "hub")
     store, clock, metrics = Store(tmp_path / "hub.db"), HandClock(), Metrics()
     async with desk_of(authority) as desk:
         table = TimestampTable(urls=(desk.url,), every=EVERY / 1000, answer=0.5)

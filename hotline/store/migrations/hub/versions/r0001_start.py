@@ -5,6 +5,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from hotline.store.migrations.evidence import forbid, forbid_replacing
+from hotline.store.migrations.kinds import INT
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -19,12 +22,7 @@ def upgrade() -> None:
     _standing()
     _people()
     for table in APPEND_ONLY:
-        for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, '{table} is insert-only'); END"
-            )
-    # INSERT OR REPLACE deletes the old row without firing a DELETE trigger, so a taken key is refused before it.
+        forbid(table, "UPDATE", "DELETE")
     keys = {
         "leaves": "idx = NEW.idx",
         "entries": "idx = NEW.idx OR id = NEW.id OR (thread = NEW.thread AND seq = NEW.seq)",
@@ -32,11 +30,7 @@ def upgrade() -> None:
         "heads": "size = NEW.size",
     }
     for table, condition in keys.items():
-        op.execute(
-            f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "  # noqa: S608 - constants above
-            f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {condition}) "
-            f"BEGIN SELECT RAISE(ABORT, '{table} is insert-only'); END"
-        )
+        forbid_replacing(table, condition)
 
 
 def _evidence() -> None:
@@ -45,14 +39,14 @@ def _evidence() -> None:
     )
     op.create_table(
         "leaves",
-        sa.Column("idx", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("idx", INT, primary_key=True, autoincrement=False),
         sa.Column("data", sa.LargeBinary, nullable=False),
     )
     op.create_table(
         "entries",
-        sa.Column("idx", sa.Integer, sa.ForeignKey("leaves.idx"), primary_key=True, autoincrement=False),
+        sa.Column("idx", INT, sa.ForeignKey("leaves.idx"), primary_key=True, autoincrement=False),
         sa.Column("thread", sa.String, nullable=False),
-        sa.Column("seq", sa.Integer, nullable=False),
+        sa.Column("seq", INT, nullable=False),
         sa.Column("id", sa.String, nullable=False, unique=True),
         sa.Column("kind", sa.String, nullable=False),
         sa.Column("office", sa.String, nullable=False),
@@ -60,7 +54,7 @@ def _evidence() -> None:
         sa.Column("serial", sa.BigInteger, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("precedence", sa.String, nullable=False),
-        sa.Column("size", sa.Integer, nullable=False),
+        sa.Column("size", INT, nullable=False),
         sa.Column("rung_before", sa.String, nullable=False),
         sa.Column("rung_after", sa.String, nullable=False),
         sa.UniqueConstraint("thread", "seq"),
@@ -71,7 +65,7 @@ def _evidence() -> None:
         op.create_table(
             name,
             sa.Column("thread", sa.String, primary_key=True),
-            sa.Column("seq", sa.Integer, primary_key=True),
+            sa.Column("seq", INT, primary_key=True),
             sa.Column(key, sa.String, primary_key=True),
             *([sa.Column("data", value, nullable=False)] if value is not None else []),
             sa.ForeignKeyConstraint(["thread", "seq"], ["entries.thread", "entries.seq"]),
@@ -79,27 +73,27 @@ def _evidence() -> None:
     op.create_index("recipients_seal", "recipients", ["seal", "thread"])
     op.create_table(
         "nodes",
-        sa.Column("level", sa.Integer, primary_key=True),
-        sa.Column("idx", sa.Integer, primary_key=True),
+        sa.Column("level", INT, primary_key=True),
+        sa.Column("idx", INT, primary_key=True),
         sa.Column("hash", sa.LargeBinary, nullable=False),
     )
     op.create_table(
         "heads",
-        sa.Column("size", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("size", INT, primary_key=True, autoincrement=False),
         sa.Column("root", sa.LargeBinary, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "cosignatures",
-        sa.Column("size", sa.Integer, sa.ForeignKey("heads.size"), primary_key=True),
+        sa.Column("size", INT, sa.ForeignKey("heads.size"), primary_key=True),
         sa.Column("vkey", sa.String, primary_key=True),
         sa.Column("time", sa.BigInteger, primary_key=True),
         sa.Column("line", sa.String, nullable=False),
     )
     op.create_table(
         "published",
-        sa.Column("number", sa.Integer, primary_key=True),
-        sa.Column("size", sa.Integer, sa.ForeignKey("heads.size"), nullable=False),
+        sa.Column("number", INT, primary_key=True),
+        sa.Column("size", INT, sa.ForeignKey("heads.size"), nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("note", sa.String, nullable=False),
     )
@@ -109,14 +103,14 @@ def _standing() -> None:
     op.create_table(
         "witnesses",
         sa.Column("vkey", sa.String, primary_key=True),
-        sa.Column("size", sa.Integer, nullable=False),
+        sa.Column("size", INT, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "threads",
         sa.Column("thread", sa.String, primary_key=True),
         sa.Column("ladder", sa.String, nullable=False),
-        sa.Column("seq", sa.Integer, nullable=False),
+        sa.Column("seq", INT, nullable=False),
         sa.Column("head", sa.String, nullable=False),
         sa.Column("chain", sa.String, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
@@ -128,8 +122,8 @@ def _standing() -> None:
         "members",
         sa.Column("thread", sa.String, sa.ForeignKey("threads.thread"), primary_key=True),
         sa.Column("station", sa.String, primary_key=True),
-        sa.Column("joined", sa.Integer, primary_key=True),
-        sa.Column("left", sa.Integer),
+        sa.Column("joined", INT, primary_key=True),
+        sa.Column("left", INT),
     )
     op.create_table(
         "mandates",
@@ -142,7 +136,7 @@ def _standing() -> None:
     op.create_table(
         "key_packages",
         sa.Column("ref", sa.String, primary_key=True),
-        sa.Column("number", sa.Integer, nullable=False, unique=True),
+        sa.Column("number", INT, nullable=False, unique=True),
         sa.Column("station", sa.String, nullable=False),
         sa.Column("data", sa.LargeBinary, nullable=False),
         sa.Column("added", sa.BigInteger, nullable=False),
@@ -160,7 +154,7 @@ def _people() -> None:
         sa.Column("totp", sa.LargeBinary, nullable=False),
         sa.Column("added", sa.BigInteger, nullable=False),
         sa.Column("last_step", sa.BigInteger, nullable=False, server_default="0"),
-        sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("failures", INT, nullable=False, server_default="0"),
         sa.Column("blocked_until", sa.BigInteger, nullable=False, server_default="0"),
     )
     op.create_table(
@@ -171,7 +165,7 @@ def _people() -> None:
     )
     op.create_table(
         "looks",
-        sa.Column("number", sa.Integer, primary_key=True),
+        sa.Column("number", INT, primary_key=True),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("operator", sa.String, nullable=False),
         sa.Column("what", sa.String, nullable=False),

@@ -8,6 +8,9 @@ import hashlib
 import sqlalchemy as sa
 from alembic import op
 
+from hotline.store.migrations.evidence import allow, forbid, forbid_replacing
+from hotline.store.migrations.kinds import INT
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -17,7 +20,7 @@ depends_on = None
 def upgrade() -> None:
     """From 0001."""
     op.add_column("published", sa.Column("digest", sa.String, nullable=False, server_default=""))
-    op.execute("DROP TRIGGER published_no_update")
+    allow("published", "UPDATE")
     connection = op.get_bind()
     for number, note in connection.execute(sa.text("SELECT number, note FROM published")).all():
         digest = base64.urlsafe_b64encode(hashlib.sha256(note.encode()).digest()).decode().rstrip("=")
@@ -28,7 +31,7 @@ def upgrade() -> None:
     op.create_index("published_digest", "published", ["digest"])
     op.create_table(
         "evidence",
-        sa.Column("number", sa.Integer, primary_key=True),
+        sa.Column("number", INT, primary_key=True),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("station", sa.String, nullable=False),
         sa.Column("first", sa.String, nullable=False),
@@ -36,11 +39,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("first", "second"),
     )
     for table, verb in (("published", "UPDATE"), ("evidence", "UPDATE"), ("evidence", "DELETE")):
-        op.execute(
-            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-            f"BEGIN SELECT RAISE(ABORT, '{table} is insert-only'); END"
-        )
-    # As in 0001: INSERT OR REPLACE would delete without firing a DELETE trigger.
+        forbid(table, verb)
     keys = {
         "parts": "thread = NEW.thread AND seq = NEW.seq AND name = NEW.name",
         "recipients": "thread = NEW.thread AND seq = NEW.seq AND seal = NEW.seal",
@@ -50,8 +49,4 @@ def upgrade() -> None:
         "evidence": "number = NEW.number OR (first = NEW.first AND second = NEW.second)",
     }
     for table, condition in keys.items():
-        op.execute(
-            f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "  # noqa: S608 - constants above
-            f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {condition}) "
-            f"BEGIN SELECT RAISE(ABORT, '{table} is insert-only'); END"
-        )
+        forbid_replacing(table, condition)

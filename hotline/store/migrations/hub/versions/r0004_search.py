@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from hotline.store.migrations.kinds import INT
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -19,8 +21,8 @@ def upgrade() -> None:
     op.create_table(
         "counted",
         sa.Column("thread", sa.String, primary_key=True),
-        sa.Column("form", sa.Integer, nullable=False),
-        sa.Column("seq", sa.Integer, nullable=False),
+        sa.Column("form", INT, nullable=False),
+        sa.Column("seq", INT, nullable=False),
         sa.Column("state", sa.LargeBinary, nullable=False),
     )
     op.create_table(
@@ -31,7 +33,7 @@ def upgrade() -> None:
         sa.Column("rule", sa.String, nullable=False),
         sa.Column("title", sa.String, nullable=False),
         sa.Column("office", sa.String, nullable=False),
-        sa.Column("about", sa.Integer, nullable=False),
+        sa.Column("about", INT, nullable=False),
         sa.Column("end", sa.BigInteger, nullable=False),
         sa.Column("outcome", sa.String, nullable=False),
         sa.Column("ended", sa.BigInteger),
@@ -39,7 +41,7 @@ def upgrade() -> None:
     op.create_table(
         "counted_requests",
         sa.Column("thread", sa.String, primary_key=True),
-        sa.Column("seq", sa.Integer, primary_key=True),
+        sa.Column("seq", INT, primary_key=True),
         sa.Column("asked", sa.String, nullable=False),
         sa.Column("answers", sa.String, nullable=False),
     )

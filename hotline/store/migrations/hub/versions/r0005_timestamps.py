@@ -5,6 +5,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from hotline.store.migrations.evidence import forbid, forbid_replacing
+from hotline.store.migrations.kinds import INT
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -15,9 +18,9 @@ def upgrade() -> None:
     """From 0004."""
     op.create_table(
         "timestamps",
-        sa.Column("number", sa.Integer, primary_key=True),
+        sa.Column("number", INT, primary_key=True),
         sa.Column("digest", sa.String, nullable=False),
-        sa.Column("size", sa.Integer, sa.ForeignKey("heads.size"), nullable=False),
+        sa.Column("size", INT, sa.ForeignKey("heads.size"), nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("time", sa.BigInteger, nullable=False),
         sa.Column("authority", sa.String, nullable=False),
@@ -25,14 +28,5 @@ def upgrade() -> None:
     )
     op.create_index("timestamps_digest", "timestamps", ["digest"])
     op.create_index("timestamps_size", "timestamps", ["size", "number"])
-    for verb in ("UPDATE", "DELETE"):
-        op.execute(
-            f"CREATE TRIGGER timestamps_no_{verb.lower()} BEFORE {verb} ON timestamps "
-            "BEGIN SELECT RAISE(ABORT, 'timestamps is insert-only'); END"
-        )
-    # As in 0001: INSERT OR REPLACE would delete without firing a DELETE trigger.
-    op.execute(
-        "CREATE TRIGGER timestamps_no_replace BEFORE INSERT ON timestamps "
-        "WHEN EXISTS (SELECT 1 FROM timestamps WHERE number = NEW.number) "
-        "BEGIN SELECT RAISE(ABORT, 'timestamps is insert-only'); END"
-    )
+    forbid("timestamps", "UPDATE", "DELETE")
+    forbid_replacing("timestamps", "number = NEW.number")
