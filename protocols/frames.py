@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from protocols.encoding import Malformed, to_json, unb64u
-from protocols.entry import ThreadId
+from protocols.entry import MAX_LEAF_BYTES, ThreadId
 from protocols.hub_leaf import MAX_HEADS
 from protocols.kinds import Id, Name, OfficeId, Text
 from protocols.translog.note import MAX_NOTE_BYTES
@@ -26,6 +26,8 @@ T = TypeVar("T")
 VERSION = 1
 MAX_FRAME_BYTES = 4 << 20
 MAX_HASHES = 8192
+MAX_SEALED = 1 << 19
+"""Bytes of the sealed disclosures of one leaf of the hub's own."""
 Nonce = Annotated[str, msgspec.Meta(min_length=43, max_length=43)]
 Ref = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 SignedNote = Annotated[str, msgspec.Meta(max_length=MAX_NOTE_BYTES)]
@@ -156,6 +158,15 @@ class Recall(Frame, frozen=True, tag="recall"):
 
     ref: Ref
     digest: Id
+
+
+class AskOwn(Frame, frozen=True, tag="ask-own"):
+    """Asks for the leaves of the hub's own (`protocols.hub_leaf`) from leaf ``start`` on, as far as the newest published head
+    covers them, to keep them for the hub: a hub that lost its store gets the log back from its stations, and nobody else
+    holds these. Answered by `Own`, or `Refused` where no head covers that far."""
+
+    ref: Ref
+    start: Annotated[int, msgspec.Meta(ge=0)]
 
 
 class AskTails(Frame, frozen=True, tag="ask-tails"):
@@ -325,6 +336,23 @@ class Hashed(Frame, frozen=True, tag="hashed"):
     hashes: Annotated[bytes, msgspec.Meta(max_length=MAX_HASHES * 32)]
 
 
+class OwnLeaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One leaf of the hub's own, as it stands in the log at ``index``. ``sealed``: what opens it (its disclosures), under a key
+    that only the hub has: it is kept for the hub, not for whoever keeps it."""
+
+    index: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    leaf: Annotated[bytes, msgspec.Meta(max_length=MAX_LEAF_BYTES)]
+    sealed: Annotated[bytes, msgspec.Meta(max_length=MAX_SEALED)]
+
+
+class Own(Frame, frozen=True, tag="own"):
+    """Leaves of the hub's own in order of ``index``, all there are from the asked ``start`` to before ``upto``."""
+
+    ref: Ref
+    leaves: tuple[OwnLeaf, ...]
+    upto: Annotated[int, msgspec.Meta(ge=0)]
+
+
 class Recalled(Frame, frozen=True, tag="recalled"):
     """A published checkpoint: a signed note with its cosignatures."""
 
@@ -359,6 +387,7 @@ FromStation = (
     | Evidence
     | Hashes
     | Recall
+    | AskOwn
     | AskTails
     | Ping
     | Disagreement
@@ -379,6 +408,7 @@ FromHub = (
     | TwoHistories
     | Tails
     | Hashed
+    | Own
     | Recalled
     | Presence
     | Pong

@@ -39,7 +39,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-_PARTS = {name: f"hotline.cli.hub_care:{name}" for name in ("backup", "check", "restore")}
+_PARTS = {name: f"hotline.cli.hub_care:{name}" for name in ("backup", "check", "refill", "restore")}
 
 
 @click.group(cls=Lazy, parts=_PARTS)

@@ -1,9 +1,10 @@
-"""``hotline hub backup``, ``restore`` and ``check``: what keeps a hub, and brings it back."""
+"""``hotline hub backup``, ``restore``, ``refill`` and ``check``: what keeps a hub, and brings it back."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import sys
 import time
 from dataclasses import asdict
@@ -14,12 +15,21 @@ import click
 from hotline import passphrase
 from hotline.cli.saying import printable, says_refusals
 from hotline.hub import asking, checkup
-from hotline.hub.backup import back_up
-from hotline.hub.folder import HubFolder, open_folder
+from hotline.hub.admission import Rules
+from hotline.hub.backup import BackupDamaged, back_up
+from hotline.hub.folder import HubFolder, only_one, open_folder
+from hotline.hub.fsck import fsck
+from hotline.hub.given_back import Given
+from hotline.hub.hub import HubKeys, parse_ladders
+from hotline.hub.refill import Refilled, log_size
+from hotline.hub.refill import refill as take_back
 from hotline.hub.restore import refuse_fork, standings
 from hotline.hub.restore import restore as put_back
+from hotline.hub.safekeeping import Safe
 from hotline.passphrase import PassphraseSource
+from hotline.store.engine import Store, migrate, open_sqlite
 from protocols.encoding import rfc3339
+from protocols.keys import SeedSigner
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -106,6 +116,55 @@ def check(ctx: click.Context, folder: Path, as_json: bool, passphrase: Passphras
                 click.echo(printable(f"      {'':{width}}  -> {row.do}"))
     if level == "FAIL":
         sys.exit(1)
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+@click.argument("files", type=FILE, nargs=-1, required=True)
+@click.option(
+    "--without", multiple=True, metavar="KID", help="Pass over a station that is lost for good. May be repeated."
+)
+@passphrase.options("the hub's keys")
+@says_refusals
+def refill(folder: Path, files: tuple[Path, ...], without: tuple[str, ...], passphrase: PassphraseSource) -> None:
+    """Put back what a restored hub in FOLDER lacks, out of the FILES that stations gave back. The hub must be stopped.
+
+    Every leaf is admitted anew and must come out as the leaf that was signed, and the tree must have the root of every head
+    that anybody holds. Everything is put back, or nothing is changed and what is missing is named.
+    """
+    made = open_folder(folder)
+    with only_one(folder):
+        keys, _ = made.unlock(passphrase.get())
+        found = asyncio.run(_refill(made, keys, files, without))
+    given = found.size - found.before
+    click.echo(f"{given} leaves were put back: the log has {found.size}, root {found.root}.")
+    click.echo(
+        f"The largest head that anybody showed is over {found.head} leaves; {found.uncovered} beyond it by their stamps."
+    )
+    click.echo(f"{found.heads} published heads and {found.mandates} mandates came with them.")
+    click.echo("Not given back by anybody: time-stamps, and what operators changed. Checking the whole store ...")
+    result = fsck(made.database, made.accord)
+    if not result.holds:
+        raise BackupDamaged("; ".join(f"{each.code} {each.where}" for each in result.findings[:5]))
+    click.echo("All of it holds. The hub may serve.")
+
+
+async def _refill(made: HubFolder, keys: HubKeys, files: tuple[Path, ...], without: tuple[str, ...]) -> Refilled:
+    await migrate(open_sqlite(made.database), "hub")
+    given, store = Given(made.accord), Store(made.database)
+    try:
+        size = await log_size(store)
+        for path in files:
+            given.read(path, size)
+        heard = await asking.ask_witnesses(asking.witness_urls(made.settings, made.accord), made.accord)
+        for each in heard:
+            given.hear(each.note)
+        rules = Rules(made.accord, parse_ladders(made.accord, made.ladders), SeedSigner(keys.sign))
+        safe = Safe(keys.operators, made.accord.log_origin, secrets.token_bytes)
+        names = [each.name for each in heard if not each.problem]
+        return await take_back(store, rules, safe, given, _now(), heard=names, without=without)
+    finally:
+        await store.close()
 
 
 def _ask(made: HubFolder) -> tuple[asking.Heard, ...]:

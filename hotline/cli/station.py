@@ -313,6 +313,43 @@ async def _keep_token(path: Path, mark: str, kid: str) -> None:
         await store.close()
 
 
+@command.command("give-back")
+@click.argument("folder", type=FOLDER)
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--since", type=click.IntRange(min=0), default=0, show_default=True, help="First leaf that the hub lacks."
+)
+@passphrase.options("the station's keys")
+@says_refusals
+def give_back(folder: Path, out: Path, since: int, passphrase: PassphraseSource) -> None:
+    """Write what this station holds of the hub's log into OUT, for a hub that lost its store (hotline hub refill).
+
+    Entries as they stand in the log, their sealed parts, the hub's own leaves, heads and mandates, signed by the station. What
+    people wrote stays sealed in it, as it was at the hub. The station may be running.
+    """
+    from hotline.station.give_back import write_give_back
+
+    opened, now = keystore.unlock(folder / "station.key", passphrase.get()), SystemClock().now()
+    identity = load_identity(folder, opened, now=now)
+    try:
+        handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise BadFolder(f"{out}: {error.strerror}") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            done = asyncio.run(write_give_back(identity, folder / "station.db", since, file, now))
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        out.unlink(missing_ok=True)
+        raise
+    click.echo(
+        f"{out}: {done.entries} entries, {done.own} leaves of the hub's own, {done.heads} heads, {done.mandates} mandates."
+    )
+    if done.lacking:
+        click.echo(f"Of {done.lacking} entries this station has not all sealed parts: another station must.", err=True)
+
+
 def _write_settings(folder: Path, settings: StationSettings) -> None:
     lines = ["# This station. Its keys are in station.key, sealed."]
     tables: list[str] = []

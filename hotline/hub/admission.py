@@ -118,6 +118,21 @@ class Pass:
             raise UnknownHead("seen")
         return self._open(verified, parts) if payload.kind == "open" else self._step(verified, parts, before)
 
+    def again(self, stamped: Entry, stamp: Stamp, parts: Mapping[str, bytes]) -> Admitted | Refusal:
+        """Admit an entry that this hub had admitted and stamped before, in the place and at the time of its stamp (verified
+        by the caller); the hub's own notes too. What is admitted must be compared with the leaf: it says more than an entry.
+
+        Raises as `submit` does.
+        """
+        self.at = stamp.at
+        jws = stamped.jws
+        entry = parse_entry(replace(jws, signatures=tuple(s for s in jws.signatures if s.role != "hub")).to_bytes())
+        if entry.kind.author is not Author.HUB:
+            return self.submit(entry, parts)
+        check_parts(entry.payload, parts)
+        verified = verify_entry(entry, self.rules.accord, self.mandates, at=self.at)
+        return self._step(verified, parts, self.thread(entry.payload.thread))
+
     def announce(self, name: str) -> list[Admitted]:
         """The hub's own notes about clocks of this thread that have run out and are not noted yet."""
         made: list[Admitted] = []

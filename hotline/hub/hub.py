@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from hotline.hub.login import Door
 from hotline.hub.metrics import Metrics
 from hotline.hub.own_leaves import Heads, OwnLeaf
 from hotline.hub.recent import Recent
+from hotline.hub.safekeeping import Safe
 from hotline.hub.settings import Settings
 from hotline.hub.thread import Thread, may_see
 from hotline.hub.timestamps import Timestamps
@@ -92,7 +94,7 @@ class Hub:
         if card.name != settings.name:
             raise HubNotReady(f"this hub is called {settings.name!r}, the accord's {card.name!r}")
         self.settings, self.accord, self.store, self.keys = settings, accord, store, keys
-        self.ladders, self.ladder_files = _ladders(accord, ladders), dict(ladders)
+        self.ladders, self.ladder_files = parse_ladders(accord, ladders), dict(ladders)
         self.clock = SystemClock()
         self.started = self.clock.now()
         self.closing = False
@@ -140,6 +142,7 @@ class Hub:
         self.timestamps = Timestamps(
             store, settings.timestamps, roots, self.clock, self.metrics, lambda: self.heads.published
         )
+        self.safe = Safe(keys.operators, accord.log_origin, secrets.token_bytes)
         self.door = Door(accord, signer, self.directory, self.clock.now)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._checking = asyncio.Lock()
@@ -526,7 +529,8 @@ def _witness_urls(settings: Settings, heads: HeadKeeper) -> dict[str, str]:
     return found
 
 
-def _ladders(accord: SignedAccord, given: Mapping[str, bytes]) -> dict[str, Ladder]:
+def parse_ladders(accord: SignedAccord, given: Mapping[str, bytes]) -> dict[str, Ladder]:
+    """The ladders in force, by id, from their exact bytes. Raises `HubNotReady`, `NotInAccord`, `LadderError`."""
     found = {}
     for in_force in accord.accord.ladders:
         if in_force.id not in given:

@@ -25,6 +25,7 @@ from hotline.hub.errors import (
     BehindWitnesses,
     Closing,
     LoginTooSlow,
+    NotProvenYet,
     NotStored,
     NotYours,
     OutOfTurn,
@@ -32,6 +33,7 @@ from hotline.hub.errors import (
     refused,
 )
 from hotline.hub.invitations import concerning, invitations
+from hotline.hub.safekeeping import read_own
 from hotline.hub.thread import Thread, may_see
 from hotline.hub.writer import RANK, Answer
 from protocols.encoding import Malformed
@@ -41,6 +43,7 @@ from protocols.frames import (
     MAX_HASHES,
     Accepted,
     Announce,
+    AskOwn,
     AskTails,
     Caught,
     Claim,
@@ -57,6 +60,7 @@ from protocols.frames import (
     Head,
     Hello,
     Invitation,
+    Own,
     Ping,
     Pong,
     Presence,
@@ -191,6 +195,8 @@ class Line:
                     self.push(Hashed(frame.ref, frame.start, await hub.heads.leaf_hashes(frame.start, MAX_HASHES)))
                 case Recall():
                     self.push(Recalled(frame.ref, await hub.heads.recall(frame.digest)))
+                case AskOwn():
+                    self.push(await self._own(frame))
                 case AskTails():
                     hub.ask_tails(self.kid, frame.threads)
                 case Ping():
@@ -204,6 +210,14 @@ class Line:
         except (SQLAlchemyError, OSError) as error:
             _LOG.error("not stored", frame=type(frame).__name__, error=type(error).__name__)
             self.cut(NotStored(type(error).__name__))
+
+    async def _own(self, frame: AskOwn) -> Own:
+        hub = self._hub
+        size = 0 if hub.heads.published is None else hub.heads.published.checkpoint.size
+        if frame.start >= size:
+            raise NotProvenYet(f"leaf {frame.start}")
+        async with hub.store.read() as connection:
+            return Own(frame.ref, *await read_own(connection, hub.safe, frame.start, size))
 
     async def _submit(self, frame: Submit) -> None:
         entry = parse_entry(frame.entry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from hotline.station.core import Core, keys_words, log, restored_words
 from hotline.station.errors import DoesNotFollow
@@ -67,7 +67,7 @@ class Intake:
                 item = core.meant(taken.held.payload)
             if base is None:
                 base = core.blank(frame.thread, str(taken.held.payload.act.get("ladder", "")))
-            await self._store(thread, base, taken, item, forgotten)
+            await self._store(thread, base, taken, frame.parts, item, forgotten)
         return item
 
     async def invite(self, invitation: Invitation) -> None:
@@ -118,7 +118,13 @@ class Intake:
         return thread.without_content()
 
     async def _store(
-        self, before: Thread | None, thread: Thread, taken: Taken, item: Item | None, forgotten: bool
+        self,
+        before: Thread | None,
+        thread: Thread,
+        taken: Taken,
+        parts: Mapping[str, bytes],
+        item: Item | None,
+        forgotten: bool,
     ) -> None:
         core, held = self._core, taken.held
         core.attach(held)
@@ -134,6 +140,7 @@ class Intake:
             if anew:
                 await change.drop_entries(thread.id)
             await change.add_entry(thread.id, held.seq, held.id, held.stamp.index, held.admitted.leaf)
+            await change.put_parts(thread.id, held.seq, parts)
             await self._store_bodies(change, taken)
             await core.put_thread(change, after, mls=core.seal_mls(thread.id, taken.mls), **named)
             if item is not None:

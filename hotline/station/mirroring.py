@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 
 from hotline.station.core import Core, log
+from hotline.station.keeping import Keeping
 from hotline.station.model import Held
 from hotline.store import station as tables
 from protocols import frames
@@ -48,6 +49,7 @@ class Mirroring:
         self._target: CosignedCheckpoint | None = None
         self._newest: CosignedCheckpoint | None = None
         self._asked: int | None = None
+        self.keeping = Keeping(core, send, ref)
         self._wanted: list[str] = []
         self._recalling: dict[int, str] = {}
 
@@ -58,6 +60,7 @@ class Mirroring:
         if row is not None:
             self.size, self._note = row.size, row.note
         await self._reload()
+        await self.keeping.load()
         await self._mark(self._held(), said=False)
         await self._want(self._held())
 
@@ -97,6 +100,11 @@ class Mirroring:
         await self._reached(self._target, changed)
         await self._go_on()
 
+    async def own(self, frame: frames.Own) -> None:
+        """Keep leaves of the hub's own for it, and the heads that they name."""
+        await self._want_heads(set(await self.keeping.received(frame)))
+        await self._recall()
+
     async def recalled(self, frame: frames.Recalled) -> None:
         """Keep a head that an entry's author had seen, if it is that one and of this log."""
         core = self._core
@@ -121,10 +129,12 @@ class Mirroring:
         if ref == self._asked:
             self._asked = None
         self._recalling.pop(ref, None)
+        self.keeping.refused(ref)
 
     def lost(self) -> None:
         """The line is cut: what was asked is not answered any more."""
         self._asked, self._recalling = None, {}
+        self.keeping.lost()
 
     # -- reaching a head ----------------------------------------------------------------------------------------------
 
@@ -136,6 +146,7 @@ class Mirroring:
         if self._target is not None and self._target.checkpoint.size <= self.size:
             self._target = None
         if self._target is None:
+            await self.keeping.reached(self.size)
             await self._recall()
             return
         self._asked = self._ref()
@@ -192,7 +203,9 @@ class Mirroring:
 
     async def _want(self, entries: Iterable[Held]) -> None:
         """Note which heads the authors of these entries had seen that are not kept here."""
-        seen = {held.payload.seen for held in entries if held.payload.seen is not None}
+        await self._want_heads({held.payload.seen for held in entries if held.payload.seen is not None})
+
+    async def _want_heads(self, seen: set[str]) -> None:
         known = await self._core.store.notes_known(seen) if seen else set()
         self._wanted.extend(sorted(seen - known - set(self._wanted)))
 

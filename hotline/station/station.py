@@ -259,6 +259,8 @@ class Station(StationDesk):
                 await self.tails.received(frame)
             case frames.Hashed():
                 await self.observer.mirroring.hashed(frame)
+            case frames.Own():
+                await self.observer.mirroring.own(frame)
             case frames.Recalled():
                 await self.observer.mirroring.recalled(frame)
             case frames.Directory():

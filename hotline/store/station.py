@@ -48,6 +48,24 @@ entries = sa.Table(
     sa.Column("index", sa.Integer, nullable=False),
     sa.Column("leaf", sa.LargeBinary, nullable=False),
 )
+parts = sa.Table(
+    "parts",
+    metadata,
+    sa.Column("thread", sa.Text, primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+)
+"""The sealed parts of entries as the hub delivered them: what a hub that lost its store must be given back, byte for byte. This
+station itself reads them once, when they come. Not sealed again: the hub holds the same bytes."""
+kept_leaves = sa.Table(
+    "kept_leaves",
+    metadata,
+    sa.Column("idx", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("leaf", sa.LargeBinary, nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+)
+"""The leaves of the hub's own, kept for the hub; ``sealed`` opens with the hub's key only."""
 bodies = sa.Table(
     "bodies",
     metadata,
@@ -215,6 +233,18 @@ class Change:
         await self._connection.execute(
             sa.insert(entries).values(thread=thread, seq=seq, id=entry, index=index, leaf=leaf)
         )
+
+    async def put_parts(self, thread: str, seq: int, delivered: Mapping[str, bytes]) -> None:
+        """Keep the sealed parts that came with an entry. What is kept already stays."""
+        rows = [{"thread": thread, "seq": seq, "name": name, "data": data} for name, data in delivered.items()]
+        if rows:
+            await self._connection.execute(insert(parts).on_conflict_do_nothing(), rows)
+
+    async def put_kept(self, leaves: Iterable[tuple[int, bytes, bytes]]) -> None:
+        """Keep leaves of the hub's own: (index, leaf, sealed disclosures)."""
+        rows = [{"idx": index, "leaf": leaf, "sealed": sealed} for index, leaf, sealed in leaves]
+        if rows:
+            await self._connection.execute(insert(kept_leaves).on_conflict_do_nothing(), rows)
 
     async def drop_entries(self, thread: str) -> None:
         """Forget what was seen of a thread from outside; its bodies stay and are found again by entry."""

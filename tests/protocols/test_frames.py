@@ -44,6 +44,7 @@ STATION: list[Frame] = [
     frames.Cosign(5, "line\n"),
     frames.Hashes(1, 5),
     frames.Recall(1, ID),
+    frames.AskOwn(1, 5),
     frames.AskTails((THREAD,)),
     frames.Ping(2**53),
 ]
@@ -63,6 +64,7 @@ HUB: list[Frame] = [
     frames.TwoHistories("note", "note"),
     frames.Tails(b"leaf", "proof", ("disclosure",)),
     frames.Hashed(1, 5, bytes(64)),
+    frames.Own(1, (frames.OwnLeaf(5, b"leaf", b"sealed"),), 7),
     frames.Recalled(1, "note"),
     frames.Presence({ID: 0}),
     frames.Pong(1, 5, 9),
