@@ -27,7 +27,7 @@ from hotline.hub.restore import refuse_fork, standings
 from hotline.hub.restore import restore as put_back
 from hotline.hub.safekeeping import Safe
 from hotline.passphrase import PassphraseSource
-from hotline.store.engine import Store, migrate, open_sqlite
+from hotline.store.engine import Store, migrate
 from protocols.encoding import rfc3339
 from protocols.keys import SeedSigner
 
@@ -143,15 +143,15 @@ def refill(folder: Path, files: tuple[Path, ...], without: tuple[str, ...], pass
     )
     click.echo(f"{found.heads} published heads and {found.mandates} mandates came with them.")
     click.echo("Not given back by anybody: time-stamps, and what operators changed. Checking the whole store ...")
-    result = fsck(made.database, made.accord)
+    result = fsck(made.place, made.accord)
     if not result.holds:
         raise BackupDamaged("; ".join(f"{each.code} {each.where}" for each in result.findings[:5]))
     click.echo("All of it holds. The hub may serve.")
 
 
 async def _refill(made: HubFolder, keys: HubKeys, files: tuple[Path, ...], without: tuple[str, ...]) -> Refilled:
-    await migrate(open_sqlite(made.database), "hub")
-    given, store = Given(made.accord), Store(made.database)
+    await migrate(made.place, "hub")
+    given, store = Given(made.accord), Store(made.place)
     try:
         size = await log_size(store)
         for path in files:

@@ -91,10 +91,15 @@ def back_up(made: HubFolder, out: Path, now: int, *, with_keys: bool = False) ->
 
     Raises `BackupFault` where the copy cannot be written, and `BackupDamaged` where what was copied does not hold.
     """
+    if not isinstance(made.place, Path):
+        raise BackupFault(
+            "the store is on a PostgreSQL server: use its own tools (pg_basebackup with WAL archiving, or pg_dump), and keep "
+            "the folder's files beside them"
+        )
     try:
         with aside(out, BackupFault) as folder:
             names = _copy_files(made, folder, with_keys=with_keys)
-            copy_store(made.database, folder / STORE)
+            copy_store(made.place, folder / STORE)
             manifest = _describe(made, folder, (*names, STORE), now)
             data = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
             (folder / MANIFEST).write_bytes(data)

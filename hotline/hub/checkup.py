@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cryptography import x509
 
@@ -29,6 +29,8 @@ from hotline.hub.records import CLOCK
 from hotline.hub.restore import standings
 from hotline.keystore import WrongPassphrase
 from hotline.store.migrate import newest_revision
+from hotline.store.place import Server
+from hotline.store.reading import Reading, reading
 from protocols.encoding import b64u, from_rfc3339
 from protocols.errors import ProtocolError
 from protocols.keys import SeedSigner
@@ -86,7 +88,8 @@ def check_hub(
         "witnesses": lambda: _witnesses(made, ask_all(made)),
         "clock": lambda: [_clock(made, now)],
     }
-    if made.database.is_file():
+    place = made.place
+    if not isinstance(place, Path) or place.is_file():
         parts |= stored
     else:
         parts["store"] = lambda: [_no_store()]
@@ -162,12 +165,14 @@ def _timestamps(made: HubFolder) -> list[Row]:
 def _disk(made: HubFolder) -> Row:
     room = shutil.disk_usage(made.path).free
     size = sum(path.stat().st_size for path in made.path.glob("hub.db*"))
-    words = f"{_bytes(room)} free, the store has {_bytes(size)}"
+    words = f"{_bytes(room)} free here" + (
+        f", the store has {_bytes(size)}" if size else "; the store is on its own server"
+    )
     if room < NEEDED:
         return Row(
             "disk", "FAIL", words, "Make room at once: a full disk stops the line. Nothing acknowledged is lost."
         )
-    if room < size + SPARE:
+    if size and room < size + SPARE:
         return Row("disk", "WARN", words, "Make room: an upgrade copies the store beside itself.")
     return Row("disk", "OK", words)
 
@@ -178,32 +183,46 @@ def _no_store() -> Row:
 
 
 def _store(made: HubFolder) -> list[Row]:
-    if made.database.stat().st_uid != os.geteuid():
+    place = made.place
+    if not isinstance(place, Path):
+        return [_server(place), _form(made)]
+    if place.stat().st_uid != os.geteuid():
         do = "Run the check as the user that the hub runs as."
         return [Row("store", "FAIL", "belongs to another user; not looked at, to leave no files of ours beside it", do)]
-    with closing(sqlite3.connect(made.database, timeout=BUSY, isolation_level=None)) as db:
-        revision = str(db.execute("SELECT version_num FROM alembic_version").fetchone()[0])
-        newest = newest_revision("hub")
+    with closing(sqlite3.connect(place, timeout=BUSY, isolation_level=None)) as db:
         db.execute("BEGIN IMMEDIATE")
         try:
             db.execute("UPDATE meta SET value = value WHERE key = 'accord'")
         finally:
             db.execute("ROLLBACK")
-    rows = [Row("store", "OK", "can be read and written")]
+    return [Row("store", "OK", "can be read and written"), _form(made)]
+
+
+def _server(place: Server) -> Row:
+    from hotline.store.postgres import ask_durability  # its driver is only loaded where there is a server
+
+    if words := ask_durability(place):
+        return Row(
+            "store", "FAIL", f"the PostgreSQL server: {words}", "Mend the server's settings; the hub does not start so."
+        )
+    return Row("store", "OK", "the PostgreSQL server takes writes and keeps what it acknowledges")
+
+
+def _form(made: HubFolder) -> Row:
+    with reading(made.place) as db:
+        revision = str(_value(db, "SELECT version_num FROM alembic_version"))
+    newest = newest_revision("hub")
     if revision == newest:
-        return [*rows, Row("form", "OK", f"revision {revision}, this program's")]
+        return Row("form", "OK", f"revision {revision}, this program's")
     if revision > newest:
         words = f"revision {revision}, this program knows {newest}"
-        return [*rows, Row("form", "FAIL", words, "Use the newer program that wrote it.")]
+        return Row("form", "FAIL", words, "Use the newer program that wrote it.")
     words = f"revision {revision}, this program's is {newest}"
-    return [
-        *rows,
-        Row("form", "WARN", words, "The next start copies the store beside itself and upgrades it: make a backup."),
-    ]
+    return Row("form", "WARN", words, "The next start upgrades it: make a backup before.")
 
 
 def _log(made: HubFolder) -> Row:
-    result = fsck(made.database, made.accord, quick=True)
+    result = fsck(made.place, made.accord, quick=True)
     if result.holds:
         words = f"{result.leaves} leaves, {result.heads} signed heads: the tree holds ({result.seconds:.1f} s)"
         return Row("log", "OK", words)
@@ -217,11 +236,11 @@ def _log(made: HubFolder) -> Row:
 def _heads(made: HubFolder, now: int) -> Row:
     policy = parse_policy(made.accord.accord.policy)
     quorum = f"{policy.smallest_quorum()} of {len(policy.operators)} witnesses"
-    with closing(_read(made)) as db:
-        (size,) = db.execute("SELECT coalesce(max(idx) + 1, 0) FROM leaves").fetchone()
+    with reading(made.place) as db:
+        size = int(_value(db, "SELECT coalesce(max(idx) + 1, 0) FROM leaves"))
         row = db.execute("SELECT size, at FROM published ORDER BY number DESC LIMIT 1").fetchone()
         covered, at = (0, 0) if row is None else row
-        waiting = db.execute("SELECT min(at) FROM heads WHERE size > ?", (covered,)).fetchone()[0]
+        waiting = _value(db, "SELECT min(at) FROM heads WHERE size > ?", covered)
     if size == 0:
         return Row("heads", "OK", f"the log is empty; heads need {quorum}")
     if row is None:
@@ -257,13 +276,11 @@ def _witnesses(made: HubFolder, heard: Iterable[Heard]) -> list[Row]:
 
 
 def _clock(made: HubFolder, now: int) -> Row:
-    with closing(_read(made)) as db:
-        mark = db.execute("SELECT value FROM meta WHERE key = ?", (CLOCK,)).fetchone()
-        newest = db.execute(
-            "SELECT max(at) FROM (SELECT max(at) AS at FROM entries UNION ALL SELECT max(at) FROM heads)"
-        )
-        stamp = int(newest.fetchone()[0] or 0)
-    clock, (boot, _, ahead) = SystemClock(), (mark[0] if mark else "").partition(" ")
+    with reading(made.place) as db:
+        mark = str(_value(db, "SELECT value FROM meta WHERE key = ?", CLOCK) or "")
+        stamps = (_value(db, query) for query in ("SELECT max(at) FROM entries", "SELECT max(at) FROM heads"))
+        stamp = max(int(at or 0) for at in stamps)
+    clock, (boot, _, ahead) = SystemClock(), mark.partition(" ")
     drift = 0
     if boot and clock.go_on(Mark(boot, int(ahead))):
         drift = clock.drift()
@@ -295,8 +312,10 @@ def _port(made: HubFolder) -> Row:
     return Row("port", "OK", f"{made.settings.listen} is free; the hub does not run")
 
 
-def _read(made: HubFolder) -> sqlite3.Connection:
-    return sqlite3.connect(made.database.absolute().as_uri() + "?mode=ro", uri=True)
+def _value(db: Reading, query: str, *values: object) -> Any:
+    """The first column of the first row; None where there is none."""
+    row = db.execute(query, values).fetchone()
+    return None if row is None else row[0]
 
 
 def _bytes(count: int) -> str:

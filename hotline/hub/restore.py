@@ -18,6 +18,7 @@ from hotline.hub.asking import Standing, compare
 from hotline.hub.backup import KEYS, MANIFEST, STORE, Manifest, aside, check_copy, flush, flush_folder, read_backup
 from hotline.hub.errors import BehindWitnesses
 from hotline.hub.folder import HubFolder, open_folder
+from hotline.store.reading import reading
 from protocols.encoding import rfc3339
 from protocols.translog import build_root
 
@@ -70,13 +71,16 @@ def restore(backup: Path, folder: Path, key: Path | None = None) -> Restored:
 
 
 def standings(made: HubFolder, notes: Iterable[str]) -> list[Standing]:
-    """How the store in a folder stands to these heads, the largest first. Raises ``sqlite3.Error``."""
-    with closing(sqlite3.connect(made.database.absolute().as_uri() + "?mode=ro", uri=True)) as db:
-        (size,) = db.execute("SELECT coalesce(max(idx) + 1, 0) FROM leaves").fetchone()
+    """How the store in a folder stands to these heads, the largest first. Raises ``sqlite3.Error``, `StoreUnreachable`."""
+    with reading(made.place) as db:
+        (size,) = db.execute("SELECT coalesce(max(idx) + 1, 0) FROM leaves").fetchone() or (0,)
 
         def node(level: int, index: int) -> bytes:
             query = "SELECT CAST(hash AS BLOB) FROM nodes WHERE level = ? AND idx = ?"
-            return bytes(db.execute(query, (level, index)).fetchone()[0])
+            row = db.execute(query, (level, index)).fetchone()
+            if row is None:
+                raise RestoreFault(f"the store lacks the node {level}/{index} of its tree")
+            return bytes(row[0])
 
         return compare(notes, made.accord, size, lambda size: build_root(size, node))
 

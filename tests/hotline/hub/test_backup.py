@@ -300,3 +300,16 @@ def test_a_port_that_another_program_has_and_a_locked_store_are_found(
         found = levels(hub)
         db.execute("ROLLBACK")
     assert (found["port"], found["store"]) == ("FAIL", "FAIL")
+
+
+def test_a_store_on_a_server_is_left_to_the_servers_own_tools_and_one_that_is_away_is_found(
+    hub: Path, tmp_path: Path
+) -> None:
+    with (hub / "hub.toml").open("a") as file:
+        file.write(f'[store]\nurl = "host={tmp_path / "nowhere"} dbname=hotline"\n')
+    done = run("backup", hub, tmp_path / "out")
+    assert done.exit_code == 1
+    assert "pg_basebackup" in done.output
+    found = levels(hub)
+    assert {part for part, level in found.items() if level == "FAIL"} >= {"store", "log", "heads", "clock"}
+    assert found["accord"] == "OK"

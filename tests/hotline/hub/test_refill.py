@@ -32,7 +32,7 @@ from hotline.hub.restore import restore
 from hotline.hub.safekeeping import NotOurs, Safe
 from hotline.station.give_back import write_give_back
 from hotline.station.station import Station
-from hotline.store.engine import Store, migrate, open_sqlite
+from hotline.store.engine import Store, migrate
 from protocols.encoding import b64u
 from protocols.errors import ProtocolError
 from protocols.keys import SeedSigner
@@ -114,7 +114,7 @@ class Trial:
 
     async def run(self, given: Given | None = None, *offices: str, **options: Any) -> Refilled:
         world = self.lost.world
-        await migrate(open_sqlite(self.folder / "hub.db"), "hub")
+        await migrate(self.folder / "hub.db", "hub")
         store = Store(self.folder / "hub.db")
         try:
             assert await log_size(store) == self.lost.size
