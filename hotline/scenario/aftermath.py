@@ -28,7 +28,6 @@ class Aftermath(Player):
         trust = self.stage.trust()
         report = verify(whole, trust)
         want(report.holds, f"the whole bundle does not hold: {[each.code for each in report.problems]}")
-        want(report.tail is not None and report.tail.whole, "where the incident ends is not proven")
         chosen = [entry["seq"] for entry in view["entries"] if entry["kind"] in CHOICE][:WITHHELD]
         cut = Cut(
             "Halden",
@@ -61,8 +60,9 @@ class Aftermath(Player):
             if "bundle" not in answer:
                 raise Mismatch(f"Halden could not export: {answer['outcome']['code']} {answer['outcome']['sentence']}")
             found = bundles.unpack(unb64u(answer["bundle"]))
-            ended = found.tail is not None and len(found.exhibits) == view["newest"]
-            return found if answer["left_out"] == 0 and ended else None
+            # The log says a moment later where the incident ends than that it was closed.
+            tail = verify(found, self.stage.trust()).tail
+            return found if tail is not None and tail.seq == len(found.exhibits) == view["newest"] else None
 
         await releaser.wait("everything is proven, and where it ends", export, seconds=60.0)
         texts = [f"{entry['seq']}:text" for entry in view["entries"] if "text" in (entry["fields"] or {})]
