@@ -15,6 +15,7 @@ from hotline.station.export import export_thread
 from hotline.station.model import Thread
 from hotline.station.views import ExportedEntry, ExportView
 from hotline.words import EntryName, act_words
+from mediation.audit.papers import with_reports
 from protocols.bundle import Bundle, Exhibit
 from protocols.encoding import from_json, unb64u
 from protocols.entry import parse_entry
@@ -27,7 +28,7 @@ async def preview(core: Core, thread: Thread, disclose: Sequence[str]) -> Export
         bundle, left_out = await export_thread(
             connection, identity.accord, identity.ladder_files, thread.id, disclose, core.vault
         )
-    packed = await asyncio.to_thread(bundles.pack, bundle)
+    packed = await asyncio.to_thread(lambda: bundles.pack(with_reports(bundle)))
     return ExportView(_entries(thread, bundle), left_out, packed)
 
 

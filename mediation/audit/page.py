@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable
 from html import escape
 from typing import Any
@@ -22,6 +23,7 @@ from protocols.encoding import to_json
 
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 _POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'"
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z")
 _VERDICT = {"holds": ("good", "✓"), "sound": ("open", "◐"), "fails": ("bad", "✗")}
 _CLOCK = {"ELAPSED": "good", "IN TIME": "good", "NOT ELAPSED": "bad", "MISSED": "bad", "UNDETERMINED": "open"}
 
@@ -184,7 +186,9 @@ def _heads(report: Report) -> Iterable[str]:
         yield '<th scope="col">Cosigned by, at (its own clock)</th><th scope="col">SHA-256 of the note</th></tr>'
         yield "</thead>\n<tbody>\n"
         for head in report.heads:
-            seen = "<br>".join(f"{_inline(name)} {phrases.time(at)}" for name, at in head.witnesses.items())
+            seen = "<br>".join(
+                f"{_inline(name)} <time>{phrases.time(at)}</time>" for name, at in head.witnesses.items()
+            )
             yield f'<tr><th scope="row">{_words(head.name)}</th><td>{head.size}</td>'
             yield f"<td>{seen or 'nobody known'}</td><td><code>{_words(head.digest)}</code></td></tr>\n"
         yield "</tbody>\n</table>\n"
@@ -211,7 +215,8 @@ def _end(report: Report, basis: Basis) -> Iterable[str]:
 
 def _facts(facts: Iterable[tuple[str, str]]) -> Iterable[str]:
     for name, said in facts:
-        yield f"<dt>{_words(name)}</dt><dd>{_words(said)}</dd>\n"
+        words = _TIME.sub(r"<time>\g<0></time>", _words(said))
+        yield f"<dt>{_words(name)}</dt><dd>{words}</dd>\n"
 
 
 def _words(text: str) -> str:

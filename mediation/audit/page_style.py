@@ -26,22 +26,24 @@ pre { white-space: pre-wrap; background: var(--tint); border: 1px solid var(--li
   font-weight: 700; }
 .good { color: var(--good); } .bad, .problem, .problems { color: var(--bad); } .open { color: var(--open); }
 .mark small, .problem small, .problems small { color: var(--soft); }
-article { margin: .8rem 0; padding: .7rem .9rem; border: 1px solid var(--line); border-inline-start: .3rem solid var(--line); }
+article { box-decoration-break: clone; -webkit-box-decoration-break: clone; margin: .8rem 0; padding: .7rem .9rem;
+  border: 1px solid var(--line); border-inline-start: .3rem solid var(--line); }
 article:target { border-inline-start-color: var(--link); }
 article.withheld { border-style: dashed; }
 .seq { display: inline-block; min-inline-size: 2rem; padding-inline: .4rem; margin-inline-end: .3rem; text-align: center;
   background: var(--tint); border: 1px solid var(--line); font-variant-numeric: tabular-nums; }
 .facts { display: grid; align-items: baseline; grid-template-columns: max-content minmax(0, 1fr); gap: .1rem 1rem; }
 .facts dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
+time { white-space: nowrap; }
 figure { margin: .5rem 0; }
-blockquote { margin: 0; unicode-bidi: plaintext; padding: .4rem .8rem; background: var(--tint); border-inline-start: .3rem solid var(--ink);
-  white-space: pre-wrap;
+blockquote { margin: 0; unicode-bidi: plaintext; padding: .4rem .8rem; background: var(--tint);
+  border-inline-start: .3rem solid var(--ink); white-space: pre-wrap;
   overflow-wrap: anywhere; }
 .hidden { color: var(--open); }
 table { inline-size: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .87rem; }
 th, td { text-align: start; vertical-align: top; padding: .25rem .4rem;
   border-block-end: 1px solid var(--line); overflow-wrap: anywhere; }
-thead th { color: var(--soft); }
+thead th { overflow-wrap: normal; color: var(--soft); }
 tbody th { font-weight: 600; }
 @media (max-width: 34rem) { .facts { grid-template-columns: 1fr; } .facts dd { margin-block-end: .3rem; } }
 @media print {
@@ -49,7 +51,7 @@ tbody th { font-weight: 600; }
     --good: #064d24; --bad: #8a0010;
     --open: #5c3800; --link: #000; }
   body { font-size: 10pt; } main { max-inline-size: none; padding: 0; }
-  h2, h3 { break-after: avoid; } article, figure, tr, pre, .verdict { break-inside: avoid; }
+  h2, h3 { break-after: avoid; } figure, tr, dt, dd, pre, .verdict { break-inside: avoid; }
   thead { display: table-header-group; }
   p, li { orphans: 3; widows: 3; }
 }

@@ -107,9 +107,8 @@ def verdict(report: Report) -> str:
         allowed = f" and {left} left out, which you allowed" if left else ""
         return f"HOLDS: {count}{allowed}, the thread stands on {report.rung or 'a rung that is not established'}."
     if report.sound:
-        return (
-            f"DOES NOT HOLD: nothing fails, but {left} entries are left out. Say --allow-withheld if you accept that."
-        )
+        out = "1 entry is left out" if left == 1 else f"{left} entries are left out"
+        return f"DOES NOT HOLD: nothing fails, but {out}. Say --allow-withheld if you accept that."
     return f"DOES NOT HOLD: {len(report.problems) or 'no entries, hence 1'} problem(s). Keep the file."
 
 
@@ -231,7 +230,7 @@ def clock_verdicts(clock: ClockReport) -> Iterator[tuple[str, str, str]]:
     if clock.relied is not None:
         yield f"for the step of entry {clock.relied_seq}, which rests on it", clock.relied, ""
     if clock.deadline is not None:
-        act = f"entry {clock.act_seq}" if clock.act_seq is not None else "nothing"
+        act = f"entry {clock.act_seq}" if clock.act_seq is not None else "no such entry is shown"
         path = f"; path shown by {clock.path}" if clock.path else ""
         yield f"deadline of {clock.office or 'both'}", clock.deadline, f"{act}{path}"
 

@@ -209,7 +209,7 @@ def test_clocks_times_and_grades_are_told_in_words(tmp_path: Path, trust: list[o
     words = run("verify", path, *trust).output
     assert "Clock notice-silent/2" in words
     assert "wait ELAPSED (at least 484 s" in words
-    assert "deadline of KV MISSED (nothing; path shown by entry 3 of KV)" in words
+    assert "deadline of KV MISSED (no such entry is shown; path shown by entry 3 of KV)" in words
     assert "evidence L3: a quorum, and the adverse party itself" in words
     assert "made after 2031-03-10T03:20:09.000Z and by 2031-03-10T03:20:15.000Z" in words
     assert "The tail is not proven" in words
