@@ -1,8 +1,9 @@
 """The hub on HTTP: the stations' WebSocket, and what machines watch it by.
 
 ``/line``     stations (binary WebSocket; a browser's Origin is refused)
-``/healthz``  the process answers
-``/readyz``   the store is writable and every task runs
+``/healthz``  the process answers and no task of it has ended; else it must be started again
+``/readyz``   messages are taken: the store is writable, the clocks run; what is not so stands below, for readers of metrics
+``/readyz/all``  the same, and what is in the log is proven in time: witnesses are in quorum
 ``/metrics``  Prometheus, without content or names; for the loopback and ``metrics_from`` only, 404 to others
 """
 
@@ -16,6 +17,7 @@ from hotline.hub import line
 from hotline.hub.errors import LoginThrottled
 from hotline.hub.hub import Hub
 from hotline.hub.metrics import CONTENT_TYPE
+from hotline.hub.readiness import ready
 from hotline.hub.settings import Network
 from protocols.frames import MAX_FRAME_BYTES
 
@@ -33,6 +35,7 @@ def make_app(hub: Hub) -> web.Application:
     app.router.add_get("/line", _line)
     app.router.add_get("/healthz", _health)
     app.router.add_get("/readyz", _ready)
+    app.router.add_get("/readyz/all", _ready)
     app.router.add_get("/metrics", _metrics)
     app.on_response_prepare.append(_no_sniff)
     return app
@@ -65,14 +68,20 @@ async def _line(request: web.Request) -> web.StreamResponse:
     return ws
 
 
-async def _health(_request: web.Request) -> web.Response:
+async def _health(request: web.Request) -> web.Response:
+    hub = request.app[HUB]
+    if hub.failed.done() or not hub.runs:
+        return web.Response(status=503, text="failed\n")
     return web.Response(text="ok\n")
 
 
 async def _ready(request: web.Request) -> web.Response:
-    if await request.app[HUB].check():
-        return web.Response(text="ready\n")
-    return web.Response(status=503, text="not ready\n")
+    parts = await request.app[HUB].readiness.look()
+    holds = ready(parts, whole=request.path.endswith("/all"))
+    lines = ["ready" if holds else "not ready"]
+    if _may_read(request.app[READERS], request.remote or ""):
+        lines += [f"{part.name}: {part.problem or 'ok'}" for part in parts]
+    return web.Response(status=200 if holds else 503, text="\n".join(lines) + "\n")
 
 
 def _may_read(readers: tuple[Network, ...], remote: str) -> bool:

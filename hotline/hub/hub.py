@@ -34,6 +34,7 @@ from hotline.hub.log import HeadKeeper
 from hotline.hub.login import Door
 from hotline.hub.metrics import Metrics
 from hotline.hub.own_leaves import Heads, OwnLeaf
+from hotline.hub.readiness import Readiness, ready
 from hotline.hub.recent import Recent
 from hotline.hub.safekeeping import Safe
 from hotline.hub.settings import Settings
@@ -61,8 +62,6 @@ LOOK = 1.0
 """Seconds between two looks whether another process wrote into the store."""
 DRIFT = 2_000
 """ms by which the machine's clock may differ from the hub's before operators are told."""
-CHECK_EVERY = 1000
-"""ms for which the store, once found writable, is taken to be so."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -145,8 +144,7 @@ class Hub:
         self.safe = Safe(keys.operators, accord.log_origin, secrets.token_bytes)
         self.door = Door(accord, signer, self.directory, self.clock.now)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._checking = asyncio.Lock()
-        self._checked_at = 0
+        self.readiness = Readiness(self)
         self.clock_alarm = ""
         """What is wrong with the machine's clock, in words for operators; "" where nothing is."""
         self._moved = asyncio.Event()
@@ -265,31 +263,23 @@ class Hub:
             self.failed.cancel()
 
     @property
+    def runs(self) -> bool:
+        """Every task runs."""
+        tasks = [*self._tasks, *([self._writing] if self._writing else [])]
+        return bool(tasks) and not any(task.done() for task in tasks)
+
+    @property
     def ready(self) -> bool:
         """The store was writable last, and every task runs."""
-        tasks = [*self._tasks, *([self._writing] if self._writing else [])]
-        return bool(tasks) and self.writer.healthy and not any(task.done() for task in tasks)
+        return self.runs and self.writer.healthy
 
     async def check(self) -> bool:
-        """Whether entries can be taken now: asks the store to write, at most once in `CHECK_EVERY`, because anybody who
-        reaches the port may ask and every answer costs a flush of the disk that entries wait for."""
-        if not self.ready:
-            return False
-        async with self._checking:
-            now = self.clock.now()
-            if now - self._checked_at < CHECK_EVERY:
-                return True
-            writable = await self._can_write()
-            self._checked_at = now if writable else 0
-            return writable
+        """Whether entries can be taken now (`hotline.hub.readiness`)."""
+        return ready(await self.readiness.look())
 
-    async def _can_write(self) -> bool:
-        try:
-            async with self.store.write() as connection:
-                await connection.execute(t.meta.update().where(t.meta.c.key == "accord").values(value=self.accord.id))
-        except (SQLAlchemyError, OSError):
-            return False
-        return True
+    def overdue(self) -> int:
+        """For how long the oldest time limit that ran out has waited to be noted, ms; 0: none waits."""
+        return max(0, self.clock.now() - min(self._due.values(), default=self.clock.now()))
 
     def alarms(self) -> tuple[str, ...]:
         """What operators must know, in sentences."""
@@ -482,6 +472,8 @@ class Hub:
             await asyncio.sleep(MANDATE_CHECK)
             self.check_clock()
             self.lines.check_mandates(self.directory.book, self.clock.now())
+            await self.readiness.recover()
+            await self.readiness.look()  # for the metrics: nobody else may be asking
 
     async def _run_look(self) -> None:
         """Another process may stand on the same store: the store is the truth, looking is cheap."""

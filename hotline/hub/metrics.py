@@ -52,6 +52,14 @@ class Metrics:
         )
         self.drift = Gauge("hotline_clock_drift_seconds", "Wall clock ahead of the hub's clock", registry=registry)
         self.store_failures = Counter("hotline_store_failures", "Batches not written", registry=registry)
+        self.ready = Gauge("hotline_ready", "Whether a part does its work", ["part"], registry=registry)
+        self.unproven = Gauge(
+            "hotline_unproven_seconds",
+            "For how long something in the log has waited for a head with a quorum; 0: nothing does",
+            registry=registry,
+        )
+        self.alarms = Gauge("hotline_alarms", "Alarms that the console shows to operators", registry=registry)
+        self.disk_free = Gauge("hotline_disk_free_bytes", "Room where the store's file is", registry=registry)
         self.faults = Counter("hotline_faults", "Faults of the program that were caught", registry=registry)
 
     def committed(self, admitted: Iterable[Admitted], own: Iterable[OwnLeaf], seconds: float, size: int) -> None:
