@@ -60,7 +60,8 @@ def command(
     """Make a bundle out of BUNDLE in which some of it is left out, provably there and with a reason.
 
     BUNDLE is not changed. What readers will and will not see is printed, entry by entry. Reports that lie in BUNDLE are not
-    taken over, because they repeat its words. Who verifies a bundle with withheld entries says --allow-withheld.
+    taken over, because they repeat its words; new ones are written of what is left. Who verifies a bundle with withheld
+    entries says --allow-withheld.
     """
     if (out is None) != preview:
         raise click.UsageError("Give --out or --preview, one of them.")

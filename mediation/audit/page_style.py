@@ -45,7 +45,8 @@ th, td { text-align: start; vertical-align: top; padding: .25rem .4rem;
   border-block-end: 1px solid var(--line); overflow-wrap: anywhere; }
 thead th { overflow-wrap: normal; color: var(--soft); }
 tbody th { font-weight: 600; }
-@media (max-width: 34rem) { .facts { grid-template-columns: 1fr; } .facts dd { margin-block-end: .3rem; } }
+@media (max-width: 34rem) { time { white-space: normal; }
+  .facts { grid-template-columns: 1fr; } .facts dd { margin-block-end: .3rem; } }
 @media print {
   :root { color-scheme: light; --ink: #000; --paper: #fff; --soft: #444; --line: #999; --tint: #f2f2f2;
     --good: #064d24; --bad: #8a0010;

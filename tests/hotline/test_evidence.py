@@ -49,6 +49,7 @@ async def test_hub_and_both_parties_prove_the_same_thread_and_when_each_entry_wa
         data = await from_hub(hub.hub, thread)
         whole = verify(bundles.unpack(data), _trust(world))
         assert whole.holds, whole.problems
+        assert set(bundles.unpack(data).reports) == {"report.html", "report.txt"}
         assert whole.tail is not None and whole.tail.whole
         reports = [whole]
         for station in (av, kv):
