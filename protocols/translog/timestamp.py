@@ -195,7 +195,10 @@ def _check_answer(info: tsp.TSTInfo, note: bytes, nonce: int | None) -> None:
 def _certificate_of(signer: tsp.Signer, embedded: Sequence[asn1.TLV]) -> x509.Certificate:
     """The signer's own certificate. Requests ask for it, so that a token can be checked when the authority is gone."""
     try:
-        certificates = [x509.load_der_x509_certificate(tsp.whole(each)) for each in embedded]
+        ders = [tsp.whole(each) for each in embedded]
+        if not all(tsp.has_positive_serial(der) for der in ders):
+            raise TimestampMalformed("certificates: a serial number that is not positive")
+        certificates = [x509.load_der_x509_certificate(der) for der in ders]
         issuer = tsp.whole(signer.who.issuer)
         found = {
             each

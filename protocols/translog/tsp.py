@@ -153,6 +153,15 @@ class Named:
 
 
 @asn1.sequence
+class Certificate:
+    """An X.509 certificate, its parts unread (RFC 5280 section 4.1)."""
+
+    body: asn1.TLV
+    algorithm: asn1.TLV
+    signature: asn1.BitString
+
+
+@asn1.sequence
 class TSTInfo:
     """What the authority signs."""
 
@@ -219,6 +228,21 @@ def in_order(response: Response) -> bytes:
 def whole(value: asn1.TLV) -> bytes:
     """Tag, length and content of a value that was kept unread."""
     return _content(asn1.encode_der(Named(name=value)))
+
+
+def has_positive_serial(certificate: bytes) -> bool:
+    """Whether a certificate's (DER) serial number is greater than zero, as RFC 5280 section 4.1.2.2 demands: to be known
+    before the library reads it, which for now takes others with a warning.
+
+    Raises `ValueError` for what is no certificate.
+    """
+    body = bytes(asn1.decode_der(Certificate, certificate).body.data)
+    if body[:1] == b"\xa0":  # the version
+        body = body[2 + int.from_bytes(body[1:2]) :]
+    if body[:1] != b"\x02":
+        raise ValueError("no serial number")
+    number = body[2 : 2 + int.from_bytes(body[1:2])]
+    return number[:1] < b"\x80" and any(number)
 
 
 def _content(sequence: bytes) -> bytes:

@@ -279,8 +279,17 @@ def test_rubbish_raises_nothing_but_the_refusals(authority: Authority) -> None:
             check_token(data, NOTE, [authority.root])
 
 
-# The library warns of certificates whose serial number a changed bit made negative.
-@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+@pytest.mark.parametrize("first", [0x80, 0xFF])
+def test_a_certificate_whose_serial_number_is_not_positive_is_refused_before_the_library_warns_of_it(
+    authority: Authority, first: int
+) -> None:
+    token = bytearray(authority.forge(NOTE))
+    at = token.index(bytes.fromhex("a003020102")) + 7  # behind the version: tag and length of the serial number
+    token[at] = first
+    with pytest.raises(TimestampMalformed, match="serial"):
+        check_token(bytes(token), NOTE, [authority.root])
+
+
 def test_every_changed_byte_is_noticed_or_changes_nothing(authority: Authority) -> None:
     """Unnoticed are only bytes that nothing depends on: version numbers, and the name of the signature's algorithm beside a
     key that has one algorithm only."""
