@@ -116,6 +116,7 @@ class _Refill:
 
     def run(self, heard: Iterable[str], without: Iterable[str]) -> Refilled:
         given, connection = self._given, self._connection
+        self._pin()
         before = commits.load_frontier(connection)
         self._check_heads_below(before.size)
         self._check_heard(set(heard), set(without))
@@ -129,6 +130,15 @@ class _Refill:
         return Refilled(before.size, top, head, b64u(frontier.root()), heads, mandates)
 
     # -- may it be done -----------------------------------------------------------------------------------------------
+
+    def _pin(self) -> None:
+        """A store belongs to one accord, as at every start of a hub; an empty one takes its whole log from the first leaf."""
+        m, accord = t.meta, self._rules.accord.id
+        pinned = self._connection.execute(sa.select(m.c.value).where(m.c.key == "accord")).scalar()
+        if pinned is None:
+            self._connection.execute(m.insert().values(key="accord", value=accord))
+        elif pinned != accord:
+            raise RefillFault("the store was made under another accord")
 
     def _check_heads_below(self, size: int) -> None:
         """What the store has already must be what was signed."""

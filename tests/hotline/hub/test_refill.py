@@ -33,10 +33,12 @@ from hotline.hub.safekeeping import NotOurs, Safe
 from hotline.station.give_back import write_give_back
 from hotline.station.station import Station
 from hotline.store.engine import Store, migrate
+from hotline.store.place import Place
 from protocols.encoding import b64u
 from protocols.errors import ProtocolError
 from protocols.keys import SeedSigner
 from protocols.translog import Checkpoint, ed25519_signer, sign_checkpoint
+from tests import postgres
 from tests.hotline.harness import World, running_hub
 from tests.hotline.hub.test_process import PASSPHRASE, Serving, make_folder
 from tests.hotline.station.kit import identity_of, officer, opened, running, until
@@ -94,10 +96,9 @@ async def lose(path: Path) -> Lost:
             await kept()
         await say(kv, first, "last")
         await kept()
-        since = manifest.size
-        files = {office: await given_by(world, office, since) for office in CAST}
+        files = {office: await given_by(world, office, 0) for office in CAST}
     shutil.copytree(hub_path, path / "whole")
-    return Lost(world, path / "backup", path / "whole", files, since)
+    return Lost(world, path / "backup", path / "whole", files, manifest.size)
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +180,40 @@ async def test_two_parties_files_bring_back_every_row_of_the_store_byte_for_byte
     result = fsck(trial.folder / "hub.db", lost.world.accord)
     assert result.holds, result.findings
     assert result.root == done.root
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_a_hub_of_which_only_its_keys_are_left_gets_all_of_its_log_back_into_an_empty_store(
+    lost: Lost, tmp_path: Path, kind: str
+) -> None:
+    if kind == "postgresql" and not postgres.available():
+        pytest.skip(postgres.MISSING)
+    place: Place = tmp_path / "hub.db" if kind == "sqlite" else await asyncio.to_thread(postgres.new_database)
+    world, given = lost.world, Given(lost.world.accord)
+    for office in CAST:
+        (tmp_path / office).write_bytes(lost.files[office])
+        given.read(tmp_path / office, 0)
+    await migrate(place, "hub")
+    store = Store(place)
+    try:
+        rules = Rules(world.accord, parse_ladders(world.accord, world.ladders), SeedSigner(world.keys.sign))
+        done = await refill(
+            store, rules, Safe(world.keys.operators, world.accord.log_origin, secrets.token_bytes), given, NOW
+        )
+    finally:
+        await store.close()
+    whole = fsck(lost.whole / "hub.db", world.accord)
+    assert (done.before, done.size, done.root) == (0, whole.leaves, whole.root)
+    result = fsck(place, world.accord)
+    assert result.holds, result.findings
+    assert result.threads == whole.threads
+
+
+async def test_a_store_of_another_accord_is_not_refilled(trial: Trial) -> None:
+    with closing(sqlite3.connect(trial.folder / "hub.db")) as db:
+        db.execute("UPDATE meta SET value = 'another' WHERE key = 'accord'")
+        db.commit()
+    await refused(trial, trial.given(), RefillFault, "another accord")
 
 
 async def test_a_refilled_hub_hands_out_no_key_package_a_second_time(trial: Trial) -> None:
@@ -327,7 +362,7 @@ def test_a_file_that_does_not_fit_is_refused(lost: Lost, trial: Trial, what: str
             case give_back.Begin(), "another log":
                 return give_back.Begin("other/log", record.accord, record.sign, record.since, record.made)
             case give_back.Begin(), "too late":
-                return give_back.Begin(record.log, record.accord, record.sign, record.since + 1, record.made)
+                return give_back.Begin(record.log, record.accord, record.sign, lost.size + 1, record.made)
             case give_back.Begin(), "another station":
                 other = b64u(world.stations["KV"].sign.public)
                 return give_back.Begin(record.log, record.accord, other, record.since, record.made)
