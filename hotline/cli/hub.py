@@ -214,8 +214,9 @@ async def _forget_mark(place: Place) -> str:
     store, clock = Store(place), SystemClock()
     try:
         async with store.write() as connection:
-            mark = await records.read_mark(connection)
-            await records.put_mark(connection, Mark("", 0))
+            row = records.clock_row(shared=store.shared)
+            mark = await records.read_mark(connection, row)
+            await records.put_mark(connection, Mark("", 0), row)
     finally:
         await store.close()
     if mark is None or not clock.go_on(mark):

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 import structlog
 
 from hotline.clock import Clock
-from hotline.hub import records
+from hotline.hub import commits, records
 from hotline.hub.errors import BehindWitnesses
 from hotline.store import hub as t
 from hotline.store.engine import Store
@@ -35,12 +35,21 @@ _LOG = structlog.get_logger("hotline.hub.claims")
 
 
 class Claims:
-    """``size``: how many leaves stand in the store now."""
+    """``size``: how many leaves this process knows of in the store; ``spoke`` is told of each witness that was heard."""
 
-    def __init__(self, store: Store, log: VerifierKey, policy: Policy, clock: Clock, size: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        log: VerifierKey,
+        policy: Policy,
+        clock: Clock,
+        size: Callable[[], int],
+        spoke: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._store, self._log, self._clock, self._size = store, log, clock, size
         n, k = len(policy.operators), policy.smallest_quorum()
         self._needed = min(k, n - k + 1)
+        self._spoke = spoke
         self._operators = set(policy.operators)
         self._heard: set[str] = set()
         self.proofs = 0
@@ -72,12 +81,36 @@ class Claims:
                 return False
             size = self._size()
             if head.size > size:
+                size = await self._stored()  # another process on this store may be further than this one has read
+            if head.size > size:
                 raise BehindWitnesses(f"a head of {head.size} leaves was signed; {size} are stored")
             if await self._root(head.size) != head.root:
                 raise BehindWitnesses(f"another history of {head.size} leaves was signed")
         if operator is not None and operator in self._operators:
             self._heard.add(operator)
+            self._spoke(operator)
         return self.confirmed and not before
+
+    def spoken(self) -> frozenset[str]:
+        """The witnesses that were heard."""
+        return frozenset(self._heard)
+
+    def heard_elsewhere(self, operator: str) -> bool:
+        """A witness was heard by another process on the same store, which compared as this one would have. True where it
+        was the last one that had to speak."""
+        before = self.confirmed
+        self._heard |= {operator} & self._operators
+        return self.confirmed and not before
+
+    async def look(self) -> list[tuple[str, str]]:
+        """Count again; the pairs that are kept where another process kept a new one, otherwise none."""
+        before = self.proofs
+        await self.load()
+        return await self.proofs_kept() if self.proofs > before else []
+
+    async def _stored(self) -> int:
+        async with self._store.read() as connection:
+            return await connection.run_sync(commits.log_size)
 
     async def take(self, station: str, first: str, second: str) -> bool:
         """Keep a proof that the log key signed two histories; False where it is kept already. Raises `TranslogError`."""
@@ -90,7 +123,8 @@ class Claims:
                 return False
             row = {"at": self._clock.now(), "station": station, "first": first, "second": second}
             await connection.execute(t.evidence.insert().values(**row))
-        self.proofs += 1
+            count = sa.select(sa.func.count()).select_from(t.evidence)
+            self.proofs = (await connection.execute(count)).scalar_one()
         _LOG.error("the log key signed two histories", station=station)
         return True
 

@@ -5,7 +5,7 @@ They run inside one transaction that holds the log's lock. Reading for deliverie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from hotline.hub import own_leaves
 from hotline.hub.admission import Pass
-from hotline.hub.errors import HubNotReady
+from hotline.hub.errors import BehindWitnesses, HubNotReady
 from hotline.hub.own_leaves import OwnLeaf
 from hotline.hub.thread import Membership, Thread
 from hotline.store import hub as t
@@ -40,20 +40,35 @@ def log_size(connection: Connection) -> int:
     return int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(t.leaves.c.idx) + 1, 0))).scalar_one())
 
 
-def load_threads(connection: Connection, held: Mapping[str, int] | None = None) -> dict[str, Thread]:
-    """Every thread with its memberships; with ``held`` (seq by thread) only those that have moved on.
+def moved_since(connection: Connection, size: int) -> set[str]:
+    """Threads with entries among the leaves from ``size`` on."""
+    e = t.entries.c
+    return set(connection.execute(sa.select(e.thread).where(e.idx >= size).distinct()).scalars())
+
+
+def load_threads(connection: Connection, names: Set[str] | None = None) -> dict[str, Thread]:
+    """Every thread with its memberships, or those of these names.
 
     Raises `HubNotReady` where a state cannot be read.
     """
     members: dict[str, dict[str, tuple[Membership, ...]]] = {}
-    rows = connection.execute(sa.select(t.members).order_by(t.members.c.thread, t.members.c.joined))
-    for row in rows:
+    if names is not None and len(names) > _IN:
+        listed = sorted(names)
+        return {
+            name: thread
+            for start in range(0, len(listed), _IN)
+            for name, thread in load_threads(connection, set(listed[start : start + _IN])).items()
+        }
+    inside = sa.select(t.members).order_by(t.members.c.thread, t.members.c.joined)
+    standing = sa.select(t.threads)
+    if names is not None:
+        inside = inside.where(t.members.c.thread.in_(names))
+        standing = standing.where(t.threads.c.thread.in_(names))
+    for row in connection.execute(inside):
         known = members.setdefault(row.thread, {})
         known[row.station] = (*known.get(row.station, ()), Membership(row.joined, row.left))
     found = {}
-    for row in connection.execute(sa.select(t.threads)):
-        if held is not None and held.get(row.thread) == row.seq:
-            continue
+    for row in connection.execute(standing):
         try:
             state = states.from_bytes(row.state)
         except ValueError as error:  # msgspec's errors are ValueErrors
@@ -73,9 +88,10 @@ def load_threads(connection: Connection, held: Mapping[str, int] | None = None) 
     return found
 
 
-def load_frontier(connection: Connection) -> Frontier:
-    """The right edge of the stored tree."""
-    size = log_size(connection)
+def load_frontier(connection: Connection, size: int | None = None) -> Frontier:
+    """The right edge of the stored tree, or of the tree that it was at ``size``. Raises ``KeyError`` for a node that is not
+    there."""
+    size = log_size(connection) if size is None else size
     wanted: list[tuple[int, int]] = []
 
     def plan(level: int, index: int) -> bytes:
@@ -85,6 +101,23 @@ def load_frontier(connection: Connection) -> Frontier:
     Frontier.load(size, plan)
     nodes = read_nodes(connection, wanted)
     return Frontier.load(size, lambda level, index: nodes[level, index])
+
+
+def check_grown(connection: Connection, known: Frontier) -> None:
+    """Refuses (`BehindWitnesses`) a store that does not begin with the log a process has acknowledged: one that was restored
+    under it, or a standby that took over without having everything."""
+    size = log_size(connection)
+    if size < known.size:
+        raise BehindWitnesses(f"{known.size} leaves were acknowledged; {size} are stored")
+    if known.size and _root_at(connection, known.size) != known.root():
+        raise BehindWitnesses(f"another history of {known.size} leaves was acknowledged")
+
+
+def _root_at(connection: Connection, size: int) -> bytes | None:
+    try:
+        return load_frontier(connection, size).root()
+    except KeyError:  # a node that is missing
+        return None
 
 
 def newest_stamp(connection: Connection) -> int:

@@ -55,13 +55,12 @@ class Directory:
         limits: Limits,
         *,
         size: Callable[[], int] = lambda: 0,
-        threads: Callable[[], tuple[Thread, ...]] = lambda: (),
         elsewhere: Callable[[tuple[bytes, ...]], None] = lambda _: None,
     ) -> None:
-        """``size`` and ``threads``: how far this process has read the log, and the threads there. ``elsewhere`` is told of
-        mandates that another process on the same store took."""
+        """``size``: how far this process has read the log. ``elsewhere`` is told of mandates that another process on the same
+        store took."""
         self._store, self._accord, self._clock, self._limits = store, accord, clock, limits
-        self._size, self._threads, self._elsewhere = size, threads, elsewhere
+        self._size, self._elsewhere = size, elsewhere
         self._claims: dict[str, deque[int]] = {}
         self._adding = asyncio.Lock()
         self.known = Known(MandateBook(accord.accord), 0)
@@ -99,7 +98,7 @@ class Directory:
 
     async def look(self) -> None:
         """Take in what another process on the same store has taken."""
-        async with self._store.read() as connection:
+        async with self._adding, self._store.read() as connection:
             self.take(await connection.run_sync(self.renew, self.known))
 
     def mandates(self) -> tuple[bytes, ...]:
@@ -153,8 +152,8 @@ class Directory:
         if after is known:
             return known, known
         if commits.log_size(connection) != self._size():
-            held = {thread.thread: thread.seq for thread in self._threads()}
-            self.check_start(found, commits.load_threads(connection, held).values(), known.book)
+            moved = commits.moved_since(connection, self._size())
+            self.check_start(found, commits.load_threads(connection, moved).values(), known.book)
         row = {
             "digest": digest(found.data),
             "kid": found.kid,

@@ -31,6 +31,15 @@ class Disagreements:
 
     async def load(self, offices: dict[str, str]) -> None:
         """Read the store. ``offices``: office of each station by kid, as far as known."""
+        self._standing = await self._read(offices)
+
+    async def look(self, offices: dict[str, str]) -> list[Disagreement]:
+        """Read again; what another process on the same store has kept since."""
+        before, self._standing = self._standing, await self._read(offices)
+        return [said for key, (_, said) in self._standing.items() if key not in before or before[key][1] != said]
+
+    async def _read(self, offices: dict[str, str]) -> dict[tuple[str, str], tuple[str, Disagreement]]:
+        found: dict[tuple[str, str], tuple[str, Disagreement]] = {}
         async with self._store.read() as connection:
             for row in await connection.execute(t.meta.select().where(t.meta.c.key.startswith(_KEY))):
                 try:
@@ -39,7 +48,8 @@ class Disagreements:
                     _LOG.error("a kept disagreement does not read", key=row.key, detail=str(error)[:100])
                     continue
                 if isinstance(said, Disagreement):
-                    self._standing[said.thread, said.station] = (offices.get(said.station, "a station"), said)
+                    found[said.thread, said.station] = (offices.get(said.station, "a station"), said)
+        return found
 
     def of(self, thread: str) -> tuple[Disagreement, ...]:
         """What stands in a thread."""

@@ -55,7 +55,9 @@ class HubFolder:
     def database(self) -> Path:
         """The file of its store. Raises `HubNotReady` where it lies on a server: that has tools of its own for copies."""
         if self.settings.store.url:
-            raise HubNotReady("the store is on a PostgreSQL server: copy, restore and check it with the server's own tools")
+            raise HubNotReady(
+                "the store is on a PostgreSQL server: copy, restore and check it with the server's own tools"
+            )
         return self.path / "hub.db"
 
     @property

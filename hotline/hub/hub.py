@@ -19,7 +19,6 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from hotline.clock import SystemClock, span_words
 from hotline.hub import records
@@ -36,6 +35,7 @@ from hotline.hub.metrics import Metrics
 from hotline.hub.own_leaves import Heads, OwnLeaf
 from hotline.hub.readiness import Readiness, ready
 from hotline.hub.recent import Recent
+from hotline.hub.replicas import Replicas, new_id
 from hotline.hub.safekeeping import Safe
 from hotline.hub.settings import Settings
 from hotline.hub.thread import Thread, may_see
@@ -58,10 +58,10 @@ from protocols.translog import ed25519_signer, parse_policy, parse_vkey
 _LOG = structlog.get_logger("hotline.hub")
 MANDATE_CHECK = 30.0
 """Seconds between two looks at mandates that may have ended."""
-LOOK = 1.0
-"""Seconds between two looks whether another process wrote into the store."""
 DRIFT = 2_000
 """ms by which the machine's clock may differ from the hub's before operators are told."""
+REREAD = 1000
+"""ms between two readings of what other processes kept of stations that disagree."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -99,7 +99,12 @@ class Hub:
         self.closing = False
         self.metrics = Metrics()
         self.watchers = Watchers()
-        self.lines = Lines(self.metrics)
+        self.replicas = Replicas(store.place, self.clock, store.id)
+        self.lines = Lines(
+            self.metrics,
+            elsewhere=self.replicas.peers.since,
+            moved=self.replicas.moved,
+        )
         self.recent = Recent()
         self.disagreements = Disagreements(store, accord.id)
         self.throttle = Throttle(settings.limits.login_failures)
@@ -109,7 +114,6 @@ class Hub:
             self.clock,
             settings.limits,
             size=lambda: self.writer.standing.frontier.size,
-            threads=self.threads,
             elsewhere=self._mandates_elsewhere,
         )
         self.writer = Writer(
@@ -136,7 +140,24 @@ class Hub:
             delay=settings.head_delay,
             may_sign=lambda: self.claims.confirmed and not self.claims.proofs,
         )
-        self.claims = Claims(store, log.key, self.heads.policy, self.clock, lambda: self.writer.standing.frontier.size)
+        self.claims = Claims(
+            store,
+            log.key,
+            self.heads.policy,
+            self.clock,
+            lambda: self.writer.standing.frontier.size,
+            spoke=self.replicas.spoke,
+        )
+        self.replicas.attach(
+            look=self._look,
+            lines=self.lines.own,
+            presence=self._presence,
+            replace=self.lines.replace,
+            heard=self._heard_elsewhere,
+            spoken=self.claims.spoken,
+        )
+        self._marks: records.Marks | None = None
+        self._looked = 0
         self.foreign = Foreign(self.heads, self.claims, _witness_urls(settings, self.heads))
         self.timestamps = Timestamps(
             store, settings.timestamps, roots, self.clock, self.metrics, lambda: self.heads.published
@@ -169,7 +190,7 @@ class Hub:
         Raises `HubNotReady`, `NotInAccord`, `LadderError`, and what `hotline.store.migrate.upgrade` raises.
         """
         await migrate(place, "hub")
-        store = Store(place)
+        store = Store(place, new_id())
         try:
             hub = cls(store, settings, keys, accord, ladders, roots)
             await hub._load()
@@ -196,13 +217,20 @@ class Hub:
 
     async def _set_clock(self) -> None:
         """Count time on from where the process before this one counted, and never from before what is written down."""
+        row = records.clock_row(shared=self.store.shared)
         async with self.store.read() as connection:
-            mark = await records.read_mark(connection)
+            mark = await records.read_mark(connection, row)
+            if self.store.shared:
+                differs = SystemClock().now() - await records.server_time(connection)
+                if abs(differs) > DRIFT:
+                    raise HubNotReady(
+                        f"this machine's clock differs from the PostgreSQL server's by {span_words(differs)}"
+                    )
         if mark is not None and not self.clock.go_on(mark):
             _LOG.info("machine was started anew: its clock is taken")
         await self.writer.load()
         async with self.store.write() as connection:
-            await records.put_mark(connection, self.clock.mark())
+            await records.put_mark(connection, self.clock.mark(), row)
         self.started = self.clock.now()
         self.check_clock()
 
@@ -236,7 +264,7 @@ class Hub:
             self._spawn(self.heads.run(), "heads"),
             self._spawn(self._run_tails(), "tails"),
             self._spawn(self._run_checks(), "checks"),
-            self._spawn(self._run_look(), "look"),
+            self._spawn(self.replicas.run(), "replicas"),
             self._spawn(self._run_foreign(), "witnesses"),
             self._spawn(self.timestamps.run(), "timestamps"),
         ]
@@ -252,6 +280,7 @@ class Hub:
             await asyncio.gather(self._writing, return_exceptions=True)
         self.lines.cut_all(Closing())
         self.watchers.close()
+        await self.replicas.bye()
         for _ in range(100):
             if not list(self.lines):
                 break
@@ -266,7 +295,7 @@ class Hub:
     def runs(self) -> bool:
         """Every task runs."""
         tasks = [*self._tasks, *([self._writing] if self._writing else [])]
-        return bool(tasks) and not any(task.done() for task in tasks)
+        return bool(tasks) and not self.closing and not any(task.done() for task in tasks)
 
     @property
     def ready(self) -> bool:
@@ -305,7 +334,12 @@ class Hub:
     async def disagree(self, said: frames.Disagreement, mandate: VerifiedMandate) -> None:
         """A station computes another state than this hub stamped: keep it and tell the thread's members, that one too."""
         thread = self.writer.standing.threads.get(said.thread)
-        if await self.disagreements.take(said, mandate, thread) and thread is not None:
+        if await self.disagreements.take(said, mandate, thread):
+            self._tell_members(said)
+
+    def _tell_members(self, said: frames.Disagreement) -> None:
+        thread = self.writer.standing.threads.get(said.thread)
+        if thread is not None:
             for line in self.lines:
                 if may_see(thread, line.kid) is not None:
                     line.push(said)
@@ -475,14 +509,33 @@ class Hub:
             await self.readiness.recover()
             await self.readiness.look()  # for the metrics: nobody else may be asking
 
-    async def _run_look(self) -> None:
+    async def _look(self) -> None:
         """Another process may stand on the same store: the store is the truth, looking is cheap."""
-        while True:
-            await asyncio.sleep(LOOK)
-            try:
-                await self.writer.look()
-            except (SQLAlchemyError, OSError) as error:
-                _LOG.error("store not read", error=type(error).__name__)
+        async with self.store.read() as connection:
+            marks = await records.read_marks(connection)
+        before = self._marks
+        if marks.size != self.writer.standing.frontier.size:
+            await self.writer.look()
+        if before is None or marks.mandates != before.mandates:
+            await self.directory.look()
+        if before is None or (marks.published, marks.witnessed) != (before.published, before.witnessed):
+            await self.heads.look()
+        if before is None or marks.evidence != before.evidence:
+            for first, second in await self.claims.look():
+                self.lines.tell(frames.TwoHistories(first, second))
+        self._marks = marks
+        if self.clock.now() - self._looked >= REREAD:
+            self._looked = self.clock.now()
+            offices = {each.kid: each.office for each in self.directory.book.all()}
+            for said in await self.disagreements.look(offices):
+                self._tell_members(said)
+
+    def _presence(self, changed: dict[str, int]) -> None:
+        self.lines.tell(frames.Presence(changed))
+
+    def _heard_elsewhere(self, witness: str) -> None:
+        if self.claims.heard_elsewhere(witness):
+            self.heads.grown()
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=f"hub {name}")

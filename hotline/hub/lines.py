@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from hotline.hub.errors import MandateEnded, Replaced
@@ -22,8 +22,15 @@ MINUTE = 60_000
 class Lines:
     """The connected stations, one line a station: the newest wins, because the older may be dead and not know it."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(
+        self,
+        metrics: Metrics,
+        elsewhere: Callable[[], Mapping[str, int]] = dict,
+        moved: Callable[[str, int], None] = lambda *_: None,
+    ) -> None:
+        """``elsewhere``: stations on the lines of other processes on the same store; ``moved`` is told who came, and (0) who
+        went."""
+        self._metrics, self._elsewhere, self._moved = metrics, elsewhere, moved
         self._lines: dict[str, Line] = {}
         self._offices: dict[str, dict[str, Line]] = {}
 
@@ -31,8 +38,18 @@ class Lines:
         return iter(tuple(self._lines.values()))
 
     def since(self) -> dict[str, int]:
-        """Stations connected, and since when (ms UTC)."""
+        """Stations connected, and since when (ms UTC), here or elsewhere."""
+        return {**self._elsewhere(), **self.own()}
+
+    def own(self) -> dict[str, int]:
+        """Stations connected here, and since when (ms UTC)."""
         return {kid: line.since for kid, line in self._lines.items()}
+
+    def replace(self, kid: str, before: int) -> None:
+        """A station logged in at another process: cut our own line of it, unless that began after ``before`` (ms UTC)."""
+        line = self._lines.get(kid)
+        if line is not None and line.since < before:
+            line.cut(Replaced())
 
     def add(self, line: Line) -> None:
         """A station logged in."""
@@ -43,6 +60,7 @@ class Lines:
         self._offices.setdefault(line.office, {})[line.kid] = line
         self._metrics.lines.set(len(self._lines))
         self.tell(Presence({line.kid: line.since}))
+        self._moved(line.kid, line.since)
 
     def remove(self, line: Line) -> None:
         """A station's connection ended; an older one's end says nothing about the newer."""
@@ -50,7 +68,8 @@ class Lines:
             del self._lines[line.kid]
             del self._offices[line.office][line.kid]
             self._metrics.lines.set(len(self._lines))
-            self.tell(Presence({line.kid: 0}))
+            self.tell(Presence({line.kid: self._elsewhere().get(line.kid, 0)}))
+            self._moved(line.kid, 0)
 
     def tell(self, frame: Frame) -> None:
         """Send a frame to everybody."""

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -40,6 +41,7 @@ from protocols.translog import (
     format_proof,
     inclusion_nodes,
     note_digest,
+    parse_signature_line,
     quorum_met,
     read_cosignatures,
     sign_checkpoint,
@@ -67,9 +69,10 @@ class PublishedHead:
 
 @dataclass
 class _Round:
-    """One offer of a head: the cosignatures that came back."""
+    """One offer of a head: the cosignatures that came back. ``began``: ms UTC."""
 
     checkpoint: Checkpoint
+    began: int
     lines: dict[str, NoteSignature] = field(default_factory=dict)
     times: dict[str, Cosignature] = field(default_factory=dict)
     published: bool = False
@@ -107,6 +110,9 @@ class HeadKeeper:
         self._lock = asyncio.Lock()
         self.head_at: int | None = None
         self.published: PublishedHead | None = None
+        self._number = 0
+        """Of the newest publication that is known here."""
+        self._publishing = asyncio.Lock()
         self.witnessed: dict[str, tuple[int, int]] = {}
         """vkey to (size last cosigned, when in ms UTC)"""
         self._offered: dict[str, int] = {}
@@ -126,8 +132,7 @@ class HeadKeeper:
         """Read the newest head, the newest publication and what witnesses cosigned."""
         async with self._store.read() as connection:
             row = (await connection.execute(sa.select(t.heads).order_by(t.heads.c.size.desc()).limit(1))).first()
-            query = sa.select(t.published, t.heads.c.root).join(t.heads, t.heads.c.size == t.published.c.size)
-            newest = (await connection.execute(query.order_by(t.published.c.number.desc()).limit(1))).first()
+            newest = (await connection.execute(_NEWEST)).first()
             for witness in await connection.execute(sa.select(t.witnesses)):
                 self.witnessed[witness.vkey] = (witness.size, witness.at)
         if row is not None:
@@ -135,12 +140,48 @@ class HeadKeeper:
                 raise HubNotReady(
                     f"a head of size {row.size} was signed, the store holds {self._frontier().size} leaves"
                 )
-            self._begin(Checkpoint(self.origin, row.size, row.root))
+            self._begin(Checkpoint(self.origin, row.size, row.root), row.at)
             self.head_at = row.at
             self._metrics.head_size.set(row.size)
         if newest is not None:
-            self.published = PublishedHead(Checkpoint(self.origin, newest.size, newest.root), newest.note, newest.at)
-            self._metrics.published_size.set(newest.size)
+            self._adopt(newest)
+
+    def _adopt(self, row: sa.Row[tuple[Any, ...]]) -> str:
+        """Go on from a publication that stands in the store; returns its note."""
+        self.published = PublishedHead(Checkpoint(self.origin, row.size, row.root), row.note, row.at)
+        self._number = row.number
+        self._metrics.published_size.set(row.size)
+        return str(row.note)
+
+    async def look(self) -> None:
+        """Take in what another process on the same store has published, and what witnesses told it."""
+        async with self._publishing:
+            async with self._store.read() as connection:
+                newest = (await connection.execute(_NEWEST)).first()
+                witnesses = (await connection.execute(sa.select(t.witnesses))).all()
+            note = self._adopt(newest) if newest is not None and newest.number > self._number else None
+        for row in witnesses:
+            if row.at > self.witnessed.get(row.vkey, (0, 0))[1]:
+                self.witnessed[row.vkey] = (row.size, row.at)
+        if note is not None:
+            await self._publish(note)
+        round_ = None if self.head is None else self._rounds.get(self.head.size)
+        if round_ is not None and not round_.published:
+            await self._gather(round_)
+            await self._try_publish(round_)
+
+    async def _gather(self, round_: _Round) -> None:
+        """Add the cosignatures that witnesses have given to another process since this round began."""
+        c, w, size = t.cosignatures.c, t.witnesses.c, round_.checkpoint.size
+        query = sa.select(c.vkey, c.line).join(t.witnesses, w.vkey == c.vkey).where(c.size == size)
+        async with self._store.read() as connection:
+            rows = (await connection.execute(query.where(w.at >= round_.began).order_by(c.time))).all()
+        keys = {each.key.vkey: each.key for each in self.policy.witnesses}
+        for row in rows:
+            if row.vkey in keys and row.vkey not in round_.lines:
+                line = parse_signature_line(row.line.removesuffix("\n"))
+                round_.times[row.vkey] = verify_cosignature(round_.checkpoint, line, keys[row.vkey])
+                round_.lines[row.vkey] = line
 
     def grown(self) -> None:
         """The log has new leaves."""
@@ -169,8 +210,8 @@ class HeadKeeper:
             if frontier.size == 0 or not self._may_sign():
                 return
             checkpoint = Checkpoint(self.origin, frontier.size, frontier.root())
+            now = self._clock.now()
             if self.head is None or self.head.size < checkpoint.size:
-                now = self._clock.now()
                 async with self._store.write() as connection:
                     newest = (
                         await connection.execute(sa.select(t.heads).order_by(t.heads.c.size.desc()).limit(1))
@@ -188,7 +229,7 @@ class HeadKeeper:
             elif self.head.root != checkpoint.root:
                 # The store's leaves are not those the head was signed over: never a second root for one size.
                 raise HubNotReady(f"the stored log of size {checkpoint.size} has another root than its signed head")
-            round_ = self._begin(checkpoint)
+            round_ = self._begin(checkpoint, now)
             self._metrics.head_size.set(checkpoint.size)
         await self._offer()
         if self.policy.quorum is None:
@@ -297,9 +338,9 @@ class HeadKeeper:
         hashes = build_inclusion(index, size, lambda level, at: nodes[level, at])
         return format_proof(TlogProof(index, tuple(hashes), head.note))
 
-    def _begin(self, checkpoint: Checkpoint) -> _Round:
+    def _begin(self, checkpoint: Checkpoint, now: int) -> _Round:
         self.head = checkpoint
-        self._rounds[checkpoint.size] = round_ = _Round(checkpoint)
+        self._rounds[checkpoint.size] = round_ = _Round(checkpoint, now)
         # Under load heads follow each other faster than far witnesses answer: the last few stay open.
         for size in sorted(self._rounds)[:-ROUNDS]:
             del self._rounds[size]
@@ -313,9 +354,10 @@ class HeadKeeper:
         return Checkpoint(self.origin, row.size, row.root)
 
     async def _keep(self, vkey: str, size: int, time: int, line: str) -> None:
-        known, now = self.witnessed.get(vkey, (0, 0)), self._clock.now()
-        newest = (max(size, known[0]), now)
+        now, w = self._clock.now(), t.witnesses.c
         async with self._store.write() as connection:
+            known = (await connection.execute(sa.select(w.size).where(w.vkey == vkey))).scalar()
+            newest = (max(size, known or 0), now)
             row = {"size": size, "vkey": vkey, "time": time, "line": line}
             taken = sa.select(t.cosignatures.c.size).where(
                 t.cosignatures.c.size == size, t.cosignatures.c.vkey == vkey, t.cosignatures.c.time == time
@@ -323,23 +365,41 @@ class HeadKeeper:
             if (await connection.execute(taken)).first() is None:
                 await connection.execute(t.cosignatures.insert().values(**row))
             values = {"size": newest[0], "at": now}
-            updated = await connection.execute(t.witnesses.update().where(t.witnesses.c.vkey == vkey).values(**values))
-            if updated.rowcount == 0:
+            if known is None:
                 await connection.execute(t.witnesses.insert().values(vkey=vkey, **values))
+            else:
+                await connection.execute(t.witnesses.update().where(w.vkey == vkey).values(**values))
         self.witnessed[vkey] = newest
 
     async def _try_publish(self, round_: _Round) -> None:
-        if round_.published or not quorum_met(self.policy, round_.times.values()):
-            return
-        if self.published is not None and round_.checkpoint.size < self.published.checkpoint.size:
-            return
-        round_.published = True
-        base = sign_checkpoint(round_.checkpoint, self._signer)
-        note = add_signatures(base, round_.lines.values()) if round_.lines else base
-        head = PublishedHead(round_.checkpoint, note, self._clock.now())
-        async with self._store.write() as connection:
-            row = {"size": head.checkpoint.size, "at": head.at, "note": note, "digest": head.digest}
-            await connection.execute(t.published.insert().values(**row))
-        self.published = head
-        self._metrics.published_size.set(head.checkpoint.size)
+        async with self._publishing:
+            if round_.published or not quorum_met(self.policy, round_.times.values()):
+                return
+            if self.published is not None and round_.checkpoint.size < self.published.checkpoint.size:
+                return
+            base = sign_checkpoint(round_.checkpoint, self._signer)
+            note = add_signatures(base, round_.lines.values()) if round_.lines else base
+            head = PublishedHead(round_.checkpoint, note, self._clock.now())
+            async with self._store.write() as connection:
+                newest = (await connection.execute(_NEWEST)).first()
+                if newest is None or newest.number == self._number or _older(newest, round_):
+                    row = {"size": head.checkpoint.size, "at": head.at, "note": note, "digest": head.digest}
+                    await connection.execute(t.published.insert().values(**row))
+                    newest = (await connection.execute(_NEWEST)).one()
+            # Where another process was first, its publication is taken for ours.
+            round_.published, note = True, self._adopt(newest)
         await self._publish(note)
+
+
+def _older(row: sa.Row[tuple[Any, ...]], round_: _Round) -> bool:
+    """Whether a publication was over fewer leaves, or before this round began."""
+    size = int(row.size)
+    return size < round_.checkpoint.size or (size == round_.checkpoint.size and int(row.at) <= round_.began)
+
+
+_NEWEST = (
+    sa.select(t.published, t.heads.c.root)
+    .join(t.heads, t.heads.c.size == t.published.c.size)
+    .order_by(t.published.c.number.desc())
+    .limit(1)
+)

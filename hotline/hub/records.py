@@ -9,7 +9,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hotline.clock import Mark
+from hotline.clock import Mark, boot_id
 from hotline.hub import commits
 from hotline.store import hub as t
 
@@ -27,18 +27,52 @@ class Stored(NamedTuple):
     leaf: bytes
 
 
-async def read_mark(connection: AsyncConnection) -> Mark | None:
-    """How the process before this one counted time, if the store says so."""
-    row = (await connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == CLOCK))).scalar()
+async def read_mark(connection: AsyncConnection, name: str = CLOCK) -> Mark | None:
+    """How the process before this one counted time, if the store says so. ``name``: `clock_row` of a shared store."""
+    row = (await connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == name))).scalar()
     boot, _, ahead = ("" if row is None else str(row)).partition(" ")
     return Mark(boot, int(ahead)) if boot else None
 
 
-async def put_mark(connection: AsyncConnection, mark: Mark) -> None:
+async def put_mark(connection: AsyncConnection, mark: Mark, name: str = CLOCK) -> None:
     """Keep how this process counts time."""
-    await connection.execute(t.meta.delete().where(t.meta.c.key == CLOCK))
+    await connection.execute(t.meta.delete().where(t.meta.c.key == name))
     if mark.boot:
-        await connection.execute(t.meta.insert().values(key=CLOCK, value=f"{mark.boot} {mark.ahead}"))
+        await connection.execute(t.meta.insert().values(key=name, value=f"{mark.boot} {mark.ahead}"))
+
+
+def clock_row(*, shared: bool) -> str:
+    """Where this machine keeps its mark: on a shared store each boot of each machine has a row of its own."""
+    return f"{CLOCK}/{boot_id()}" if shared else CLOCK
+
+
+class Marks(NamedTuple):
+    """By which a process sees in one query whether another wrote. ``size``: leaves; the others are counted in rows or by the
+    highest number or time (ms UTC)."""
+
+    size: int
+    mandates: int
+    published: int
+    witnessed: int
+    evidence: int
+
+
+async def read_marks(connection: AsyncConnection) -> Marks:
+    """How the store stands."""
+    highest = (t.published.c.number, t.witnesses.c.at)
+    size = sa.select(sa.func.coalesce(sa.func.max(t.leaves.c.idx) + 1, 0)).scalar_subquery()
+    published, witnessed = (sa.select(sa.func.coalesce(sa.func.max(c), 0)).scalar_subquery() for c in highest)
+    mandates, evidence = (
+        sa.select(sa.func.count()).select_from(table).scalar_subquery() for table in (t.mandates, t.evidence)
+    )
+    row = (await connection.execute(sa.select(size, mandates, published, witnessed, evidence))).one()
+    return Marks(*(int(value) for value in row))
+
+
+async def server_time(connection: AsyncConnection) -> int:
+    """The PostgreSQL server's clock, ms UTC."""
+    seconds = await connection.execute(sa.text("SELECT extract(epoch FROM clock_timestamp())"))
+    return int(seconds.scalar_one() * 1000)
 
 
 async def read_nodes(connection: AsyncConnection, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:

@@ -172,6 +172,9 @@ class Timestamps:
         return max(0, newest.at + (GAP if escalated else self._every) - self._clock.now())
 
     async def _stamp(self, head: PublishedHead) -> None:
+        await self.load()
+        if self._left(head) != 0:
+            return  # another process on this store was first
         failures = []
         for url in self._settings.urls:
             try:

@@ -17,8 +17,7 @@ import asyncio
 import heapq
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -30,7 +29,7 @@ from hotline.hub import commits, own_leaves
 from hotline.hub.admission import Admitted, Pass, Rules
 from hotline.hub.commits import Position
 from hotline.hub.directory import Directory, Known
-from hotline.hub.errors import Closing, HubFault, NotStored
+from hotline.hub.errors import BehindWitnesses, Closing, HubFault, NotStored
 from hotline.hub.metrics import Metrics
 from hotline.hub.own_leaves import OwnLeaf, Wanted
 from hotline.hub.thread import Thread
@@ -189,8 +188,9 @@ class Writer:
         self._stopping = False
 
     async def load(self) -> None:
-        """Read the standing from the store."""
+        """Read the standing from the store. Raises `BehindWitnesses` where it does not begin with what is known here."""
         async with self._store.read() as connection:
+            await connection.run_sync(commits.check_grown, self.standing.frontier)
             self.standing, floor = await connection.run_sync(_load)
         self._clock.raise_floor(floor)
 
@@ -238,19 +238,34 @@ class Writer:
         self._wake.set()
 
     async def run(self) -> None:
-        """Until `stop`."""
-        while not self._stopping:
-            await self._wake.wait()
-            self._wake.clear()
-            while (self._lanes or self._due or self._stale or self._own) and not self._stopping:
-                jobs, due, own = self._lanes.take(BATCH), self._due, self._own[:BATCH]
-                self._due, self._stale, self._own = set(), False, self._own[BATCH:]
-                await self._batch(jobs, due, own)
-        for job in self._lanes.take(len(self._lanes)):
-            _answer(job, Closing())
-        for waiting in self._own:
-            _answer_own(waiting, Closing())
-        self._own = []
+        """Until `stop`. Raises `BehindWitnesses` where the store is no longer the one whose entries were acknowledged."""
+        try:
+            while not self._stopping:
+                await self._wake.wait()
+                self._wake.clear()
+                while (self._lanes or self._due or self._stale or self._own) and not self._stopping:
+                    jobs, due, own = self._lanes.take(BATCH), self._due, self._own[:BATCH]
+                    self._due, self._stale, self._own = set(), False, self._own[BATCH:]
+                    if jobs or due or own:
+                        await self._batch(jobs, due, own)
+                    else:
+                        await self._catch_up()
+        finally:
+            self._stopping = True
+            _close(self._lanes.take(len(self._lanes)), self._own)
+            self._own = []
+
+    async def _catch_up(self) -> None:
+        """Read what another process wrote, without its having to wait for us: no lock is needed for that."""
+        try:
+            async with self._store.read() as connection:
+                self.standing, moved = await connection.run_sync(_refresh, self._clock, self.standing)
+        except (SQLAlchemyError, OSError) as error:
+            # Looked at again in a second; entries that come meanwhile are judged after reading under the lock.
+            _LOG.error("store not read", error=type(error).__name__)
+            return
+        if moved is not None:
+            self._elsewhere(moved)
 
     async def _batch(self, jobs: list[Job], due: set[str], own: list[OwnJob]) -> None:
         started = time.monotonic()
@@ -264,6 +279,10 @@ class Writer:
         except (SQLAlchemyError, OSError) as error:
             await self._not_stored(jobs, due, own, error)
             return
+        except BehindWitnesses:
+            self.healthy = False
+            _close(jobs, own)
+            raise
         except Exception:
             await self._fault(jobs, due, own)
             return
@@ -310,9 +329,14 @@ class Writer:
         self.healthy = False
         self._metrics.store_failures.inc()
         _LOG.error("not stored", jobs=len(jobs), error=type(error).__name__)
-        with suppress(SQLAlchemyError, OSError):
+        try:
             # Whether the commit reached the disk is unknown: the store says what stands.
             await self.load()
+        except (SQLAlchemyError, OSError):
+            _LOG.error("store not read")  # the next batch reads it under the lock
+        except BehindWitnesses:
+            _close(jobs, own)
+            raise
         self._due |= due
         for job in jobs:
             _answer(job, NotStored(type(error).__name__))
@@ -407,8 +431,8 @@ def _refresh(connection: Connection, clock: SystemClock, standing: Standing) -> 
     """The standing brought up to what stands in the store, and the threads that had moved; None where nothing had."""
     if commits.log_size(connection) == standing.frontier.size:
         return standing, None
-    known = {name: thread.seq for name, thread in standing.threads.items()}
-    changed = commits.load_threads(connection, known)
+    commits.check_grown(connection, standing.frontier)
+    changed = commits.load_threads(connection, commits.moved_since(connection, standing.frontier.size))
     clock.raise_floor(commits.newest_stamp(connection))
     threads, frontier = {**standing.threads, **changed}, commits.load_frontier(connection)
     renewed = Standing(threads, frontier, dict(standing.said), standing.heads)
@@ -444,6 +468,13 @@ def _judge_one(done: Pass, job: Job, stored: dict[str, Position]) -> Answer:
 def _answer_own(job: OwnJob, answer: Closing | HubFault | NotStored | None) -> None:
     if not job.answer.done():
         job.answer.set_result(answer)
+
+
+def _close(jobs: Iterable[Job], own: Iterable[OwnJob]) -> None:
+    for job in jobs:
+        _answer(job, Closing())
+    for waiting in own:
+        _answer_own(waiting, Closing())
 
 
 def _answer(job: Job, answer: Answer) -> None:

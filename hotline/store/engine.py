@@ -105,11 +105,12 @@ def begin_transaction(connection: Connection) -> None:
 class Store:
     """One SQLite file or PostgreSQL database with its engines. Migrate it first (`hotline.store.migrate.upgrade`).
 
-    ``hint``: what a commit tells the other processes on a PostgreSQL store, so that they look; "" for nothing.
+    ``id_``: by which this process knows its own hints; with one, every commit on a PostgreSQL store tells the others to look
+    (`hotline.hub.replicas`).
     """
 
-    def __init__(self, place: Place, hint: str = "") -> None:
-        self.place = place
+    def __init__(self, place: Place, id_: str = "") -> None:
+        self.place, self.id = place, id_
         self._writing = asyncio.Lock()
         self._hint: Callable[[Connection], None] | None = None
         if isinstance(place, Path):
@@ -123,8 +124,8 @@ class Store:
             self._engine, self._plain = postgres.open_async(place), postgres.open_plain(place)
             # One view for all statements of a read, as SQLite gives it.
             self._reading = {_READ: True, "isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-            if hint:
-                self._hint = lambda connection: postgres.tell(connection, hint)
+            if id_:
+                self._hint = lambda connection: postgres.tell(connection, f"log {id_}")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
     @property

@@ -28,10 +28,12 @@ from hotline.hub.settings import TimestampTable, read_settings
 from hotline.hub.timestamps import GAP, QUERY, REPLY, Stamped, Timestamps, first_stamped, token_for
 from hotline.store import hub as t
 from hotline.store.engine import Store, migrate
+from hotline.store.reading import reading
 from protocols.encoding import b64u
 from protocols.translog import Checkpoint, note_digest
 from protocols.translog.timestamp import MAX_TOKEN_BYTES, check_token
 from tests.hotline.harness import connect, make_world, open_thread, running_hub
+from tests.hotline.hub.stored import alter
 from tests.tsa import Authority, make_authority, needs_openssl
 
 pytestmark = needs_openssl
@@ -429,13 +431,13 @@ async def test_fsck_finds_a_token_that_is_not_over_its_head(scene: Scene, tmp_pa
         await scene.publish(size)
         await scene.until(size)
         scene.clock.at += EVERY
-    with closing(sqlite3.connect(tmp_path / "hub.db")) as connection:
-        notes = dict(connection.execute("SELECT digest, size FROM published"))
-        check_timestamps(connection, notes, good := Fsck(quick=True))
+    with reading(tmp_path / "hub.db") as db:
+        notes = {str(digest): int(size) for digest, size in db.execute("SELECT digest, size FROM published")}
+        check_timestamps(db, notes, good := Fsck(quick=True))
         assert good.holds
-        connection.execute("DROP TRIGGER timestamps_no_update")
-        connection.execute(change)
-        check_timestamps(connection, notes, found := Fsck(quick=True))
+    alter(tmp_path / "hub.db", change)
+    with reading(tmp_path / "hub.db") as db:
+        check_timestamps(db, notes, found := Fsck(quick=True))
         assert {each.code for each in found.findings} == {"fsck.timestamp"}
 
 

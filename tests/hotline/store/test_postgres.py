@@ -35,7 +35,7 @@ def place() -> Server:
 
 @pytest.fixture
 async def store(place: Server) -> AsyncIterator[Store]:
-    made = Store(place, "log test")
+    made = Store(place, "test")
     yield made
     await made.close()
 
