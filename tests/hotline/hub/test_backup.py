@@ -18,15 +18,17 @@ from click.testing import CliRunner, Result
 
 from hotline.cli import main
 from hotline.hub import backup as module
-from hotline.hub.asking import ask_witnesses, compare
-from hotline.hub.backup import BackupDamaged, BackupFault, Manifest, back_up, read_backup
+from hotline.hub.asking import ask_witnesses, compare, witness_urls
+from hotline.hub.backup import BackupDamaged, BackupFault, Manifest, back_up, copy_store, read_backup
 from hotline.hub.errors import BehindWitnesses
-from hotline.hub.folder import open_folder
+from hotline.hub.folder import HubFolder, open_folder
 from hotline.hub.fsck import fsck
 from hotline.hub.restore import RestoreFault, refuse_fork, restore, standings
+from protocols.frames import Published
 from protocols.translog import Checkpoint, ed25519_signer, sign_checkpoint
 from tests.hotline.harness import World, connect, open_thread, running_hub
 from tests.hotline.hub.stored import alter
+from tests.hotline.hub.test_claims import at, with_neutral
 from tests.hotline.hub.test_process import make_folder
 
 NOW = 1_790_000_000_000
@@ -215,6 +217,31 @@ async def test_a_witness_that_answers_wrongly_says_nothing_and_that_is_said(
     assert heard.note == ""
     assert problem in heard.problem
     assert bool(problem) == bool(heard.problem)
+
+
+async def test_a_neutral_witness_that_cosigned_since_finds_the_copy_old(tmp_path: Path) -> None:
+    world, _, server = await with_neutral(tmp_path)
+    async with server:
+        world = at(world, str(server.make_url("/")))
+        urls = witness_urls(world.settings, world.accord)
+        old = HubFolder(tmp_path / "old", world.settings, world.accord, world.ladders)
+        old.path.mkdir()
+        async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
+            thread = await open_thread(av, kv)
+            await asyncio.gather(av.cosign_next(), kv.cosign_next())
+            await av.expect(Published)
+            await asyncio.to_thread(copy_store, world.path / "hub.db", old.path / "hub.db")
+            (heard,) = await ask_witnesses(urls, world.accord)
+            assert [each.how for each in standings(old, [heard.note])] == ["level"]
+            await av.say(thread, "goodwill-note", fields={"text": "since"})
+            await asyncio.gather(av.cosign_next(), kv.cosign_next())
+            await av.expect(Published)
+        (heard,) = await ask_witnesses(urls, world.accord)
+        assert (heard.name, heard.problem) == ("neutral.test", "")
+        (found,) = standings(old, [heard.note])
+        assert (found.how, found.head.size) == ("behind", 2)
+    (heard,) = await ask_witnesses(urls, world.accord)
+    assert "does not answer" in heard.problem
 
 
 def test_the_commands_copy_check_and_restore_and_end_with_3_where_the_copy_is_old(
