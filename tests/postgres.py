@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
 
@@ -113,6 +114,7 @@ class Cluster:
                 (self.data / "postmaster.pid").unlink(missing_ok=True)
                 self.start()
             except subprocess.CalledProcessError:
+                time.sleep(0.2)
                 continue
             return
         raise AssertionError((self.path / "log").read_text())

@@ -21,11 +21,11 @@ LINE = LineTable(base=0.02, cap=0.2, connect=2.0, ping=0.5, silence=1.5)
 DUTY = DutyTable(fallback=0.5, tick=0.1, answer=0.05)
 
 
-async def open_impatient(world: World, office: str | Cast, url: str) -> Station:
-    """A station that notices a dead line within two seconds and does not wait for answers."""
+async def open_impatient(world: World, office: str | Cast, url: str, *more: str) -> Station:
+    """A station that notices a dead line within two seconds and does not wait for answers. ``more``: further addresses."""
     cast = world.stations[office] if isinstance(office, str) else office
     identity = identity_of(world, cast, url)
-    settings = msgspec.structs.replace(identity.settings, line=LINE, duty=DUTY)
+    settings = msgspec.structs.replace(identity.settings, addresses=(url, *more), line=LINE, duty=DUTY)
     seeds = {str(number): bytes(each._key) for number, each in enumerate(cast.officers)}
     path = world.path / f"{cast.office}-{cast.name}.db"
     if not path.exists():
@@ -37,9 +37,9 @@ async def open_impatient(world: World, office: str | Cast, url: str) -> Station:
 
 
 @asynccontextmanager
-async def impatient(world: World, office: str | Cast, url: str) -> AsyncIterator[Station]:
+async def impatient(world: World, office: str | Cast, url: str, *more: str) -> AsyncIterator[Station]:
     """`open_impatient`, on the line; stopped at the end."""
-    station = await open_impatient(world, office, url)
+    station = await open_impatient(world, office, url, *more)
     await station.start()
     try:
         await until(lambda: station.core.line.caught)
