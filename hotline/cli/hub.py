@@ -130,11 +130,12 @@ async def _serve(made: folders.HubFolder, keys: HubKeys, tls: ssl.SSLContext | N
     console = make_console(HubConsole(hub), allowed_hosts=_console_hosts(made), secure=tls is not None, clock=hub.clock)
     app.add_subapp("/console/", console)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
+    listening: asyncio.Server | None = None
     hub.start()
     try:
         await runner.setup()
         host, port = made.settings.address
-        await web.TCPSite(runner, host, port, ssl_context=tls).start()
+        listening = await hub.front.listen(runner.server, host, port, tls=tls)
         log.info("serving", name=made.settings.name, listen=made.settings.listen, tls=tls is not None)
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((stopping, hub.failed), return_when=asyncio.FIRST_COMPLETED)
@@ -142,6 +143,8 @@ async def _serve(made: folders.HubFolder, keys: HubKeys, tls: ssl.SSLContext | N
         failed = hub.failed.done()
         log.info("stopping", failed=failed)
     finally:
+        if listening is not None:
+            listening.close()
         await hub.stop()
         await runner.cleanup()
     if failed and isinstance(behind := hub.failed.exception(), BehindWitnesses):

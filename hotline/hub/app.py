@@ -15,6 +15,7 @@ from aiohttp import web
 
 from hotline.hub import line
 from hotline.hub.errors import LoginThrottled
+from hotline.hub.front import connection_of, origin, timed
 from hotline.hub.hub import Hub
 from hotline.hub.metrics import CONTENT_TYPE
 from hotline.hub.readiness import ready
@@ -29,7 +30,7 @@ HEARTBEAT = 20.0
 
 def make_app(hub: Hub) -> web.Application:
     """The application; the caller starts and stops ``hub``."""
-    app = web.Application(client_max_size=64 * 1024)
+    app = web.Application(client_max_size=64 * 1024, middlewares=[timed()])
     app[HUB] = hub
     app[READERS] = hub.settings.metrics_readers
     app.router.add_get("/line", _line)
@@ -57,15 +58,22 @@ async def _line(request: web.Request) -> web.StreamResponse:
         await ws.prepare(request)
     except ConnectionError:
         return web.Response(status=400)  # they hung up in the middle of the handshake: nobody reads this
-    address = request.remote or ""
+    connection = connection_of(request)
+    if connection is not None:
+        connection.at_the_door()
+    address = origin(request.remote or "")
     if hub.throttle.blocked(address, hub.clock.now()):
         hub.metrics.logins.labels(LoginThrottled.code).inc()
         await line.end(ws, LoginThrottled())
         return ws
-    await line.serve(hub, ws, address)
+    await line.serve(hub, ws, address, known=connection.known if connection is not None else _nobody_counts)
     if not ws.closed:
         await ws.close()
     return ws
+
+
+def _nobody_counts() -> None:
+    """No front stands before this server: there is no count of strangers to leave."""
 
 
 async def _health(request: web.Request) -> web.Response:

@@ -9,11 +9,13 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from hotline.freshness import ladder_warnings
+from hotline.hub import front
 from hotline.hub.errors import Closing, HubFault, LookNotLogged, NotStored
 from hotline.hub.export import export_thread
 from hotline.hub.figures import read_figures
 from hotline.hub.findings import Counted, Figures, Found, Search
 from hotline.hub.hub import Hub
+from hotline.hub.lines import Throttle
 from hotline.hub.log_health import log_health
 from hotline.hub.log_views import LogHealth
 from hotline.hub.looks import read_looks
@@ -38,6 +40,7 @@ class HubConsole:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._operators = Operators(hub.store, hub.clock, hub.keys.operators, hub.settings.name)
+        self._throttle = Throttle(hub.settings.limits.login_failures)
         self._statistics = Statistics(
             hub.store,
             hub.accord,
@@ -145,6 +148,17 @@ class HubConsole:
     ) -> bytes:
         """Raises `NotProvenYet` where no published head covers the thread, and `CannotWithhold`."""
         return await export_thread(self._hub, thread, items, by, upto)
+
+    def attempt(self, address: str) -> bool:
+        hub, origin = self._hub, front.origin(address)
+        if self._throttle.blocked(origin, hub.clock.now()):
+            hub.metrics.limited.labels("console-login").inc()
+            return False
+        self._throttle.failed(origin, hub.clock.now())
+        return True
+
+    def succeeded(self, address: str) -> None:
+        self._throttle.forgive(front.origin(address))
 
     async def login(self, operator: str, password: str, code: str) -> bool:
         return await self._operators.login(operator, password, code)

@@ -28,6 +28,7 @@ from hotline.hub.directory import Directory
 from hotline.hub.disagreements import Disagreements
 from hotline.hub.errors import BehindWitnesses, Closing, HubFault, HubNotReady, NotStored
 from hotline.hub.foreign import Foreign
+from hotline.hub.front import Front
 from hotline.hub.lines import Lines, Throttle
 from hotline.hub.log import HeadKeeper
 from hotline.hub.login import Door
@@ -99,6 +100,7 @@ class Hub:
         self.closing = False
         self.metrics = Metrics()
         self.watchers = Watchers()
+        self.front = Front(settings.limits, self.metrics)
         self.replicas = Replicas(store.place, self.clock, store.id)
         self.lines = Lines(
             self.metrics,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -362,8 +362,11 @@ class Line:
             self.cut(TooSlow("gone"))
 
 
-async def serve(hub: Hub, ws: web.WebSocketResponse, address: str) -> None:
-    """A connection from its first byte to its last. Whatever arrives, this raises nothing but cancellation."""
+async def serve(hub: Hub, ws: web.WebSocketResponse, address: str, known: Callable[[], None] = lambda: None) -> None:
+    """A connection from its first byte to its last. Whatever arrives, this raises nothing but cancellation.
+
+    ``known`` is called when a station has proved itself.
+    """
 
     async def send(frame: Frame) -> None:
         try:
@@ -381,6 +384,7 @@ async def serve(hub: Hub, ws: web.WebSocketResponse, address: str) -> None:
     try:
         async with asyncio.timeout(hub.settings.limits.login):
             mandate = await hub.door.login(receive_frame, send)
+            known()
             await hub.take_mandates((mandate.data,))
             left = await hub.directory.left(mandate.kid)
             await send(Ready(hub.clock.now(), hub.directory.mandates(), left))

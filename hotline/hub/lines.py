@@ -124,6 +124,11 @@ class Throttle:
             return False
         return len(recent) >= self._most
 
+    def forgive(self, address: str) -> None:
+        """What was counted last was no failure."""
+        if recent := self._failures.get(address):
+            recent.pop()
+
     def failed(self, address: str, now: int) -> None:
         """Count one failure."""
         if len(self._failures) > 10_000:  # many addresses at once: forget the oldest half rather than grow

@@ -32,6 +32,13 @@ class Metrics:
         self.lines = Gauge("hotline_lines", "Stations connected", registry=registry)
         self.logins = Counter("hotline_logins", "Logins, by result", ["result"], registry=registry)
         self.cut = Counter("hotline_lines_cut", "Connections the hub ended, by code", ["code"], registry=registry)
+        self.limited = Counter(
+            "hotline_limited",
+            "What was slowed down or not taken, by the limit that it met",
+            ["limit"],
+            registry=registry,
+        )
+        self.strangers = Gauge("hotline_strangers", "Connections on which no station has logged in", registry=registry)
         self.delivered = Counter("hotline_delivered", "Entries sent to stations", registry=registry)
         self.log_size = Gauge("hotline_log_size", "Leaves in the log", registry=registry)
         self.head_size = Gauge("hotline_head_size", "Size of the newest signed head", registry=registry)

@@ -22,7 +22,12 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much one station may ask of the hub. Times in seconds.
 
     ``in_flight``: submissions a connection may have waiting. ``answers``: frames that may wait to be read by it.
-    ``claims_per_hour``: key packages one station may claim. ``login_failures``: per address and minute.
+    ``claims_per_hour``: key packages one station may claim. ``login_failures``: per address and minute, at the line and at the
+    console. An address is an IPv4 address or an IPv6 network of 64 bits.
+
+    ``strangers``: connections on which no station has logged in, the console's browsers among them; ``strangers_each``: of
+    one address. ``stranger_bytes``: what such a connection may send until its login succeeds. ``body``: time for the body of
+    a request. ``idle``: time between two requests on one connection.
     """
 
     login: Seconds = 10.0
@@ -33,6 +38,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     claims_per_hour: Annotated[int, msgspec.Meta(ge=1, le=10000)] = 120
     login_failures: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
     mandates: Annotated[int, msgspec.Meta(ge=8, le=100000)] = 2000
+    strangers: Annotated[int, msgspec.Meta(ge=8, le=65536)] = 512
+    strangers_each: Annotated[int, msgspec.Meta(ge=4, le=65536)] = 256
+    stranger_bytes: Annotated[int, msgspec.Meta(ge=65536, le=1 << 24)] = 1 << 18
+    body: Seconds = 300.0
+    idle: Seconds = 90.0
 
 
 class TimestampTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -171,6 +171,15 @@ class Console(Protocol):
         and why; ``by``: who exports; ``upto``: the last entry to be in it (None: all that are proven)."""
         ...
 
+    def attempt(self, address: str) -> bool:
+        """A login from this address is about to be tried; False: too many failed there lately, it must wait. Counts as a
+        failure until `succeeded` says otherwise, so that many at once are counted too."""
+        ...
+
+    def succeeded(self, address: str) -> None:
+        """The login that was tried from this address held."""
+        ...
+
     async def login(self, operator: str, password: str, code: str) -> bool:
         """Argon2id password and TOTP; throttled; a code is taken once."""
         ...

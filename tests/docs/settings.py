@@ -39,7 +39,14 @@ _LIMITS = {
     "answers": "Frames that may wait to be read by one connection.",
     "key_packages": "Key packages held for one station.",
     "claims_per_hour": "Key packages one station may claim in an hour.",
-    "login_failures": "Failed logins from one address in a minute before it has to wait.",
+    "login_failures": "Failed logins from one address in a minute before it has to wait; of stations and of operators, each "
+    "for itself. An address is an IPv4 address or an IPv6 network of 64 bits.",
+    "strangers": "Connections on which no station has logged in, browsers at the console among them. One more, and the address "
+    "that has the most of them loses its oldest.",
+    "strangers_each": "Such connections of one address.",
+    "stranger_bytes": "Bytes such a connection may send before its login succeeds.",
+    "body": "Seconds the body of a request may take.",
+    "idle": "Seconds a connection may be silent between two requests.",
     "mandates": "Mandates kept of one office.",
 }
 _STATION = {

@@ -231,14 +231,14 @@ async def running_hub(world: World) -> AsyncIterator[RunningHub]:
     hub = await Hub.open(world.place, world.settings, world.keys, world.accord, world.ladders, world.authorities)
     hub.start()
     runner = web.AppRunner(make_app(hub), access_log=None)
+    server: asyncio.Server | None = None
     try:
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        server = site._server
-        assert isinstance(server, asyncio.Server)
+        server = await hub.front.listen(runner.server, "127.0.0.1", 0)
         yield RunningHub(hub, server.sockets[0].getsockname()[1])
     finally:
+        if server is not None:
+            server.close()
         await hub.stop()
         await runner.cleanup()
 

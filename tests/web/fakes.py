@@ -601,6 +601,9 @@ class FakeConsole:
     quiet: bool = False
     """No clock has started yet."""
     health: LogHealth = field(default_factory=lambda: log_health())
+    attempts: list[str] = field(default_factory=list)
+    """Addresses of logins that did not hold."""
+    most_attempts: int = 10
 
     def summary(self) -> HubSummary:
         return HubSummary(
@@ -707,6 +710,13 @@ class FakeConsole:
         self.withheld.append(tuple(items))
         self.upto.append(upto)
         return b"PK\x03\x04 a bundle"
+
+    def attempt(self, address: str) -> bool:
+        self.attempts.append(address)
+        return len(self.attempts) <= self.most_attempts
+
+    def succeeded(self, address: str) -> None:
+        self.attempts.remove(address)
 
     async def login(self, operator: str, password: str, code: str) -> bool:
         return (operator, password, code) == ("op", "long password", "123456")

@@ -52,6 +52,18 @@ async def test_name_password_and_code_open_the_console(visitor: Browser) -> None
     assert response.url.path == "/console/overview"
 
 
+async def test_an_address_that_fails_too_often_has_to_wait_and_nothing_is_tried(
+    visitor: Browser, console: FakeConsole
+) -> None:
+    console.most_attempts = 2
+    await visitor.get("/login")
+    form = {"operator": "op", "password": "long password", "code": "000000"}
+    assert [(await visitor.post("/login", form))[0].status for _ in range(3)] == [403, 403, 429]
+    response, text = await visitor.post("/login", {**form, "code": "123456"})
+    assert response.status == 429
+    assert "Wait a minute" in text
+
+
 async def test_a_link_is_good_once(visitor: Browser) -> None:
     response, _ = await visitor.login()
     assert response.url.path == "/console/overview"

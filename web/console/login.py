@@ -48,6 +48,10 @@ async def login(request: web.Request) -> web.Response:
     posted = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
     token = posted.get("token", "").strip()
     operator: str | None = None
+    address = request.remote or ""
+    if not console.attempt(address):
+        problem = "Too many failed logins came from this address. Wait a minute and try again; nothing was tried now."
+        return _page(request, status=429, problem=problem)
     if token:
         operator = await console.redeem(token.rpartition("#")[2])
         problem = "That link is not valid, was used before, or is too old. Make a new one on the hub."
@@ -59,6 +63,7 @@ async def login(request: web.Request) -> web.Response:
         problem = "Name, password and code do not fit together, or too many were tried. Wait for the next code."
     if operator is None:
         return _page(request, status=403, problem=problem)
+    console.succeeded(address)
     response = see(request, "overview")
     request.app[SESSIONS].begin(response, operator)
     return response
