@@ -45,6 +45,9 @@ class Safe:
     def __init__(self, key: bytes, origin: str, rng: Callable[[int], bytes]) -> None:
         self._key = hmac.digest(key, b"hotline/hub/safekeeping/1", hashlib.sha256)
         self._origin, self._rng = origin, rng
+        self.newest = (0, -1)
+        """A size of the log, and the newest leaf of the hub's own below it: every station asks with every head, and mostly
+        there is nothing new."""
 
     def seal(self, index: int, disclosures: Mapping[str, str]) -> bytes:
         """The disclosures of the leaf at ``index``, by name."""
@@ -76,6 +79,11 @@ class Safe:
 async def read_own(connection: AsyncConnection, safe: Safe, start: int, size: int) -> tuple[tuple[OwnLeaf, ...], int]:
     """The next leaves of the hub's own from ``start`` on, below ``size``; and up to where (excluded) these are all."""
     o, d = t.own_leaves.c, t.own_disclosures.c
+    if safe.newest[0] != size:
+        newest = (await connection.execute(sa.select(sa.func.max(o.idx)).where(o.idx < size))).scalar()
+        safe.newest = (size, -1 if newest is None else int(newest))
+    if safe.newest[1] < start:
+        return (), size
     query = sa.select(o.idx, t.leaves.c.data).join(t.leaves, t.leaves.c.idx == o.idx)
     rows = (
         await connection.execute(query.where(o.idx >= start, o.idx < size).order_by(o.idx).limit(AT_ONCE + 1))
