@@ -55,6 +55,11 @@ SUITE = mls.X25519_CHACHA20
 F = TypeVar("F", bound=frames.Frame)
 
 
+def new_server() -> Server | None:
+    """Where `make_world` puts the hub's store; tests that run on both kinds replace it (`tests.hotline.hub.conftest`)."""
+    return None
+
+
 @dataclass
 class Station:
     """All keys of one station and of two officers at it."""
@@ -164,7 +169,7 @@ def make_world(
     settings = Settings(
         name, "127.0.0.1:0", True, head_interval=head_interval, head_delay=head_delay, limits=limits or Limits()
     )
-    return World(path, open_accord(data), keys, roots, stations, {LADDER: ladder}, settings)
+    return World(path, open_accord(data), keys, roots, stations, {LADDER: ladder}, settings, server=new_server())
 
 
 def make_station(

@@ -31,6 +31,7 @@ from tests.hotline.harness import (
     running_hub,
     station_keys,
 )
+from tests.hotline.hub.test_clocks import notify
 from tests.hotline.station.kit import until
 from tests.postgres import MISSING, available, new_database
 
@@ -245,6 +246,29 @@ async def test_witnesses_heard_by_one_hub_count_at_one_that_begins_later(world: 
         assert one.hub.claims.confirmed
         async with running_hub(world) as two:
             await until(lambda: two.hub.claims.confirmed)
+
+
+async def test_a_time_limit_is_noted_once_whichever_hubs_are_awake(tmp_path: Path) -> None:
+    world = make_world(tmp_path, scale=400)  # ten minutes in one and a half seconds
+    world.server = new_database()
+    async with (
+        replicas(world, 3) as hubs,
+        connect(hubs[0].url, world, "AV") as av,
+        connect(hubs[1].url, world, "KV") as kv,
+    ):
+        await kv.publish(2)
+        for _ in range(2):
+            await notify(av, kv)
+        await until(lambda: all(not each.hub.overdue() for each in hubs))
+        await asyncio.sleep(5)
+        assert all(each.hub.writer.healthy and not each.hub.failed.done() for each in hubs)
+    noted = [
+        (entry.payload.thread, entry.payload.act["clock"])
+        for (leaf,) in rows(world, "SELECT data FROM leaves ORDER BY idx")
+        if (entry := parse_entry(leaf)).payload.kind == "clock-expired"
+    ]
+    assert len(noted) == len(set(noted)) >= 4
+    assert fsck(world.place, world.accord).holds
 
 
 async def test_a_hub_that_hears_no_hints_looks_by_itself(world: World) -> None:
