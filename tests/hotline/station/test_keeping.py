@@ -60,7 +60,8 @@ async def test_what_is_not_in_the_log_is_not_kept(tmp_path: Path, monkeypatch: p
         first = leaves[0]
         match lie:
             case "other bytes":
-                first = frames.OwnLeaf(first.index, first.leaf[:-1] + b"A", first.sealed)
+                other = b"A" if first.leaf[-1:] != b"A" else b"Q"
+                first = frames.OwnLeaf(first.index, first.leaf[:-1] + other, first.sealed)
             case "an entry":
                 first = frames.OwnLeaf(0, first.leaf, first.sealed)
             case "another place":
