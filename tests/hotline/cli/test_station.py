@@ -5,9 +5,13 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import msgspec
 from click.testing import CliRunner, Result
 
+from hotline import give_back
 from hotline.cli import main
+from hotline.office import StationCard
+from protocols.mandate import Mandate, sign_mandate
 from tests.hotline.harness import World, make_world
 
 
@@ -101,3 +105,39 @@ def test_a_desk_listens_on_the_loopback_only(tmp_path: Path) -> None:
     folder, passphrase = made(tmp_path)
     result = run("serve", folder, "--listen", "0.0.0.0:8701", "--passphrase-file", passphrase)
     assert result.exit_code == 1 and "loopback" in result.output
+
+
+def test_a_station_gives_back_a_signed_file_once_and_overwrites_none(tmp_path: Path) -> None:
+    world = make_world(tmp_path / "a")
+    folder, passphrase = made(tmp_path)
+    card = msgspec.json.decode((folder / "station-card.json").read_bytes(), type=StationCard)
+    dates = ("2020-01-01T00:00:00.000Z", "2099-01-01T00:00:00.000Z")
+    mandate = Mandate(1, "AV", "station", "av-1", 9, ("station",), card.keys.sign, *dates, card.holder, card.keys)
+    files = {
+        "accord": world.accord.data,
+        "ladder": world.ladders["cpci-default"],
+        "mandate": sign_mandate(mandate, world.roots["AV"]),
+    }
+    arguments: list[object] = []
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+        arguments += [f"--{name}", tmp_path / name]
+    assert run("install", folder, *arguments).exit_code == 0
+    out = tmp_path / "out.back"
+    result = run("give-back", folder, out, "--since", 7, "--passphrase-file", passphrase)
+    assert result.exit_code == 0, result.output
+    assert "0 entries" in result.output
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    with out.open("rb") as file:
+        begin, *papers = give_back.read(file)
+    assert isinstance(begin, give_back.Begin)
+    assert (begin.log, begin.accord, begin.sign, begin.since) == (
+        world.accord.log_origin,
+        world.accord.id,
+        card.keys.sign,
+        7,
+    )
+    assert papers == [give_back.Paper(files["mandate"])]
+    before = out.read_bytes()
+    again = run("give-back", folder, out, "--passphrase-file", passphrase)
+    assert again.exit_code == 1 and out.read_bytes() == before
