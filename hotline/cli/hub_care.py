@@ -16,12 +16,12 @@ from hotline import passphrase
 from hotline.cli.saying import printable, says_refusals
 from hotline.hub import asking, checkup
 from hotline.hub.admission import Rules
-from hotline.hub.backup import BackupDamaged, back_up
+from hotline.hub.backup import back_up
 from hotline.hub.folder import HubFolder, only_one, open_folder
 from hotline.hub.fsck import fsck
 from hotline.hub.given_back import Given
 from hotline.hub.hub import HubKeys, parse_ladders
-from hotline.hub.refill import Refilled, log_size
+from hotline.hub.refill import Refilled, Unsound, log_size
 from hotline.hub.refill import refill as take_back
 from hotline.hub.restore import refuse_fork, standings
 from hotline.hub.restore import restore as put_back
@@ -145,7 +145,7 @@ def refill(folder: Path, files: tuple[Path, ...], without: tuple[str, ...], pass
     click.echo("Not given back by anybody: time-stamps, and what operators changed. Checking the whole store ...")
     result = fsck(made.place, made.accord)
     if not result.holds:
-        raise BackupDamaged("; ".join(f"{each.code} {each.where}" for each in result.findings[:5]))
+        raise Unsound("; ".join(f"{each.code} {each.where}" for each in result.findings[:5]))
     click.echo("All of it holds. The hub may serve.")
 
 

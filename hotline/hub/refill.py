@@ -52,6 +52,16 @@ class RefillFault(LocalFault):
     )
 
 
+class Unsound(LocalFault):
+    """The store was refilled, and the check of the whole of it found something. ``detail`` says what."""
+
+    code = "refill.unsound"
+    _sentence = (
+        "The log was put back and has the roots that were signed, but the check of the whole store found what is named below. "
+        "Do not serve it. Keep the folder and the stations' files, and tell whoever maintains the program."
+    )
+
+
 class Unheard(LocalFault):
     """Too few have said what they hold. ``detail`` says who is missing."""
 
@@ -196,6 +206,9 @@ class _Refill:
         at = leaf.stamp.at if isinstance(leaf, GivenEntry) else leaf.leaf.payload.at
         if at < done.at:
             raise RefillFault(f"leaf {index} is stamped before the leaf that precedes it")
+        seen = leaf.entry.payload.seen if isinstance(leaf, GivenEntry) else leaf.leaf.payload.seen
+        if seen is not None and seen not in done.known_heads:
+            raise RefillFault(f"leaf {index} names a published head that nobody gave back")
         if isinstance(leaf, GivenOwn):
             done.at = at
             disclosures = self._safe.open(index, leaf.sealed)

@@ -24,7 +24,7 @@ from hotline.hub.admission import Rules
 from hotline.hub.backup import back_up
 from hotline.hub.folder import open_folder
 from hotline.hub.fsck import fsck
-from hotline.hub.given_back import Given, TwoHistories
+from hotline.hub.given_back import Given, GivenOwn, TwoHistories
 from hotline.hub.hub import parse_ladders
 from hotline.hub.own_leaves import Look
 from hotline.hub.refill import Refilled, RefillFault, Unheard, log_size, refill
@@ -279,6 +279,20 @@ async def test_the_last_leaves_are_missed_because_somebody_holds_a_head_over_the
     for office in CAST:
         trial.read(given, office, rewritten(lost, office, cut))
     await refused(trial, given, RefillFault, f"missing are the leaves {size} of")
+
+
+async def test_a_published_head_that_a_leaf_names_must_be_given_back_too(lost: Lost, trial: Trial) -> None:
+    for kind in (give_back.Own, give_back.Leaf):
+        given = trial.given()
+        seen = {
+            leaf.leaf.payload.seen if isinstance(leaf, GivenOwn) else leaf.entry.payload.seen
+            for leaf in given.leaves.values()
+            if isinstance(leaf, GivenOwn) == (kind is give_back.Own)
+        } - {None}
+        assert seen
+        for name in seen:
+            given.notes.pop(str(name), None)
+        await refused(trial, given, RefillFault, "names a published head that nobody gave back")
 
 
 async def test_sealed_parts_that_nobody_kept_are_named(lost: Lost, trial: Trial) -> None:
