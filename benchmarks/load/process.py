@@ -19,6 +19,7 @@ from benchmarks.load.world import LADDER, World
 from hotline.hub.app import make_app
 from hotline.hub.hub import Hub
 from hotline.ladders import load
+from hotline.store.place import Place
 
 _FORK = multiprocessing.get_context("fork")
 
@@ -42,9 +43,9 @@ class Child:
 
 
 @contextmanager
-def hub(world: World) -> Iterator[Child]:
-    """A real hub over a store in the world's folder."""
-    with _child(_run_hub, world) as child:
+def hub(world: World, place: Place | None = None) -> Iterator[Child]:
+    """A real hub over a store in the world's folder, or over ``place``."""
+    with _child(_run_hub, (world, place or world.folder / "hub.db")) as child:
         yield child
 
 
@@ -72,9 +73,11 @@ def _child(run, argument) -> Iterator[Child]:  # type: ignore[no-untyped-def]
             process.kill()
 
 
-def _run_hub(world: World, pipe: Connection) -> None:
+def _run_hub(of: tuple[World, Place], pipe: Connection) -> None:
+    world, place = of
+
     async def run() -> None:
-        made = await Hub.open(world.folder / "hub.db", world.settings, world.keys, world.accord, {LADDER: load(LADDER)})
+        made = await Hub.open(place, world.settings, world.keys, world.accord, {LADDER: load(LADDER)})
         made.start()
         await _serve(make_app(made), pipe)
         await made.stop()

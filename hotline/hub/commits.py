@@ -18,8 +18,11 @@ from hotline.hub.own_leaves import OwnLeaf
 from hotline.hub.thread import Membership, Thread
 from hotline.store import hub as t
 from mediation import state as states
+from protocols.frames import Deliver
 from protocols.translog import Frontier
 
+_FRESH, _FRESH_BYTES = 256, 4 << 20
+"""Entries of another process that are read at once, for all stations on the line."""
 _IN = 400
 """Pairs in one statement; SQLite takes 32766 variables."""
 
@@ -38,6 +41,57 @@ class Position:
 def log_size(connection: Connection) -> int:
     """How many leaves stand in the store."""
     return int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(t.leaves.c.idx) + 1, 0))).scalar_one())
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How far the store is: leaves, mandates and the newest leaf of the hub's own, in rows (0: none), and the newest time
+    written down (ms UTC)."""
+
+    size: int
+    mandates: int
+    own: int
+    at: int
+
+
+def read_stand(connection: Connection) -> Stand:
+    """In one query."""
+    highest = (t.leaves.c.idx + 1, t.own_leaves.c.idx + 1, t.entries.c.at, t.heads.c.at)
+    columns = [sa.select(sa.func.coalesce(sa.func.max(each), 0)).scalar_subquery() for each in highest]
+    own = sa.select(t.own_leaves.c.at).order_by(t.own_leaves.c.idx.desc()).limit(1).scalar_subquery()
+    mandates = sa.select(sa.func.count()).select_from(t.mandates).scalar_subquery()
+    found = connection.execute(sa.select(*columns, own, mandates)).one()
+    size, newest, entry, head, last, rows = (int(value or 0) for value in found)
+    return Stand(size, rows, newest, max(entry, head, last))
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What another process on the same store wrote: the threads, and their new entries, none where they are many."""
+
+    threads: set[str]
+    frames: tuple[Deliver, ...] = ()
+
+
+def read_since(connection: Connection, size: int) -> Moved:
+    """Threads with entries among the leaves from ``size`` on, and those entries as they are delivered; none of them where
+    they are many, and better read by whoever needs them."""
+    e, p = t.entries.c, t.parts.c
+    rows = connection.execute(sa.select(e.thread, e.size).where(e.idx >= size).order_by(e.idx).limit(_FRESH + 1)).all()
+    if len(rows) > _FRESH:
+        return Moved(moved_since(connection, size))
+    threads = {row.thread for row in rows}
+    if not rows or sum(row.size for row in rows) > _FRESH_BYTES:
+        return Moved(threads)
+    leaves = sa.select(e.thread, e.seq, t.leaves.c.data).join(t.leaves, t.leaves.c.idx == e.idx).where(e.idx >= size)
+    joined = sa.and_(p.thread == e.thread, p.seq == e.seq)
+    sealed = sa.select(p.thread, p.seq, p.name, p.data).join(t.entries, joined).where(e.idx >= size)
+    parts: dict[tuple[str, int], dict[str, bytes]] = {}
+    for row in connection.execute(sealed):
+        parts.setdefault((row.thread, row.seq), {})[row.name] = row.data
+    found = connection.execute(leaves.order_by(e.idx)).all()
+    frames = (Deliver(row.thread, row.seq, row.data, parts.get((row.thread, row.seq), {})) for row in found)
+    return Moved(threads, tuple(frames))
 
 
 def moved_since(connection: Connection, size: int) -> set[str]:
@@ -103,10 +157,10 @@ def load_frontier(connection: Connection, size: int | None = None) -> Frontier:
     return Frontier.load(size, lambda level, index: nodes[level, index])
 
 
-def check_grown(connection: Connection, known: Frontier) -> None:
+def check_grown(connection: Connection, known: Frontier, size: int | None = None) -> None:
     """Refuses (`BehindWitnesses`) a store that does not begin with the log a process has acknowledged: one that was restored
     under it, or a standby that took over without having everything."""
-    size = log_size(connection)
+    size = log_size(connection) if size is None else size
     if size < known.size:
         raise BehindWitnesses(f"{known.size} leaves were acknowledged; {size} are stored")
     if known.size and _root_at(connection, known.size) != known.root():

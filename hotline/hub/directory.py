@@ -75,9 +75,11 @@ class Directory:
         async with self._store.read() as connection:
             self.known = await connection.run_sync(self.renew, Known(MandateBook(self._accord.accord), 0))
 
-    def renew(self, connection: Connection, known: Known) -> Known:
-        """``known`` with what stands in the store besides; the same object where nothing does. Changes nothing here."""
-        rows = int(connection.execute(sa.select(sa.func.count()).select_from(t.mandates)).scalar_one())
+    def renew(self, connection: Connection, known: Known, rows: int | None = None) -> Known:
+        """``known`` with what stands in the store besides; the same object where nothing does. Changes nothing here.
+        ``rows``: how many stand there, where that is read already."""
+        if rows is None:
+            rows = int(connection.execute(sa.select(sa.func.count()).select_from(t.mandates)).scalar_one())
         if rows == known.rows:
             return known
         held = {mandate.data for mandate in known.book.all()}

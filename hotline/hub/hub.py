@@ -128,6 +128,7 @@ class Hub:
             committed=self._committed,
             elsewhere=self._elsewhere,
             own=self._own_committed,
+            fresh=self.recent.put,
         )
         self.heads = HeadKeeper(
             store,
@@ -151,6 +152,7 @@ class Hub:
             spoke=self.replicas.spoke,
         )
         self.replicas.attach(
+            hint=self.writer.hint,
             look=self._look,
             lines=self.lines.own,
             presence=self._presence,

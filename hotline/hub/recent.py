@@ -26,8 +26,11 @@ class Recent:
 
     def add(self, admitted: Iterable[Admitted]) -> None:
         """Keep what was committed, in the order of the commit."""
-        for each in admitted:
-            frame = Deliver(each.thread, each.entry.stamp.seq, each.entry.leaf, dict(each.parts))
+        self.put(Deliver(each.thread, each.entry.stamp.seq, each.entry.leaf, dict(each.parts)) for each in admitted)
+
+    def put(self, frames: Iterable[Deliver]) -> None:
+        """Keep what another process committed, in the order of the log."""
+        for frame in frames:
             kept = self._threads.setdefault(frame.thread, deque())
             if kept and kept[-1].seq + 1 != frame.seq:  # another process wrote in between
                 self._forget(frame.thread)

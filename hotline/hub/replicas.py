@@ -7,7 +7,8 @@ which witnesses have said since the start what they hold.
 
 ::
 
-    log ID                     something was committed
+    log ID                     a batch was committed
+    row ID                     something else was
     came ID KID SINCE          a station logged in: an older line of it elsewhere is dead, and may not know it
     here ID KID=SINCE,...      stations on this process's lines
     gone ID KID                a station's line ended
@@ -82,6 +83,7 @@ class Replicas:
     def attach(
         self,
         *,
+        hint: Callable[[], None],
         look: Callable[[], Awaitable[None]],
         lines: Callable[[], Mapping[str, int]],
         presence: Callable[[dict[str, int]], None],
@@ -89,10 +91,10 @@ class Replicas:
         heard: Callable[[str], None],
         spoken: Callable[[], Iterable[str]],
     ) -> None:
-        """``look`` reads what others wrote; ``lines`` gives the stations on our own lines; ``presence`` is told whose
-        presence elsewhere changed (since when; 0: gone); ``replace`` ends our own line of a station if it is older than that;
-        ``heard`` takes a witness that spoke elsewhere, and ``spoken`` gives those that spoke here."""
-        self._look, self._lines, self._presence = look, lines, presence
+        """``hint`` has the log read on; ``look`` reads whatever others wrote; ``lines`` gives the stations on our own lines;
+        ``presence`` is told whose presence elsewhere changed (since when; 0: gone); ``replace`` ends our own line of a station
+        if it is older than that; ``heard`` takes a witness that spoke elsewhere, and ``spoken`` gives those that spoke here."""
+        self._hint, self._look, self._lines, self._presence = hint, look, lines, presence
         self._replace, self._heard, self._spoken = replace, heard, spoken
 
     def moved(self, kid: str, since: int) -> None:
@@ -196,8 +198,8 @@ class Replicas:
         if peer == self.id:
             return
         before = self.peers.since()
-        if what == "log":
-            self._news.set()
+        if what in ("log", "row"):
+            self._hint() if what == "log" else self._news.set()
             return
         self.peers.heard_at[peer] = self._clock.now()
         known = self.peers.lines.setdefault(peer, {})

@@ -27,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hotline.clock import SystemClock
 from hotline.hub import commits, own_leaves
 from hotline.hub.admission import Admitted, Pass, Rules
-from hotline.hub.commits import Position
+from hotline.hub.commits import Moved, Position
 from hotline.hub.directory import Directory, Known
 from hotline.hub.errors import BehindWitnesses, Closing, HubFault, NotStored
 from hotline.hub.metrics import Metrics
@@ -37,6 +37,7 @@ from hotline.store.engine import Store
 from mediation.refusals import Refusal
 from protocols.entry import Entry
 from protocols.errors import ProtocolError
+from protocols.frames import Deliver
 from protocols.translog import Frontier
 
 _LOG = structlog.get_logger("hotline.hub.writer")
@@ -174,10 +175,13 @@ class Writer:
         committed: Committed,
         elsewhere: Elsewhere = lambda _: None,
         own: Own = lambda _: None,
+        fresh: Callable[[Sequence[Deliver]], None] = lambda _: None,
     ) -> None:
+        """``fresh`` is given the new entries of another process before ``elsewhere`` is told of them."""
         self._store, self._rules, self._clock, self._metrics = store, rules, clock, metrics
         self._directory, self._seen, self._committed = directory, seen, committed
         self._elsewhere, self._told_own = elsewhere, own
+        self._fresh = fresh
         self.standing = Standing()
         self.healthy = True
         self._lanes = Lanes()
@@ -225,6 +229,11 @@ class Writer:
         self._due |= threads
         self._wake.set()
 
+    def hint(self) -> None:
+        """Another process on the same store has written: look, as soon as there is time."""
+        self._stale = True
+        self._wake.set()
+
     async def look(self) -> None:
         """Take in what another process on the same store has written since, if anything."""
         async with self._store.read() as connection:
@@ -259,13 +268,17 @@ class Writer:
         """Read what another process wrote, without its having to wait for us: no lock is needed for that."""
         try:
             async with self._store.read() as connection:
-                self.standing, moved = await connection.run_sync(_refresh, self._clock, self.standing)
+                self.standing, moved = await connection.run_sync(_look, self._clock, self.standing)
         except (SQLAlchemyError, OSError) as error:
             # Looked at again in a second; entries that come meanwhile are judged after reading under the lock.
             _LOG.error("store not read", error=type(error).__name__)
             return
+        self._tell(moved)
+
+    def _tell(self, moved: Moved | None) -> None:
         if moved is not None:
-            self._elsewhere(moved)
+            self._fresh(moved.frames)
+            self._elsewhere(moved.threads)
 
     async def _batch(self, jobs: list[Job], due: set[str], own: list[OwnJob]) -> None:
         started = time.monotonic()
@@ -295,8 +308,7 @@ class Writer:
             self._metrics.committed(done.admitted, outcome.own, time.monotonic() - started, done.frontier.size)
         if outcome.known is not context.known:
             self._directory.take(outcome.known)
-        if outcome.moved is not None:
-            self._elsewhere(outcome.moved)
+        self._tell(outcome.moved)
         if done.admitted:
             await self._committed(done.admitted)
         if outcome.own:
@@ -363,7 +375,7 @@ class _Outcome:
 
     standing: Standing
     known: Known
-    moved: set[str] | None
+    moved: Moved | None
     done: Pass
     answers: list[Answer]
     own: list[OwnLeaf]
@@ -391,6 +403,10 @@ def _say(standing: Standing, own: Sequence[OwnLeaf]) -> None:
             standing.heads = leaf.index + 1
 
 
+def _look(connection: Connection, clock: SystemClock, standing: Standing) -> tuple[Standing, Moved | None]:
+    return _refresh(connection, clock, standing, commits.read_stand(connection))
+
+
 def _work(
     connection: Connection,
     context: _Context,
@@ -400,8 +416,9 @@ def _work(
     wanted: list[Wanted],
 ) -> _Outcome:
     """One batch, in the store's thread and under its write lock: refresh, judge, write. Changes nothing but the store."""
-    standing, moved = _refresh(connection, context.clock, standing)
-    known_mandates = context.directory.renew(connection, context.known)
+    stand = commits.read_stand(connection)
+    standing, moved = _refresh(connection, context.clock, standing, stand)
+    known_mandates = context.directory.renew(connection, context.known, stand.mandates)
     stored: dict[str, Position] = {}
     known: dict[tuple[str, int], str] = {}
     heads: set[str] = set()
@@ -427,17 +444,21 @@ def _work(
     return _Outcome(standing, known_mandates, moved, done, answers, own)
 
 
-def _refresh(connection: Connection, clock: SystemClock, standing: Standing) -> tuple[Standing, set[str] | None]:
-    """The standing brought up to what stands in the store, and the threads that had moved; None where nothing had."""
-    if commits.log_size(connection) == standing.frontier.size:
+def _refresh(
+    connection: Connection, clock: SystemClock, standing: Standing, stand: commits.Stand
+) -> tuple[Standing, Moved | None]:
+    """The standing brought up to what stands in the store, and what had moved; None where nothing had."""
+    if stand.size == standing.frontier.size:
         return standing, None
-    commits.check_grown(connection, standing.frontier)
-    changed = commits.load_threads(connection, commits.moved_since(connection, standing.frontier.size))
-    clock.raise_floor(commits.newest_stamp(connection))
-    threads, frontier = {**standing.threads, **changed}, commits.load_frontier(connection)
-    renewed = Standing(threads, frontier, dict(standing.said), standing.heads)
-    _heard(connection, renewed, standing.frontier.size)
-    return renewed, set(changed)
+    commits.check_grown(connection, standing.frontier, stand.size)
+    moved = commits.read_since(connection, standing.frontier.size)
+    changed = commits.load_threads(connection, moved.threads)
+    clock.raise_floor(stand.at)
+    frontier = commits.load_frontier(connection, stand.size)
+    renewed = Standing({**standing.threads, **changed}, frontier, dict(standing.said), standing.heads)
+    if stand.own > standing.frontier.size:
+        _heard(connection, renewed, standing.frontier.size)
+    return renewed, moved
 
 
 def _judge(done: Pass, jobs: list[Job], due: set[str], stored: dict[str, Position]) -> list[Answer]:

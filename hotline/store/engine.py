@@ -112,7 +112,7 @@ class Store:
     def __init__(self, place: Place, id_: str = "") -> None:
         self.place, self.id = place, id_
         self._writing = asyncio.Lock()
-        self._hint: Callable[[Connection], None] | None = None
+        self._hint: Callable[[Connection, str], None] | None = None
         if isinstance(place, Path):
             self._engine, self._plain = open_sqlite(place), _open_plain(place)
             self._reading: dict[str, Any] = {_READ: True}
@@ -125,7 +125,7 @@ class Store:
             # One view for all statements of a read, as SQLite gives it.
             self._reading = {_READ: True, "isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
             if id_:
-                self._hint = lambda connection: postgres.tell(connection, f"log {id_}")
+                self._hint = lambda connection, what: postgres.tell(connection, f"{what} {id_}")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
     @property
@@ -140,7 +140,7 @@ class Store:
         async with self._writing, self._engine.begin() as connection:
             yield connection
             if self._hint is not None:
-                await connection.run_sync(self._hint)
+                await connection.run_sync(self._hint, "row")
 
     async def transact(self, work: Callable[[Connection], T]) -> T:
         """A write transaction in one piece: ``work`` runs with a plain connection in the store's own thread.
@@ -161,7 +161,7 @@ class Store:
         with self._plain.begin() as connection:
             done = work(connection)
             if self._hint is not None:
-                self._hint(connection)
+                self._hint(connection, "log")
             return done
 
     @asynccontextmanager

@@ -53,7 +53,7 @@ async def replicas(world: World, count: int = 2) -> AsyncIterator[list[RunningHu
 
 def quiet() -> dict[str, Any]:
     """What a hub is told by nobody."""
-    names = ("lines", "presence", "replace", "heard", "spoken")
+    names = ("hint", "lines", "presence", "replace", "heard", "spoken")
     return dict.fromkeys(names, lambda *_: {})
 
 
@@ -290,6 +290,7 @@ class Told:
         self.clock = Hands()
         self.replicas = Replicas(Path("hub.db"), self.clock, "me")
         self.replicas.attach(
+            hint=lambda: None,
             look=self.look,
             lines=lambda: {"mine": 1},
             presence=self.presence.append,

@@ -237,7 +237,7 @@ async def test_other_processes_hear_of_a_commit_after_it_can_be_read(place: Serv
         async with store.write() as connection:
             await connection.execute(tables.leaves.insert().values(idx=0, data=b"x"))
         async with asyncio.timeout(5):
-            assert await anext(heard) == "log test"
+            assert await anext(heard) == "row test"
         await store.transact(lambda connection: connection.execute(tables.leaves.insert().values(idx=1, data=b"x")))
         async with asyncio.timeout(5):
             assert await anext(heard) == "log test"
