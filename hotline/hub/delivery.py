@@ -8,6 +8,7 @@ the rest).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hotline.hub import records
@@ -19,7 +20,9 @@ from protocols.frames import Deliver
 from protocols.mandate import VerifiedMandate
 
 BATCH = 32
-"""Entries read at once; with parts of a megabyte or so each the worst batch stays bounded."""
+"""Entries read at once."""
+BATCH_BYTES = 8 << 20
+"""What their sealed parts may weigh together; a single one always passes."""
 
 
 @dataclass
@@ -78,7 +81,9 @@ async def _inside(store: Store, recent: Recent, thread: Thread, cursors: Cursors
         cursors.inside[thread.thread] = fresh[-1].seq
         return Batch(fresh, fresh[-1].seq < upto)
     async with store.read() as connection:
-        found = await records.read_entries(connection, thread.thread, after, upto, BATCH)
+        read = await records.read_entries(connection, thread.thread, after, upto, BATCH)
+        sizes = await records.part_sizes(connection, thread.thread, [row.seq for row in read])
+        found = read[: _fitting([sizes.get(row.seq, 0) for row in read])]
         shared = [row.seq for row in found if any(time.covers(row.seq) for time in times)]
         earlier = [row.seq for row in found if row.seq not in shared]
         parts = await records.read_parts(connection, thread.thread, shared, PARTS)
@@ -88,7 +93,17 @@ async def _inside(store: Store, recent: Recent, thread: Thread, cursors: Cursors
     frames = tuple(Deliver(thread.thread, row.seq, row.leaf, parts.get(row.seq, {})) for row in found)
     if frames:
         cursors.inside[thread.thread] = frames[-1].seq
-    return Batch(frames, len(found) == BATCH)
+    return Batch(frames, len(read) == BATCH or len(found) < len(read))
+
+
+def _fitting(sizes: Sequence[int]) -> int:
+    """How many from the first on weigh no more than a batch may; at least one."""
+    weight = 0
+    for count, size in enumerate(sizes):
+        weight += size
+        if count and weight > BATCH_BYTES:
+            return count
+    return len(sizes)
 
 
 async def _outside(
@@ -97,11 +112,13 @@ async def _outside(
     after = cursors.of(thread.thread, member=False)
     seal = mandate.station_keys.seal
     async with store.read() as connection:
-        found = await records.read_outside(connection, thread.thread, after, mandate.office, seal, BATCH, concerning)
+        read = await records.read_outside(connection, thread.thread, after, mandate.office, seal, BATCH, concerning)
+        sizes = await records.part_sizes(connection, thread.thread, [row.seq for row in read])
+        found = read[: _fitting([sizes.get(row.seq, 0) for row in read])]
         boxes = await records.sealed_to(connection, thread.thread, [row.seq for row in found], seal)
         boxes |= {row.seq for row in found if row.station == mandate.kid}
         parts = await records.read_parts(connection, thread.thread, sorted(boxes), ("box",))
     frames = tuple(Deliver(thread.thread, row.seq, row.leaf, parts.get(row.seq, {})) for row in found)
     if frames:
         cursors.outside[thread.thread] = frames[-1].seq
-    return Batch(frames, len(found) == BATCH)
+    return Batch(frames, len(read) == BATCH or len(found) < len(read))

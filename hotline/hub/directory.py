@@ -61,7 +61,7 @@ class Directory:
         store took."""
         self._store, self._accord, self._clock, self._limits = store, accord, clock, limits
         self._size, self._elsewhere = size, elsewhere
-        self._claims: dict[str, deque[int]] = {}
+        self._claims: dict[tuple[str, ...], deque[int]] = {}
         self._adding = asyncio.Lock()
         self.known = Known(MandateBook(accord.accord), 0)
 
@@ -206,7 +206,7 @@ class Directory:
             target = self.book.require(kid, role="station", office=self.book.find(kid, now).office, at=now)
             if not self._may_need(station.office, target.office, threads()):
                 raise ClaimRefused(f"no thread brings {station.office} and {target.office} together")
-        self._count(station.kid, len(wanted), now)
+        self._count(station, wanted, now)
         found: dict[str, bytes] = {}
         async with self._store.write() as connection:
             for kid in wanted:
@@ -252,13 +252,23 @@ class Directory:
                 return True
         return False
 
-    def _count(self, kid: str, count: int, now: int) -> None:
-        recent = self._claims.setdefault(kid, deque())
-        while recent and recent[0] <= now - HOUR:
-            recent.popleft()
-        if len(recent) + count > self._limits.claims_per_hour:
-            raise ClaimRefused("too many in an hour")
-        recent.extend([now] * count)
+    def _count(self, station: VerifiedMandate, wanted: tuple[str, ...], now: int) -> None:
+        """Count claims for the station, for its office, and for its office at each station: nobody may use up what others
+        need. Raises `ClaimRefused`, and counts nothing then."""
+        limits = self._limits
+        counted = [
+            ((station.kid,), len(wanted), limits.claims_per_hour),
+            (("", station.office), len(wanted), limits.office_claims_per_hour),
+            *(((station.office, kid, ""), 1, limits.claims_each_per_hour) for kid in wanted),
+        ]
+        for key, count, most in counted:
+            recent = self._claims.setdefault(key, deque())
+            while recent and recent[0] <= now - HOUR:
+                recent.popleft()
+            if len(recent) + count > most:
+                raise ClaimRefused("too many in an hour")
+        for key, count, _ in counted:
+            self._claims[key].extend([now] * count)
 
 
 def current_station(book: MandateBook, kid: str, office: str, at: int) -> VerifiedMandate:

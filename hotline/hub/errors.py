@@ -7,7 +7,7 @@ Tree::
     │   NotAMember                                                                      an entry
     ├── BadCommit, RosterDiffers, NotMandatedMember                                     a change of keys
     ├── BadKeyPackage, ClaimRefused, TooManyMandates, MandateTooLate                    services
-    ├── LoginRefused, LoginThrottled, NotLoggedIn, Replaced, TooSlow, OtherVersion      the line
+    ├── LoginRefused, LoginThrottled, Replaced, TooSlow, TooFast, OtherVersion          the line
     └── NotProvenYet, BadCosignature                                                    the log
     LocalFault (hotline)
     ├── HubNotReady                                                                     the hub's own folder
@@ -177,6 +177,27 @@ class Replaced(RemoteError):
 class TooSlow(RemoteError):
     code = "line.too-slow"
     _sentence = "The station read too slowly and was cut off. Nothing is lost: it resumes where it stopped."
+
+
+class TooFast(RemoteError):
+    """More than the hub takes in a minute. ``words``: how much that is; ``wait``: after how many ms it has room again."""
+
+    code = "line.too-fast"
+    _sentence = (
+        "The hub takes only so many messages a minute from one office and from one station, and yours sent more. Nothing is "
+        "lost: your station keeps this one and hands it in again by itself."
+    )
+
+    def __init__(self, words: str, wait: int) -> None:
+        super().__init__(words)
+        self.words, self.wait = words, wait
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"The hub takes {self.words}, and yours sent more. Nothing is lost: your station keeps this one and hands it in "
+            "again by itself."
+        )
 
 
 class MandateEnded(RemoteError):

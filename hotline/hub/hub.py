@@ -23,6 +23,7 @@ import structlog
 from hotline.clock import SystemClock, span_words
 from hotline.hub import records
 from hotline.hub.admission import Admitted, Rules
+from hotline.hub.allowance import Allowances
 from hotline.hub.claims import Claims
 from hotline.hub.directory import Directory
 from hotline.hub.disagreements import Disagreements
@@ -101,6 +102,7 @@ class Hub:
         self.metrics = Metrics()
         self.watchers = Watchers()
         self.front = Front(settings.limits, self.metrics)
+        self.allowances = Allowances(settings.limits)
         self.replicas = Replicas(store.place, self.clock, store.id)
         self.lines = Lines(
             self.metrics,
@@ -375,11 +377,11 @@ class Hub:
 
     # -- what the writer and the log tell -------------------------------------------------------------------------
 
-    async def _committed(self, admitted: list[Admitted]) -> None:
+    async def _committed(self, admitted: list[Admitted], carried: Mapping[str, int]) -> None:
         self.recent.add(admitted)
         ranks: dict[str, int] = {}
         for each in admitted:
-            rank = RANK[each.entry.payload.precedence]
+            rank = carried.get(each.entry.id, RANK[each.entry.payload.precedence])
             ranks[each.thread] = min(rank, ranks.get(each.thread, rank))
         for name in ranks:
             self._arm(self.writer.standing.threads[name])

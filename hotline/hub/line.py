@@ -8,7 +8,7 @@ any two entries waiting answers go first, and of several threads the one with th
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from hotline.hub import delivery, tails
+from hotline.hub.allowance import Pace
 from hotline.hub.commits import Position
 from hotline.hub.errors import (
     BadCosignature,
@@ -29,9 +30,11 @@ from hotline.hub.errors import (
     NotStored,
     NotYours,
     OutOfTurn,
+    TooFast,
     TooSlow,
     refused,
 )
+from hotline.hub.flow import InFlight, Outgoing
 from hotline.hub.invitations import concerning, invitations
 from hotline.hub.safekeeping import read_own
 from hotline.hub.thread import Thread, may_see
@@ -96,14 +99,18 @@ class Line:
         self.kid, self.office, self.since = mandate.kid, mandate.office, hub.clock.now()
         self.witness = _witness_keys(mandate, hub)
         self._limits = hub.settings.limits
-        self._answers: deque[Frame] = deque()
+        self._answers = Outgoing(self._limits.answers, self._limits.answer_bytes)
+        self._pace = Pace(self._limits, _monotonic())
         self._wake = asyncio.Event()
         self._cut: ProtocolError | NotStored | None = None
-        self._in_flight = asyncio.Semaphore(self._limits.in_flight)
+        self._in_flight = InFlight(self._limits.in_flight, self._limits.in_flight_bytes)
         self._following = False
         self._caught = False
         self._cursors = delivery.Cursors()
         self._touched: dict[str, int] = {}
+        self._sending = -1
+        self._rest: dict[str, delivery.Batch] = {}
+        """What was read of threads whose delivery something more urgent broke into."""
         self._tails = 0
         self._invited: dict[tuple[str, str, str | None], Invitation] = {}
 
@@ -111,10 +118,12 @@ class Line:
 
     def push(self, frame: Frame) -> None:
         """Queue a frame; a station that lets too many wait is cut off."""
-        if len(self._answers) >= self._limits.answers:
+        if self._cut is not None:
+            return
+        if not self._answers.put(encode_frame(frame)):
+            self._hub.metrics.limited.labels("answers").inc()
             self.cut(TooSlow("answers"))
             return
-        self._answers.append(frame)
         self._wake.set()
 
     def touch(self, threads: Iterable[tuple[str, int]]) -> None:
@@ -122,6 +131,8 @@ class Line:
         if self._following:
             for thread, rank in threads:
                 self._touched[thread] = min(rank, self._touched.get(thread, rank))
+                if rank < self._sending:
+                    self._sending = -1
             self._wake.set()
 
     def wake(self) -> None:
@@ -162,22 +173,29 @@ class Line:
 
     async def _read(self) -> None:
         while self._cut is None:
+            await self._answers.room()
             try:
-                frame = await receive(self._ws)
+                data = await receive_bytes(self._ws)
+                frame = decode_from_station(data)
             except Gone:
                 return
             except Malformed as error:
                 self.cut(error)
                 return
-            await self._take(frame)
+            wait = self._pace.take(_worth(frame), len(data), _monotonic())
+            if wait > 0:
+                self._hub.metrics.limited.labels("pace").inc()
+            # Even at 0: frames that are there already would be read without a turn for anybody else.
+            await asyncio.sleep(wait / 1000)
+            await self._take(frame, len(data))
 
-    async def _take(self, frame: FromStation) -> None:
+    async def _take(self, frame: FromStation, size: int) -> None:
         hub = self._hub
         ref = getattr(frame, "ref", 0)
         try:
             match frame:
                 case Submit():
-                    await self._submit(frame)
+                    await self._submit(frame, size)
                 case Follow():
                     await self._follow(frame)
                 case Publish():
@@ -219,15 +237,25 @@ class Line:
         async with hub.store.read() as connection:
             return Own(frame.ref, *await read_own(connection, hub.safe, frame.start, size))
 
-    async def _submit(self, frame: Submit) -> None:
+    async def _submit(self, frame: Submit, size: int) -> None:
+        hub = self._hub
         entry = parse_entry(frame.entry)
         if entry.payload.station != self.kid:
             raise NotYours("the entry names another station")
-        await self._in_flight.acquire()
-        answer = self._hub.writer.submit(entry, frame.parts)
+        said = RANK[entry.payload.precedence]
+        try:
+            rank = hub.allowances.admit(self.office, self.kid, said, size, _monotonic())
+        except TooFast as error:
+            hub.metrics.limited.labels("entries").inc()
+            self.push(replace(refused(frame.ref, error, entry.id), until=hub.clock.now() + error.wait))
+            return
+        if rank != said:
+            hub.metrics.limited.labels("urgent").inc()
+        await self._in_flight.enter(size)
+        answer = hub.writer.submit(entry, frame.parts, owner=self.office, rank=rank)
 
         def done(future: asyncio.Future[Answer]) -> None:
-            self._in_flight.release()
+            self._in_flight.leave(size)
             found = future.result()
             if isinstance(found, NotStored | Closing):
                 # No answer at all: the station keeps the entry in its outbox and hands it in again when it reconnects.
@@ -245,6 +273,7 @@ class Line:
             self.cut(Closing("the hub's store is older than its log"))
             return
         self._cursors = delivery.Cursors(dict(frame.cursors))
+        self._rest.clear()
         self._tails = frame.tails
         self._following, self._caught = True, False
         # Before anything here waits: "caught up" is said when no thread is left to look at.
@@ -317,7 +346,7 @@ class Line:
 
     async def _send_answers(self) -> None:
         while self._answers and self._cut is None:
-            await self._send_frame(self._answers.popleft())
+            await self._send_bytes(self._answers.take())
 
     async def _send_thread(self, name: str) -> None:
         hub = self._hub
@@ -325,12 +354,20 @@ class Line:
         thread = hub.writer.standing.threads.get(name)
         if thread is None:
             return
-        about = concerning(hub.ladders[thread.ladder], thread.state, self.office)
-        batch = await delivery.next_batch(hub.store, hub.recent, thread, self._cursors, self._mandate, about)
-        for frame in batch.frames:
+        batch = self._rest.pop(name, None)
+        if batch is None:
+            about = concerning(hub.ladders[thread.ladder], thread.state, self.office)
+            batch = await delivery.next_batch(hub.store, hub.recent, thread, self._cursors, self._mandate, about)
+        self._sending = rank
+        for number, frame in enumerate(batch.frames, 1):
             await self._send_frame(frame)
             hub.metrics.delivered.inc()
             await self._send_answers()
+            if self._sending != rank and number < len(batch.frames):
+                # Something more urgent has come: the rest of these afterwards.
+                self._rest[name] = delivery.Batch(batch.frames[number:], batch.more)
+                self._touched[name] = min(rank, self._touched.get(name, rank))
+                return
         if batch.more:
             self._touched[name] = min(rank, self._touched.get(name, rank))
             return
@@ -351,11 +388,14 @@ class Line:
                 await self._send_frame(invitation)
 
     async def _send_frame(self, frame: Frame) -> None:
+        await self._send_bytes(encode_frame(frame))
+
+    async def _send_bytes(self, data: bytes) -> None:
         if self._cut is not None:
             return
         try:
             async with asyncio.timeout(self._limits.send):
-                await self._ws.send_bytes(encode_frame(frame))
+                await self._ws.send_bytes(data)
         except TimeoutError:
             self.cut(TooSlow("reading"))
         except (ConnectionError, RuntimeError):  # aiohttp: closing transport
@@ -408,9 +448,14 @@ async def serve(hub: Hub, ws: web.WebSocketResponse, address: str, known: Callab
 
 async def receive(ws: web.WebSocketResponse) -> FromStation:
     """The next frame. Raises `Gone` or `Malformed`."""
+    return decode_from_station(await receive_bytes(ws))
+
+
+async def receive_bytes(ws: web.WebSocketResponse) -> bytes:
+    """The next frame as it came. Raises `Gone` or `Malformed`."""
     message = await ws.receive()
     if message.type is WSMsgType.BINARY:
-        return decode_from_station(message.data)
+        return bytes(message.data)
     if message.type is WSMsgType.TEXT:
         raise Malformed("a text message; frames are binary")
     raise Gone
@@ -422,6 +467,26 @@ async def end(ws: web.WebSocketResponse, why: ProtocolError | NotStored) -> None
         async with asyncio.timeout(5):
             await ws.send_bytes(encode_frame(Failed(why.code, why.sentence[:1000])))
             await ws.close()
+
+
+def _monotonic() -> float:
+    """ms"""
+    return time.monotonic() * 1000
+
+
+def _worth(frame: FromStation) -> int:
+    """How many ordinary frames one is worth, by the signatures and rows it makes the hub look at."""
+    match frame:
+        case Submit() | Ping():
+            return 1
+        case Announce():
+            return 1 + len(frame.mandates)
+        case Publish():
+            return 1 + 2 * len(frame.key_packages)
+        case Claim():
+            return 1 + 5 * len(frame.stations)
+        case _:
+            return 5
 
 
 def _answer(ref: int, entry: str, answer: Answer) -> Frame:

@@ -130,6 +130,17 @@ async def read_parts(
     return found
 
 
+async def part_sizes(connection: AsyncConnection, thread: str, seqs: Sequence[int]) -> dict[int, int]:
+    """Bytes of the sealed parts of these entries, by seq; nothing for those without any."""
+    p = t.parts.c
+    rows = await connection.execute(
+        sa.select(p.seq, sa.func.sum(sa.func.length(p.data)).label("size"))
+        .where(p.thread == thread, p.seq.in_(list(seqs)))
+        .group_by(p.seq)
+    )
+    return {row.seq: int(row.size) for row in rows}
+
+
 async def sealed_to(connection: AsyncConnection, thread: str, seqs: Sequence[int], seal: str) -> set[int]:
     """Which of these entries have a box that names this X25519 key."""
     r = t.recipients.c

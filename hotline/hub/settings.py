@@ -21,13 +21,19 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much one station may ask of the hub. Times in seconds.
 
-    ``in_flight``: submissions a connection may have waiting. ``answers``: frames that may wait to be read by it.
-    ``claims_per_hour``: key packages one station may claim. ``login_failures``: per address and minute, at the line and at the
-    console. An address is an IPv4 address or an IPv6 network of 64 bits.
+    ``in_flight``: submissions a connection may have waiting; ``answers``: frames that may wait to be read by it; both have a
+    limit in bytes too. ``frames_per_second``, ``bytes_per_second``: how fast it is read.
 
-    ``strangers``: connections on which no station has logged in, the console's browsers among them; ``strangers_each``: of
-    one address. ``stranger_bytes``: what such a connection may send until its login succeeds. ``body``: time for the body of
-    a request. ``idle``: time between two requests on one connection.
+    ``office_entries``, ``station_entries``, ``office_bytes``, ``station_bytes``: a minute, see `hotline.hub.allowance`.
+    ``office_urgent``: entries above ROUTINE that are carried as what they say.
+
+    ``claims_per_hour``: key packages one station may claim; ``office_claims_per_hour``: all stations of an office;
+    ``claims_each_per_hour``: an office, of one station.
+
+    ``login_failures``: per address and minute, at the line and at the console. An address is an IPv4 address or an IPv6
+    network of 64 bits. ``strangers``: connections on which no station has logged in, the console's browsers among them;
+    ``strangers_each``: of one address. ``stranger_bytes``: what such a connection may send until its login succeeds.
+    ``body``: time for the body of a request. ``idle``: time between two requests on one connection.
     """
 
     login: Seconds = 10.0
@@ -36,11 +42,22 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answers: Annotated[int, msgspec.Meta(ge=8, le=65536)] = 1024
     key_packages: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     claims_per_hour: Annotated[int, msgspec.Meta(ge=1, le=10000)] = 120
+    office_claims_per_hour: Annotated[int, msgspec.Meta(ge=1, le=100000)] = 240
+    claims_each_per_hour: Annotated[int, msgspec.Meta(ge=1, le=10000)] = 60
     login_failures: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
     mandates: Annotated[int, msgspec.Meta(ge=8, le=100000)] = 2000
     strangers: Annotated[int, msgspec.Meta(ge=8, le=65536)] = 512
     strangers_each: Annotated[int, msgspec.Meta(ge=4, le=65536)] = 256
     stranger_bytes: Annotated[int, msgspec.Meta(ge=65536, le=1 << 24)] = 1 << 18
+    office_entries: Annotated[int, msgspec.Meta(ge=10, le=10_000_000)] = 6000
+    station_entries: Annotated[int, msgspec.Meta(ge=10, le=10_000_000)] = 3000
+    office_bytes: Annotated[int, msgspec.Meta(ge=8 << 20, le=1 << 40)] = 256 << 20
+    station_bytes: Annotated[int, msgspec.Meta(ge=8 << 20, le=1 << 40)] = 128 << 20
+    office_urgent: Annotated[int, msgspec.Meta(ge=2, le=10_000_000)] = 120
+    in_flight_bytes: Annotated[int, msgspec.Meta(ge=1 << 20, le=1 << 32)] = 16 << 20
+    answer_bytes: Annotated[int, msgspec.Meta(ge=1 << 20, le=1 << 32)] = 8 << 20
+    frames_per_second: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 500
+    bytes_per_second: Annotated[int, msgspec.Meta(ge=1 << 16, le=1 << 32)] = 8 << 20
     body: Seconds = 300.0
     idle: Seconds = 90.0
 

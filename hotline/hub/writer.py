@@ -54,6 +54,14 @@ class Job:
     entry: Entry
     parts: Mapping[str, bytes]
     answer: asyncio.Future[Answer]
+    owner: str = ""
+    """Whose turn it takes among those that are equally urgent; "": its station's."""
+    rank: int = -1
+    """How urgently it is carried; -1: as its precedence says."""
+
+    @property
+    def urgency(self) -> int:
+        return RANK[self.entry.payload.precedence] if self.rank < 0 else self.rank
 
 
 @dataclass(eq=False, slots=True)
@@ -67,41 +75,48 @@ class OwnJob:
 class Lane:
     """One station's waiting jobs of one thread, in order of arrival.
 
-    ``urgency``: the rank of the most urgent job, whose turn those before it share, and the first one's number; None: empty.
+    ``urgency``: the rank of the most urgent job, whose place those before it share, and the first one's turn and number;
+    None: empty.
     """
 
     def __init__(self) -> None:
-        self._jobs: deque[tuple[int, Job]] = deque()
+        self._jobs: deque[tuple[int, int, Job]] = deque()
         self._ranks = [0] * len(RANK)
-        self.urgency: tuple[int, int] | None = None
+        self.urgency: tuple[int, int, int] | None = None
 
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def put(self, number: int, job: Job) -> None:
-        """Add a job; ``number`` grows with every job of the hub."""
-        rank = RANK[job.entry.payload.precedence]
-        self._jobs.append((number, job))
+    def put(self, turn: int, number: int, job: Job) -> None:
+        """Add a job; ``number`` grows with every job of the hub, ``turn`` with every job of its owner."""
+        rank = job.urgency
+        self._jobs.append((turn, number, job))
         self._ranks[rank] += 1
         if self.urgency is None or rank < self.urgency[0]:
-            self.urgency = rank, self._jobs[0][0]
+            self.urgency = rank, *self._jobs[0][:2]
 
     def take(self) -> Job:
         """The job that came first."""
-        _, job = self._jobs.popleft()
-        self._ranks[RANK[job.entry.payload.precedence]] -= 1
+        _, _, job = self._jobs.popleft()
+        self._ranks[job.urgency] -= 1
         most = next((rank for rank, count in enumerate(self._ranks) if count), None)
-        self.urgency = None if most is None else (most, self._jobs[0][0])
+        self.urgency = None if most is None else (most, *self._jobs[0][:2])
         return job
 
 
 class Lanes:
-    """Waiting jobs. Plain data, no I/O. Cost of a job: logarithmic in the number of lanes."""
+    """Waiting jobs. Plain data, no I/O. Cost of a job: logarithmic in the number of lanes.
+
+    Equally urgent ones are taken in turn of their owners (start-time fair queueing): one that hands in a thousand at once
+    stands in its own way only.
+    """
 
     def __init__(self) -> None:
         self._lanes: dict[tuple[str, str], Lane] = {}
-        self._heap: list[tuple[int, int, tuple[str, str]]] = []
+        self._heap: list[tuple[int, int, int, tuple[str, str]]] = []
         self._count = self._waiting = 0
+        self._turn = 0
+        self._turns: dict[str, int] = {}
 
     def __len__(self) -> int:
         return self._waiting
@@ -114,7 +129,10 @@ class Lanes:
         key = payload.station, payload.thread
         lane = self._lanes.setdefault(key, Lane())
         before = lane.urgency
-        lane.put(self._count, job)
+        owner = job.owner or payload.station
+        turn = max(self._turn, self._turns.get(owner, 0))
+        self._turns[owner] = turn + 1
+        lane.put(turn, self._count, job)
         if lane.urgency != before:
             self._push(key, lane)
 
@@ -122,16 +140,19 @@ class Lanes:
         """The next ``most`` jobs, most urgent lane first, within a lane in order of arrival."""
         taken: list[Job] = []
         while self._heap and len(taken) < most:
-            rank, number, key = heapq.heappop(self._heap)
+            rank, turn, number, key = heapq.heappop(self._heap)
             lane = self._lanes.get(key)
-            if lane is None or lane.urgency != (rank, number):
+            if lane is None or lane.urgency != (rank, turn, number):
                 continue  # said before the lane became what it is; what it is now is in the heap too
             taken.append(lane.take())
             self._waiting -= 1
+            self._turn = max(self._turn, turn)
             if lane:
                 self._push(key, lane)
             else:
                 del self._lanes[key]
+        if not self._waiting:
+            self._turns.clear()
         return taken
 
     def _push(self, key: tuple[str, str], lane: Lane) -> None:
@@ -153,15 +174,16 @@ class Standing:
     heads: int = 0
 
 
-Committed = Callable[[list[Admitted]], Awaitable[None]]
+Committed = Callable[[list[Admitted], Mapping[str, int]], Awaitable[None]]
 Elsewhere = Callable[[set[str]], None]
 Own = Callable[[Sequence[OwnLeaf]], None]
 
 
 class Writer:
     """Owns the write path. the mandates and ``seen`` are read anew for every batch; ``committed`` is told what is
-    durable, before the answers go out, ``own`` of the hub's own leaves among it, ``elsewhere`` which threads another
-    process on the same store moved (none: it wrote leaves of its own)."""
+    durable and with which rank it was carried (by entry id, for what stations handed in), before the answers go out, ``own``
+    of the hub's own leaves among it, ``elsewhere`` which threads another process on the same store moved (none: it wrote
+    leaves of its own)."""
 
     def __init__(
         self,
@@ -198,13 +220,18 @@ class Writer:
             self.standing, floor = await connection.run_sync(_load)
         self._clock.raise_floor(floor)
 
-    def submit(self, entry: Entry, parts: Mapping[str, bytes]) -> asyncio.Future[Answer]:
-        """Queue an entry; the future gives its position once it is durable, or the refusal. It never raises."""
+    def submit(
+        self, entry: Entry, parts: Mapping[str, bytes], *, owner: str = "", rank: int = -1
+    ) -> asyncio.Future[Answer]:
+        """Queue an entry; the future gives its position once it is durable, or the refusal. It never raises.
+
+        ``owner``: whose turn it takes among the equally urgent. ``rank``: how urgently it is carried; -1: as it says.
+        """
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         if self._stopping:
             answer.set_result(Closing())
             return answer
-        self._lanes.put(Job(entry, parts, answer))
+        self._lanes.put(Job(entry, parts, answer, owner, rank))
         self._wake.set()
         return answer
 
@@ -310,7 +337,7 @@ class Writer:
             self._directory.take(outcome.known)
         self._tell(outcome.moved)
         if done.admitted:
-            await self._committed(done.admitted)
+            await self._committed(done.admitted, {job.entry.id: job.urgency for job in jobs})
         if outcome.own:
             self._told_own(outcome.own)
         for waiting in own:

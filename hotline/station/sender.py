@@ -18,7 +18,7 @@ from hotline.station.outbox import Answer, Item, Sealed, encode
 from hotline.station.parting import CODE, passes
 from mediation.refusals import Refusal
 from protocols import frames
-from protocols.encoding import b64u, digest
+from protocols.encoding import b64u, digest, rfc3339
 from protocols.errors import ProtocolError
 from protocols.kinds import OfficeId
 from protocols.mls import inspect_key_package, make_key_package
@@ -28,6 +28,14 @@ STALE = ("entry.wrong-epoch", "ladder.wrong-epoch")
 
 LATER = ("hub.not-stored", "keys.none-left", "keys.claim-refused")
 """Nothing wrong with the entry: the same again after a while."""
+
+WAIT = "line.too-fast"
+"""Nothing wrong with the entry: the same again when the hub says."""
+LONGEST_WAIT = 120_000
+"""ms. Whatever the hub says, it is asked again then."""
+OF_KEYS = ("open", "rekey", "rejoin", "cannot-follow")
+"""Before anything else: without it nothing can be sealed."""
+RANK = {"FLASH": 0, "IMMEDIATE": 1, "PRIORITY": 2, "ROUTINE": 3}
 
 KEEP_PACKAGES = 10
 PACKAGE_DAYS = 60
@@ -137,7 +145,9 @@ class Sender:
         if item is None:
             return
         item.ref = item.promised = None
-        if frame.code in LATER:
+        if frame.code == WAIT:
+            self._wait(item, frame)
+        elif frame.code in LATER:
             self._not_before[item.id] = self._core.clock.now() + 2_000
             item.waiting = frame.sentence
         elif frame.code in STALE:
@@ -146,6 +156,14 @@ class Sender:
             answer = Answer(frame.code, frame.sentence, self._core.now(), "hub", frame.rule, frame.clock, frame.until)
             await self.settle(item, answer)
         self.wake()
+
+    def _wait(self, item: Item, frame: frames.Refused) -> None:
+        """The hub takes no more from us for now, and says until when: keep the entry, and say so to whoever looks."""
+        core = self._core
+        wait = min(max(0 if frame.until is None else frame.until - core.now(), 250), LONGEST_WAIT)
+        self._not_before[item.id] = core.clock.now() + wait
+        item.waiting = f"{frame.sentence} Next at {rfc3339(core.now() + wait)[11:19]}Z."
+        core.tell(item.thread, "pending")
 
     def claimed(self, frame: frames.Claimed) -> None:
         claim = self._claims.pop(frame.ref, None)
@@ -236,7 +254,7 @@ class Sender:
                         item = await core.queue(change, due[0], thread.id, due[1])
                     core.items[item.id] = item
         failed: Exception | None = None
-        for name in {item.thread for item in core.items.values() if item.state in ("queued", "sending")}:
+        for name in self._by_urgency():
             try:
                 await self._advance(name)
             except LineBroken:
@@ -245,6 +263,15 @@ class Sender:
                 failed = error
         if failed is not None:
             raise failed
+
+    def _by_urgency(self) -> list[str]:
+        """The threads in which something waits to go out, the one with the most urgent first, then the oldest."""
+        first: dict[str, tuple[int, int]] = {}
+        for item in self._core.items.values():
+            if item.state in ("queued", "sending"):
+                mine = RANK[item.intent.precedence], item.position
+                first[item.thread] = min(mine, first.get(item.thread, mine))
+        return sorted(first, key=lambda name: first[name])
 
     async def _advance(self, name: str) -> None:
         """One thread: submit what is sealed, or seal the next."""
@@ -266,13 +293,18 @@ class Sender:
                 await self._submit(item)
                 return
             if not item.intent.auto:
-                return  # an officer's entries keep their order
+                # Equally urgent entries of officers keep their order; the station's own are not held up by them.
+                items = [each for each in items if each.intent.auto]
 
     def _head(self, items: list[Item]) -> Item | None:
         ready = [item for item in items if self._is_time(item)]
         auto = next((item for item in ready if item.intent.auto), None)
-        theirs = next((item for item in items if not item.intent.auto), None)
-        return auto or (theirs if theirs in ready else None)
+        written = [item for item in items if not item.intent.auto]
+        theirs = min(written, key=lambda item: (RANK[item.intent.precedence], item.position), default=None)
+        if theirs is None or theirs not in ready:
+            return auto
+        urgent = RANK[theirs.intent.precedence] < RANK["PRIORITY"]
+        return theirs if auto is None or (urgent and auto.intent.kind not in OF_KEYS) else auto
 
     def _is_time(self, item: Item) -> bool:
         now = self._core.clock.now()

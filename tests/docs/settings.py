@@ -39,12 +39,25 @@ _LIMITS = {
     "answers": "Frames that may wait to be read by one connection.",
     "key_packages": "Key packages held for one station.",
     "claims_per_hour": "Key packages one station may claim in an hour.",
+    "office_claims_per_hour": "The same for all stations of an office together.",
+    "claims_each_per_hour": "Key packages of one station that one office may claim in an hour.",
     "login_failures": "Failed logins from one address in a minute before it has to wait; of stations and of operators, each "
     "for itself. An address is an IPv4 address or an IPv6 network of 64 bits.",
     "strangers": "Connections on which no station has logged in, browsers at the console among them. One more, and the address "
     "that has the most of them loses its oldest.",
     "strangers_each": "Such connections of one address.",
     "stranger_bytes": "Bytes such a connection may send before its login succeeds.",
+    "office_entries": "Entries a minute from all stations of an office. Over it they are put back and come again by "
+    "themselves; a fifth is kept for what is urgent.",
+    "station_entries": "The same from one station.",
+    "office_bytes": "Bytes of entries a minute from all stations of an office.",
+    "station_bytes": "The same from one station.",
+    "office_urgent": "Entries a minute above ROUTINE that an office's are carried as what they say, half of them kept for "
+    "FLASH; the rest pass too, as ROUTINE does.",
+    "in_flight_bytes": "Bytes of submissions of one connection that may wait for an answer.",
+    "answer_bytes": "Bytes of frames that may wait to be read by one connection.",
+    "frames_per_second": "How fast one connection is read; eight seconds' worth at once. More waits in the sender's machine.",
+    "bytes_per_second": "The same in bytes.",
     "body": "Seconds the body of a request may take.",
     "idle": "Seconds a connection may be silent between two requests.",
     "mandates": "Mandates kept of one office.",

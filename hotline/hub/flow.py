@@ -1,0 +1,68 @@
+"""What one connection may have in the hub's memory: submissions on their way in, frames on their way out.
+
+Both are counted in number and in bytes. On the way in the reader waits, so that the rest stays in the sender's machine. On
+the way out the reader waits too while much is unread; only what others cause to be sent can go over the top, and then the
+station is cut off and resumes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+
+class InFlight:
+    """Submissions that wait for their answer. One larger than all the room passes alone."""
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self._most, self._most_bytes = most, most_bytes
+        self.count = self.bytes = 0
+        self._landed = asyncio.Event()
+
+    async def enter(self, size: int) -> None:
+        """Wait until there is room, then take it."""
+        while self.count >= self._most or (self.count and self.bytes + size > self._most_bytes):
+            self._landed.clear()
+            await self._landed.wait()
+        self.count += 1
+        self.bytes += size
+
+    def leave(self, size: int) -> None:
+        """Give it back."""
+        self.count -= 1
+        self.bytes -= size
+        self._landed.set()
+
+
+class Outgoing:
+    """Encoded frames that wait to be read by the station, in order."""
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self._most, self._most_bytes = most, most_bytes
+        self._frames: deque[bytes] = deque()
+        self.bytes = 0
+        self._read = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def put(self, data: bytes) -> bool:
+        """Add a frame; False where there is no room. A single one always fits."""
+        if self._frames and (len(self._frames) >= self._most or self.bytes + len(data) > self._most_bytes):
+            return False
+        self._frames.append(data)
+        self.bytes += len(data)
+        return True
+
+    def take(self) -> bytes:
+        """The oldest."""
+        data = self._frames.popleft()
+        self.bytes -= len(data)
+        self._read.set()
+        return data
+
+    async def room(self) -> None:
+        """Wait while more than half of it is full: who does not read its answers is not asked for more questions."""
+        while len(self._frames) * 2 > self._most or self.bytes * 2 > self._most_bytes:
+            self._read.clear()
+            await self._read.wait()
