@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import click
 
 from hotline import bundles, passphrase
 from hotline.cli import Lazy
+from hotline.cli.files import write_new
 from hotline.cli.saying import says_refusals
 from hotline.errors import LocalFault
 from hotline.passphrase import PassphraseSource
@@ -78,7 +78,7 @@ def export(
     else:
         assert station is not None  # noqa: S101 - one of the two is given, see above
         found, left_out = _from_station(station, thread, disclose, passphrase)
-    _write(out, bundles.pack(with_reports(found)))
+    write_new(out, bundles.pack(with_reports(found)))
     disclosed = sum(len(exhibit.disclosures) for exhibit in found.exhibits)
     click.echo(f"{out}: {len(found.exhibits)} entries, {disclosed} disclosed field(s).")
     if left_out:
@@ -98,12 +98,3 @@ def _from_station(folder: Path, thread: str, disclose: tuple[str, ...], source: 
 
     key = keystore.unlock(folder / "station.key", source.get())["data"] if disclose else None
     return asyncio.run(export_from_folder(folder, thread, disclose, key))
-
-
-def _write(path: Path, data: bytes) -> None:
-    # It may hold disclosed words: for its owner's eyes until they hand it on.
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

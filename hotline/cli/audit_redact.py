@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast, get_args
@@ -10,6 +9,7 @@ from typing import cast, get_args
 import click
 
 from hotline import bundles
+from hotline.cli.files import write_new
 from hotline.cli.saying import printable, says_refusals
 from hotline.errors import LocalFault
 from mediation.audit.papers import with_reports
@@ -84,7 +84,7 @@ def command(
     if out is None:
         click.echo("Nothing was written.")
         return
-    _write(out, data)
+    write_new(out, data)
     click.echo(f"{out}: written; {bundle} is as it was.")
 
 
@@ -130,12 +130,3 @@ def _head(entry: Entry) -> str:
 
 def _what(item: Redaction) -> str:
     return ", ".join(item.fields) if item.fields else "the whole entry"
-
-
-def _write(path: Path, data: bytes) -> None:
-    # What is left in it may still be for few eyes: its owner's, until they hand it on.
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

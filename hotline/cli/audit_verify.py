@@ -7,12 +7,12 @@ installed to run it.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import click
 
 from hotline import bundles
+from hotline.cli.files import write_new
 from hotline.cli.saying import Said, printable, says_refusals
 from hotline.errors import LocalFault
 from mediation.audit import EPSILON, Trust, as_dict, verify
@@ -103,7 +103,10 @@ def command(
         raise Said(error) from error
     report = verify(loaded, trust, allow_withheld)
     if page_file is not None:
-        _write(page_file, own_page(loaded, report, trust).encode())
+        try:
+            write_new(page_file, own_page(loaded, report, trust).encode())
+        except OSError as error:
+            raise NoReport(f"{page_file}: {error.strerror}") from error
     if as_json:
         click.echo(json.dumps(as_dict(report), ensure_ascii=True))
     else:
@@ -132,16 +135,6 @@ def _trust(
     if not policy.logs:
         raise NoTrust("the policy names no log")
     return Trust(policy, accord_id, epsilon, roots)
-
-
-def _write(path: Path, data: bytes) -> None:
-    # It repeats disclosed words: for its owner's eyes until they hand it on. Never over another file.
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise NoReport(f"{path}: {error.strerror}") from error
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
 
 
 def _read(path: Path, limit: int) -> bytes:
