@@ -78,8 +78,8 @@ def main() -> None:
             hubs = [stack.enter_context(process.hub(world, place)) for _ in range(count)]
             for depth, values in asyncio.run(run(world, hubs, {1: 100 // share, 16: 200 // share})).items():
                 figures[f"{name}, {depth}"] = values
-    for name, values in figures.items():
-        print(f"{name:38}  " + "  ".join(f"{key} {value:,.1f}" for key, value in values.items()))
+                told = "  ".join(f"{key} {value:,.1f}" for key, value in values.items())
+                print(f"{name + ', ' + depth:38}  {told}", flush=True)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
 

@@ -77,6 +77,12 @@ class Cluster:
         )
         self._write("hotline.conf", "\n".join(lines) + "\n")
         self._run("sh", "-c", f"echo \"include 'hotline.conf'\" >> {self.data}/postgresql.conf")
+        # Whoever is killed runs no more code of his own: the server must not outlive him all the same.
+        watch = f"while [ -d /proc/{os.getpid()} ] && [ -d {self.data} ]; do sleep 1; done; "
+        end = f"kill -QUIT $(head -n 1 {self.data}/postmaster.pid); sleep 1; rm -rf {self.path}"
+        self._watcher = subprocess.Popen(
+            ["sh", "-c", watch + end], user=self._account, start_new_session=True, stderr=subprocess.DEVNULL
+        )
         self.start()
 
     def _write(self, name: str, text: str) -> None:
@@ -131,6 +137,8 @@ class Cluster:
 
     def remove(self) -> None:
         """Stop it and delete everything."""
+        self._watcher.kill()
+        self._watcher.wait()
         if (self.data / "postmaster.pid").exists():
             self.stop()
         shutil.rmtree(self.path, ignore_errors=True)
