@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -24,6 +25,7 @@ from hotline.ladders import load
 from protocols.encoding import b64u, sha256
 from protocols.frames import MAX_FRAME_BYTES, Accepted, Deliver, Ready, Submit
 from tests.hotline.harness import LADDER, Client, World, connect, login, make_world, open_thread
+from tests.postgres import MISSING, available, new_database
 
 PASSPHRASE = b"correct horse battery"
 
@@ -196,3 +198,39 @@ async def test_it_serves_its_pinned_certificate_logs_no_names_and_stops_when_tol
         assert await serving.end(signal.SIGTERM) == 0
     assert b"Traceback" not in (tmp_path / "hub.log").read_bytes()
     assert b"PRIVATE KEY" not in b"".join(each.read_bytes() for each in hub.rglob("*") if each.is_file())
+
+
+@pytest.mark.faults
+@pytest.mark.skipif(not available(), reason=MISSING)
+async def test_two_hubs_from_two_folders_serve_one_line_on_postgresql_and_the_audit_reads_it(tmp_path: Path) -> None:
+    world, hub, port = make_folder(tmp_path, plain=True)
+    settings, store = (hub / "hub.toml").read_text(), new_database()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        second_port = probe.getsockname()[1]
+    second = tmp_path / "second"
+    shutil.copytree(hub, second)
+    for folder_, at in ((hub, port), (second, second_port)):
+        text = settings.replace(f":{port}", f":{at}") + f'[store]\nurl = "{store.conninfo}"\n'
+        (folder_ / "hub.toml").write_text(text)
+    first, other = Serving(tmp_path, hub, port, plain=True), Serving(tmp_path, second, second_port, plain=True)
+    await asyncio.gather(first.start(), other.start())
+    try:
+        async with (
+            connect(f"ws://127.0.0.1:{port}/line", world, "AV") as av,
+            connect(f"ws://127.0.0.1:{second_port}/line", world, "KV") as kv,
+        ):
+            thread = await open_thread(av, kv)
+            await av.say(thread, "goodwill-note", fields={"text": "across"})
+            await kv.deliveries(kv.threads[thread.id], 2)
+        audit = [sys.executable, "-m", "hotline", "audit", "fsck", str(second)]
+        said = await asyncio.to_thread(subprocess.run, audit, capture_output=True, cwd=Path(__file__).parents[3])
+        assert said.returncode == 0 and b"of 2 leaves" in said.stdout, said
+        backup = [sys.executable, "-m", "hotline", "hub", "backup", str(hub), str(tmp_path / "copy")]
+        refused = await asyncio.to_thread(subprocess.run, backup, capture_output=True, cwd=Path(__file__).parents[3])
+        assert refused.returncode == 1 and b"PostgreSQL" in refused.stderr, refused
+        assert not (hub / "hub.db").exists() and not (second / "hub.db").exists()
+    finally:
+        assert [await each.end(signal.SIGTERM) for each in (first, other)] == [0, 0]
+    log = (tmp_path / "hub.log").read_bytes()
+    assert b"Traceback" not in log and store.conninfo.split()[0].encode() not in log
