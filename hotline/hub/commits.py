@@ -54,15 +54,25 @@ class Stand:
     at: int
 
 
+def _last(value: sa.ColumnElement[int], by: sa.ColumnElement[int]) -> sa.ScalarSelect[int]:
+    return sa.select(value).order_by(by.desc()).limit(1).scalar_subquery()
+
+
+_STAND = sa.select(
+    _last(t.leaves.c.idx + 1, t.leaves.c.idx),
+    sa.select(sa.func.count()).select_from(t.mandates).scalar_subquery(),
+    _last(t.own_leaves.c.idx + 1, t.own_leaves.c.idx),
+    _last(t.entries.c.at, t.entries.c.idx),
+    _last(t.heads.c.at, t.heads.c.size),
+    _last(t.own_leaves.c.at, t.own_leaves.c.idx),
+)
+"""Each part is answered by the end of an index, and the statement is made once: every batch asks."""
+
+
 def read_stand(connection: Connection) -> Stand:
     """In one query."""
-    highest = (t.leaves.c.idx + 1, t.own_leaves.c.idx + 1, t.entries.c.at, t.heads.c.at)
-    columns = [sa.select(sa.func.coalesce(sa.func.max(each), 0)).scalar_subquery() for each in highest]
-    own = sa.select(t.own_leaves.c.at).order_by(t.own_leaves.c.idx.desc()).limit(1).scalar_subquery()
-    mandates = sa.select(sa.func.count()).select_from(t.mandates).scalar_subquery()
-    found = connection.execute(sa.select(*columns, own, mandates)).one()
-    size, newest, entry, head, last, rows = (int(value or 0) for value in found)
-    return Stand(size, rows, newest, max(entry, head, last))
+    size, mandates, newest, *times = (int(value or 0) for value in connection.execute(_STAND).one())
+    return Stand(size, mandates, newest, max(times))
 
 
 @dataclass(frozen=True, slots=True)

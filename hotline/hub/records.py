@@ -57,16 +57,19 @@ class Marks(NamedTuple):
     evidence: int
 
 
+_MARKS = sa.select(
+    sa.select(sa.func.coalesce(sa.func.max(t.leaves.c.idx), -1)).scalar_subquery(),
+    sa.select(sa.func.count()).select_from(t.mandates).scalar_subquery(),
+    sa.select(sa.func.coalesce(sa.func.max(t.published.c.number), 0)).scalar_subquery(),
+    sa.select(sa.func.coalesce(sa.func.max(t.witnesses.c.at), 0)).scalar_subquery(),
+    sa.select(sa.func.count()).select_from(t.evidence).scalar_subquery(),
+)
+
+
 async def read_marks(connection: AsyncConnection) -> Marks:
     """How the store stands."""
-    highest = (t.published.c.number, t.witnesses.c.at)
-    size = sa.select(sa.func.coalesce(sa.func.max(t.leaves.c.idx) + 1, 0)).scalar_subquery()
-    published, witnessed = (sa.select(sa.func.coalesce(sa.func.max(c), 0)).scalar_subquery() for c in highest)
-    mandates, evidence = (
-        sa.select(sa.func.count()).select_from(table).scalar_subquery() for table in (t.mandates, t.evidence)
-    )
-    row = (await connection.execute(sa.select(size, mandates, published, witnessed, evidence))).one()
-    return Marks(*(int(value) for value in row))
+    newest, *rest = (int(value) for value in (await connection.execute(_MARKS)).one())
+    return Marks(newest + 1, *rest)
 
 
 async def server_time(connection: AsyncConnection) -> int:
