@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from typing import cast
@@ -22,11 +23,14 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from hotline.hub.allowance import Bucket
 from hotline.hub.errors import HubFault
 from hotline.hub.metrics import Metrics
 from hotline.hub.settings import Limits
 
 _LOG = structlog.get_logger("hotline.hub.front")
+ADDRESSES = 10_000
+"""Of how many addresses it is kept how often they came."""
 HEAD_BYTES = 2 << 20
 """What may arrive between two requests: a head, and the first of a body before its handler runs."""
 
@@ -48,6 +52,7 @@ class Front:
     def __init__(self, limits: Limits, metrics: Metrics) -> None:
         self._limits, self._metrics = limits, metrics
         self._strangers: dict[str, dict[Connection, None]] = {}
+        self._arrivals: dict[str, Bucket] = {}
         self._count = 0
 
     @property
@@ -83,6 +88,10 @@ class Front:
 
     def enter(self, connection: Connection) -> bool:
         """Count a stranger in; False where there is no room for it. May cut another."""
+        now = time.monotonic() * 1000
+        if not self._may_come(connection.origin, now):
+            self.limited("arrivals")
+            return False
         mine = self._strangers.setdefault(connection.origin, {})
         if len(mine) >= self._limits.strangers_each:
             self.limited("address")
@@ -99,6 +108,18 @@ class Front:
         mine[connection] = None
         self._count += 1
         self._metrics.strangers.set(self._count)
+        return True
+
+    def _may_come(self, address: str, now: float) -> bool:
+        """Whether this address has not opened too many connections lately: opening one costs more than it looks."""
+        bucket = self._arrivals.get(address)
+        if bucket is None:
+            if len(self._arrivals) >= ADDRESSES:
+                self._arrivals.clear()
+            bucket = self._arrivals[address] = Bucket(self._limits.arrivals_each, now)
+        if bucket.wait(1, now) > 0:
+            return False
+        bucket.take(1, now)
         return True
 
     def leave(self, connection: Connection) -> None:
@@ -167,6 +188,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._stop()
+        self._stranger = False  # what its handler says from now on starts no timer: one would keep it in memory
         if self._entered:
             self._front.leave(self)
             self._inner.connection_lost(error)
@@ -207,6 +229,7 @@ class Connection(asyncio.Protocol):
         self._front.limited(why)
         self._front.leave(self)
         self._stop()
+        self._stranger = False
         if self._transport is not None:
             self._transport.abort()
 

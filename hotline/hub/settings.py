@@ -32,8 +32,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``login_failures``: per address and minute, at the line and at the console. An address is an IPv4 address or an IPv6
     network of 64 bits. ``strangers``: connections on which no station has logged in, the console's browsers among them;
-    ``strangers_each``: of one address. ``stranger_bytes``: what such a connection may send until its login succeeds.
-    ``body``: time for the body of a request. ``idle``: time between two requests on one connection.
+    ``strangers_each``: of one address; ``arrivals_each``: new connections of one address a minute. ``stranger_bytes``: what
+    such a connection may send until its login succeeds. ``body``: time for the body of a request. ``idle``: time between
+    two requests on one connection.
     """
 
     login: Seconds = 10.0
@@ -48,6 +49,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mandates: Annotated[int, msgspec.Meta(ge=8, le=100000)] = 2000
     strangers: Annotated[int, msgspec.Meta(ge=8, le=65536)] = 512
     strangers_each: Annotated[int, msgspec.Meta(ge=4, le=65536)] = 256
+    arrivals_each: Annotated[int, msgspec.Meta(ge=10, le=1_000_000)] = 600
     stranger_bytes: Annotated[int, msgspec.Meta(ge=65536, le=1 << 24)] = 1 << 18
     office_entries: Annotated[int, msgspec.Meta(ge=10, le=10_000_000)] = 6000
     station_entries: Annotated[int, msgspec.Meta(ge=10, le=10_000_000)] = 3000

@@ -42,6 +42,8 @@ from protocols.translog import Frontier
 
 _LOG = structlog.get_logger("hotline.hub.writer")
 BATCH = 64
+SLOWED = 8
+"""Of a batch, what may come from offices that have used up their urgency."""
 RANK = {"FLASH": 0, "IMMEDIATE": 1, "PRIORITY": 2, "ROUTINE": 3}
 
 Answer = Position | Refusal | ProtocolError | HubFault | NotStored
@@ -58,6 +60,11 @@ class Job:
     """Whose turn it takes among those that are equally urgent; "": its station's."""
     rank: int = -1
     """How urgently it is carried; -1: as its precedence says."""
+
+    @property
+    def slowed(self) -> bool:
+        """Whether it is carried less urgently than it says: its office has used up its urgency."""
+        return self.rank > RANK[self.entry.payload.precedence]
 
     @property
     def urgency(self) -> int:
@@ -95,8 +102,13 @@ class Lane:
         if self.urgency is None or rank < self.urgency[0]:
             self.urgency = rank, *self._jobs[0][:2]
 
-    def take(self) -> Job:
+    @property
+    def first(self) -> Job:
         """The job that came first."""
+        return self._jobs[0][2]
+
+    def take(self) -> Job:
+        """The same, taken out."""
         _, _, job = self._jobs.popleft()
         self._ranks[job.urgency] -= 1
         most = next((rank for rank, count in enumerate(self._ranks) if count), None)
@@ -136,14 +148,22 @@ class Lanes:
         if lane.urgency != before:
             self._push(key, lane)
 
-    def take(self, most: int) -> list[Job]:
-        """The next ``most`` jobs, most urgent lane first, within a lane in order of arrival."""
+    def take(self, most: int, slowed: int | None = None) -> list[Job]:
+        """The next ``most`` jobs, most urgent lane first, within a lane in order of arrival; of those whose office has used
+        up its urgency at most ``slowed``, so that a batch that others wait for stays short."""
         taken: list[Job] = []
+        aside: list[tuple[int, int, int, tuple[str, str]]] = []
+        left = most if slowed is None else slowed
         while self._heap and len(taken) < most:
             rank, turn, number, key = heapq.heappop(self._heap)
             lane = self._lanes.get(key)
             if lane is None or lane.urgency != (rank, turn, number):
                 continue  # said before the lane became what it is; what it is now is in the heap too
+            if lane.first.slowed:
+                if left == 0:
+                    aside.append((rank, turn, number, key))
+                    continue
+                left -= 1
             taken.append(lane.take())
             self._waiting -= 1
             self._turn = max(self._turn, turn)
@@ -151,6 +171,8 @@ class Lanes:
                 self._push(key, lane)
             else:
                 del self._lanes[key]
+        for each in aside:
+            heapq.heappush(self._heap, each)
         if not self._waiting:
             self._turns.clear()
         return taken
@@ -280,7 +302,7 @@ class Writer:
                 await self._wake.wait()
                 self._wake.clear()
                 while (self._lanes or self._due or self._stale or self._own) and not self._stopping:
-                    jobs, due, own = self._lanes.take(BATCH), self._due, self._own[:BATCH]
+                    jobs, due, own = self._lanes.take(BATCH, SLOWED), self._due, self._own[:BATCH]
                     self._due, self._stale, self._own = set(), False, self._own[BATCH:]
                     if jobs or due or own:
                         await self._batch(jobs, due, own)

@@ -46,6 +46,7 @@ _LIMITS = {
     "strangers": "Connections on which no station has logged in, browsers at the console among them. One more, and the address "
     "that has the most of them loses its oldest.",
     "strangers_each": "Such connections of one address.",
+    "arrivals_each": "New connections of one address in a minute, of whatever kind.",
     "stranger_bytes": "Bytes such a connection may send before its login succeeds.",
     "office_entries": "Entries a minute from all stations of an office. Over it they are put back and come again by "
     "themselves; a fifth is kept for what is urgent.",

@@ -105,6 +105,25 @@ def test_of_the_equally_urgent_each_owner_has_its_turn() -> None:
     assert len(lanes.take(200)) == 100 - 10 - 5
 
 
+def test_urgency_beyond_the_allowance_takes_a_small_part_of_a_batch_and_is_not_forgotten() -> None:
+    lanes = Lanes()
+    flood = [job("f", str(number % 20), "FLASH") for number in range(60)]
+    for each in flood:
+        each.rank = ROUTINE
+        lanes.put(each)
+    honest = job("h", "t", "ROUTINE")
+    lanes.put(honest)
+    first = lanes.take(64, 8)
+    assert len(first) == 9 and honest in first
+    rest: list[object] = []
+    while len(lanes):
+        rest += lanes.take(64, 8)
+    assert {id(each) for each in (*first, *rest)} == {id(each) for each in (*flood, honest)}
+    for lane in range(20):
+        mine = [each for each in (*first, *rest) if each in flood[lane::20]]
+        assert mine == flood[lane::20]
+
+
 async def test_submissions_wait_for_room_in_number_and_in_bytes() -> None:
     flight = InFlight(2, 100)
     await flight.enter(500)  # larger than all the room: alone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -121,6 +122,30 @@ async def test_an_address_that_floods_crowds_out_itself_and_no_station_on_the_li
         assert limited(hub, "address") == 5
         assert (await av.ping()).now
     assert hub.hub.front.strangers == 0
+
+
+async def test_an_address_may_not_open_connections_without_end(tmp_path: Path) -> None:
+    async with running_hub(make_world(tmp_path, limits=Limits(arrivals_each=10))) as hub:
+        for number in range(14):
+            async with knock(hub, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as reader:
+                try:
+                    answer = await reader.read()
+                except ConnectionError:
+                    answer = b""
+                assert answer.endswith(b"ok\n") == (number < 10)
+        assert limited(hub, "arrivals") == 4
+
+
+async def test_nothing_is_kept_of_a_connection_that_is_gone(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub:
+        for _ in range(5):
+            async with ws_connect(hub.url, proxy=None) as ws:
+                await ws.send(b"no hello")
+                await ws.recv()
+        await asyncio.sleep(0.3)
+        gc.collect()
+        assert not [each for each in gc.get_objects() if isinstance(each, Connection)]
 
 
 class Wire(asyncio.Transport):
