@@ -65,11 +65,19 @@ async def _line(request: web.Request) -> web.StreamResponse:
     if hub.throttle.blocked(address, hub.clock.now()):
         hub.metrics.logins.labels(LoginThrottled.code).inc()
         await line.end(ws, LoginThrottled())
+        _forget(ws)
         return ws
     await line.serve(hub, ws, address, known=connection.known if connection is not None else _nobody_counts)
     if not ws.closed:
         await ws.close()
+    _forget(ws)
     return ws
+
+
+def _forget(ws: web.WebSocketResponse) -> None:
+    # aiohttp 3.14 begins its heartbeat anew when the other side's close arrives, and so keeps a closed connection with all
+    # its buffers for HEARTBEAT: with thousands of strangers a minute that is hundreds of megabytes. A test watches this.
+    ws._cancel_heartbeat()
 
 
 def _nobody_counts() -> None:

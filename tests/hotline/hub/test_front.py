@@ -145,7 +145,7 @@ async def test_nothing_is_kept_of_a_connection_that_is_gone(tmp_path: Path) -> N
                 await ws.recv()
         await asyncio.sleep(0.3)
         gc.collect()
-        assert not [each for each in gc.get_objects() if isinstance(each, Connection)]
+        assert not [each for each in gc.get_objects() if isinstance(each, Connection | web.WebSocketResponse)]
 
 
 class Wire(asyncio.Transport):
