@@ -9,7 +9,7 @@ import pytest
 
 from hotline import bundles
 from hotline.bundles import NothingToExport
-from hotline.station.export import CannotDisclose
+from hotline.station.export import CannotDisclose, NotYetProven
 from hotline.station.station import Station
 from hotline.station.views import ExportView, Outcome
 from mediation.audit import Trust, verify
@@ -23,7 +23,7 @@ async def _previewed(station: Station, thread: str, disclose: list[str], entries
     for _ in range(400):
         try:
             made = await station.preview_export(thread, disclose)
-        except (NothingToExport, CannotDisclose):
+        except (NothingToExport, NotYetProven):
             made = None
         if made is not None and len(made.entries) >= entries:
             return made
