@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from protocols.attachment import MAX_SEALED_ATTACHMENT, TAG
 from protocols.encoding import Malformed, to_json, unb64u
 from protocols.entry import MAX_LEAF_BYTES, ThreadId
 from protocols.hub_leaf import MAX_HEADS
@@ -174,6 +175,18 @@ class AskTails(Frame, frozen=True, tag="ask-tails"):
     proven. Threads that the station is no member of are passed over."""
 
     threads: Annotated[tuple[ThreadId, ...], msgspec.Meta(min_length=1, max_length=MAX_HEADS)]
+
+
+class AskBlob(Frame, frozen=True, tag="ask-blob"):
+    """Asks to hand over (``put``) or to have (``get``) a sealed file of a thread (`protocols.attachment`): ``blob``, the
+    SHA-256 of the ciphertext, and ``size``, its bytes. To hand one over is to announce it: from then on its place is kept
+    and counted. Answered by `BlobTicket` or `Refused`."""
+
+    ref: Ref
+    thread: ThreadId
+    blob: Id
+    size: Annotated[int, msgspec.Meta(ge=TAG, le=MAX_SEALED_ATTACHMENT)]
+    way: Literal["put", "get"]
 
 
 class Ping(Frame, frozen=True, tag="ping"):
@@ -360,6 +373,16 @@ class Recalled(Frame, frozen=True, tag="recalled"):
     checkpoint: SignedNote
 
 
+class BlobTicket(Frame, frozen=True, tag="blob-ticket"):
+    """Lets this station carry one file over HTTP, one way. ``ticket``: what stands in the ``Authorization`` header, good for
+    a request that begins before ``until`` (ms UTC). ``have``: bytes that the hub holds."""
+
+    ref: Ref
+    ticket: Annotated[str, msgspec.Meta(max_length=1000)]
+    have: Annotated[int, msgspec.Meta(ge=0)]
+    until: int
+
+
 class Presence(Frame, frozen=True, tag="presence"):
     """Which stations have a line to the hub (kid to since when, ms UTC; 0: none), so that a silent office and a cut
     line can be told apart."""
@@ -389,6 +412,7 @@ FromStation = (
     | Recall
     | AskOwn
     | AskTails
+    | AskBlob
     | Ping
     | Disagreement
 )
@@ -410,6 +434,7 @@ FromHub = (
     | Hashed
     | Own
     | Recalled
+    | BlobTicket
     | Presence
     | Pong
     | Disagreement

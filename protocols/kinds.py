@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, cast
 
 import msgspec
 
+from protocols.attachment import ATTACHMENTS, attachments_of
 from protocols.encoding import Malformed
 from protocols.errors import RemoteError
 
@@ -357,7 +358,7 @@ def _kinds(*kinds: Kind) -> dict[str, Kind]:
 
 
 _O, _S, _H = Author.OFFICER, Author.STATION, Author.HUB
-_TEXT = ("text", "subject", "language", "attachments")
+_TEXT = ("text", "subject", "language", *ATTACHMENTS)
 
 KINDS: dict[str, Kind] = _kinds(
     # the thread itself
@@ -552,8 +553,15 @@ def act_to_dict(act: Act) -> dict[str, Any]:
 
 
 def check_fields(kind: Kind, fields: Mapping[str, Any]) -> None:
-    """Refuses (`BadBody`) a body with fields its kind does not have, or without those it must have."""
+    """Refuses (`BadBody`) a body with fields its kind does not have, or without those it must have, or with an attachment
+    that is none, or one file attached twice."""
     if not set(fields) <= set(kind.fields):
         raise BadBody(f"{kind.name} with fields {sorted(set(fields) - set(kind.fields))[:3]}")
     if not set(kind.required) <= set(fields):
         raise BadBody(f"{kind.name} without {sorted(set(kind.required) - set(fields))[:3]}")
+    try:
+        attached = attachments_of(fields)
+    except Malformed as error:
+        raise BadBody(f"{kind.name}: {error.detail}") from None
+    if len({each.blob for each in attached.values()}) != len(attached):
+        raise BadBody(f"{kind.name} with one file attached twice")

@@ -121,7 +121,7 @@ async def _serve(made: folders.HubFolder, keys: HubKeys, tls: ssl.SSLContext | N
 
     log = structlog.get_logger("hotline.hub")
     roots = made.timestamp_roots()
-    hub = await Hub.open(made.place, made.settings, keys, made.accord, made.ladders, roots)
+    hub = await Hub.open(made.place, made.settings, keys, made.accord, made.ladders, roots, made.files)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):

@@ -1,6 +1,7 @@
 """The hub on HTTP: the stations' WebSocket, and what machines watch it by.
 
 ``/line``     stations (binary WebSocket; a browser's Origin is refused)
+``/blob``     sealed files, by a ticket (`hotline.hub.blob_routes`)
 ``/healthz``  the process answers and no task of it has ended; else it must be started again
 ``/readyz``   messages are taken: the store is writable, the clocks run; what is not so stands below, for readers of metrics
 ``/readyz/all``  the same, and what is in the log is proven in time: witnesses are in quorum
@@ -13,7 +14,7 @@ from ipaddress import ip_address
 
 from aiohttp import web
 
-from hotline.hub import line
+from hotline.hub import blob_routes, line
 from hotline.hub.errors import LoginThrottled
 from hotline.hub.front import connection_of, origin, timed
 from hotline.hub.hub import Hub
@@ -34,6 +35,7 @@ def make_app(hub: Hub) -> web.Application:
     app[HUB] = hub
     app[READERS] = hub.settings.metrics_readers
     app.router.add_get("/line", _line)
+    blob_routes.add_routes(app, hub.blobs)
     app.router.add_get("/healthz", _health)
     app.router.add_get("/readyz", _ready)
     app.router.add_get("/readyz/all", _ready)

@@ -8,7 +8,9 @@ Tree::
     ├── BadCommit, RosterDiffers, NotMandatedMember                                     a change of keys
     ├── BadKeyPackage, ClaimRefused, TooManyMandates, MandateTooLate                    services
     ├── LoginRefused, LoginThrottled, Replaced, TooSlow, TooFast, OtherVersion          the line
-    └── NotProvenYet, BadCosignature                                                    the log
+    ├── NotProvenYet, BadCosignature                                                    the log
+    └── BlobNotYours, BlobTooLarge, BlobQuota, NoRoomForBlobs, BlobNotWhole, BlobOffset,
+        BlobBusy, BlobDiffers, BadTicket                                                files
     LocalFault (hotline)
     ├── HubNotReady                                                                     the hub's own folder
     ├── BehindWitnesses                                                                 a restored older copy
@@ -245,6 +247,82 @@ class HubFault(LocalFault):
     _sentence = (
         "The hub failed over this message and did not accept it. Nothing was changed and other messages pass. "
         "Report it to the hub's operator; do not send the same again."
+    )
+
+
+class BlobNotYours(RemoteError):
+    """No member of the thread, or no such thread or file: which of them, a stranger is not told."""
+
+    code = "attachment.not-yours"
+    _sentence = (
+        "Your station is no member of that thread now, or no such file was announced in it. Nothing was handed over. "
+        "If you should have it, ask its sender whether your office is in the thread and attach it again."
+    )
+
+
+class BlobTooLarge(RemoteError):
+    code = "attachment.over-limit"
+    _sentence = (
+        "This hub does not take files of that size. The file was not taken and nothing was changed; divide it, or send it "
+        "by another path. Messages pass."
+    )
+
+
+class BlobQuota(RemoteError):
+    """``detail``: thread or office."""
+
+    code = "attachment.quota"
+    _sentence = (
+        "The files of this thread, or of your office, fill the place that the hub keeps for them. The file was not taken and "
+        "nothing was changed; messages pass. Send it by another path, or ask the hub's operator for more place."
+    )
+
+
+class NoRoomForBlobs(RemoteError):
+    code = "attachment.no-room"
+    _sentence = (
+        "The hub's disk has no room for files, or the hub keeps none; what is left is for messages, and they pass. The file "
+        "was not taken. Send it by another path and tell the hub's operator."
+    )
+
+
+class BlobNotWhole(RemoteError):
+    code = "attachment.not-whole"
+    _sentence = "The file is still on its way from its sender to the hub. Your station asks again by itself."
+
+
+class BlobOffset(RemoteError):
+    """Bytes from another place than the next. ``have``: how many the hub holds."""
+
+    code = "attachment.offset"
+    _sentence = (
+        "The transfer went on from the wrong place. Nothing was changed; your station goes on from the right one."
+    )
+
+    def __init__(self, have: int) -> None:
+        super().__init__(f"{have} bytes are here")
+        self.have = have
+
+
+class BlobBusy(RemoteError):
+    code = "attachment.busy"
+    _sentence = (
+        "The file is being transferred already, or your station transfers too many at once. Nothing was changed; your "
+        "station tries again by itself."
+    )
+
+
+class BlobDiffers(RemoteError):
+    """All bytes are here and their hash is another."""
+
+    code = "attachment.differs"
+    _sentence = "What arrived of the file is not what was announced. It was thrown away; your station sends it again."
+
+
+class BadTicket(RemoteError):
+    code = "attachment.ticket"
+    _sentence = (
+        "The permission to transfer this file is not valid or has run out. Your station asks for a new one by itself."
     )
 
 

@@ -9,6 +9,7 @@
     accord.jws       the accord, once installed; accord.id holds the id it was pinned by
     ladders/<id>.toml
     hub.db           where hub.toml names no PostgreSQL server
+    blobs/           sealed files that go with entries, unless hub.toml names another folder
     timestamp-roots.pem  certificates of time-stamping authorities, where hub.toml names any
 """
 
@@ -65,6 +66,11 @@ class HubFolder:
         """Where its store lies. Raises `StorePlaceFault`."""
         url = self.settings.store.url
         return server(url) if url else self.path / "hub.db"
+
+    @property
+    def files(self) -> Path:
+        """The folder of the sealed files that go with entries."""
+        return self.path / (self.settings.attachments.folder or "blobs")
 
     def timestamp_roots(self) -> tuple[bytes, ...]:
         """The certificates of the time-stamping authorities that the settings trust; none where none is to be asked.

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,6 +26,7 @@ from hotline.clock import SystemClock, span_words
 from hotline.hub import records
 from hotline.hub.admission import Admitted, Rules
 from hotline.hub.allowance import Allowances
+from hotline.hub.blobs import Blobs, ticket_key
 from hotline.hub.claims import Claims
 from hotline.hub.directory import Directory
 from hotline.hub.disagreements import Disagreements
@@ -86,6 +89,7 @@ class Hub:
         accord: SignedAccord,
         ladders: Mapping[str, bytes],
         roots: Sequence[bytes] = (),
+        files: Path | None = None,
     ) -> None:
         """Use `open`."""
         card = accord.accord.hub
@@ -168,6 +172,16 @@ class Hub:
         self.timestamps = Timestamps(
             store, settings.timestamps, roots, self.clock, self.metrics, lambda: self.heads.published
         )
+        self.blobs = Blobs(
+            store,
+            files,
+            settings.attachments,
+            ticket_key(keys.sign),
+            self.directory,
+            self.find_thread,
+            self.clock.now,
+            Counter(),
+        )
         self.safe = Safe(keys.operators, accord.log_origin, secrets.token_bytes)
         self.door = Door(accord, signer, self.directory, self.clock.now)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -189,16 +203,20 @@ class Hub:
         accord: SignedAccord,
         ladders: Mapping[str, bytes],
         roots: Sequence[bytes] = (),
+        files: Path | None = None,
     ) -> Hub:
         """A hub over the store at ``place``, made or upgraded as needed. ``ladders``: exact bytes by the accord's ids.
-        ``roots``: certificates of the time-stamping authorities that are trusted, if any is to be asked.
+        ``roots``: certificates of the time-stamping authorities that are trusted, if any is to be asked. ``files``: the folder
+        of the sealed files that go with entries; none: beside a store that is a file, and with a server none are taken.
 
         Raises `HubNotReady`, `NotInAccord`, `LadderError`, and what `hotline.store.migrate.upgrade` raises.
         """
         await migrate(place, "hub")
         store = Store(place, new_id())
         try:
-            hub = cls(store, settings, keys, accord, ladders, roots)
+            if files is None and isinstance(place, Path):
+                files = place.with_name(f"{place.stem}-blobs")
+            hub = cls(store, settings, keys, accord, ladders, roots, files)
             await hub._load()
         except BaseException:
             await store.close()
@@ -354,6 +372,10 @@ class Hub:
     def threads(self) -> tuple[Thread, ...]:
         """Every thread as it stands."""
         return tuple(self.writer.standing.threads.values())
+
+    def find_thread(self, name: str) -> Thread | None:
+        """A thread as it stands, if there is one of that name."""
+        return self.writer.standing.threads.get(name)
 
     async def take_mandates(self, mandates: tuple[bytes, ...]) -> None:
         """Verify and keep mandates, and tell every station of the new ones. Raises what verification raises."""

@@ -46,6 +46,7 @@ from protocols.frames import (
     MAX_HASHES,
     Accepted,
     Announce,
+    AskBlob,
     AskOwn,
     AskTails,
     Caught,
@@ -217,6 +218,8 @@ class Line:
                     self.push(await self._own(frame))
                 case AskTails():
                     hub.ask_tails(self.kid, frame.threads)
+                case AskBlob():
+                    self.push(await hub.blobs.ask(self._mandate, frame))
                 case Ping():
                     self.push(Pong(frame.ref, hub.clock.now(), await hub.directory.left(self.kid)))
                 case Disagreement():

@@ -79,6 +79,26 @@ class TimestampTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answer: Annotated[float, msgspec.Meta(gt=0, le=300)] = 20.0
 
 
+class AttachmentTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Files that go with entries. Sizes in MiB of ciphertext.
+
+    ``largest``: one file; 0: none is taken. ``thread``, ``office``: all files of one thread, and all that one office has
+    handed over. ``spare``: what stays free on the disk, for the log. ``transfers``: at once, of one station. ``unfinished``:
+    seconds that a file may be announced without a byte of it coming, before its place is given free. ``idle``: seconds that a
+    transfer may stand still. ``folder``: where they lie; empty: ``blobs`` in the hub's folder. Hubs that share a store must
+    share this folder too.
+    """
+
+    largest: Annotated[int, msgspec.Meta(ge=0, le=101)] = 101
+    thread: Annotated[int, msgspec.Meta(ge=0)] = 1024
+    office: Annotated[int, msgspec.Meta(ge=0)] = 4096
+    spare: Annotated[int, msgspec.Meta(ge=0)] = 1024
+    transfers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
+    unfinished: Annotated[float, msgspec.Meta(ge=60, le=31 * 86400)] = 86400.0
+    idle: Annotated[float, msgspec.Meta(gt=0, le=600)] = 30.0
+    folder: Text = ""
+
+
 class StoreTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the store lies. ``url``: a PostgreSQL server that several hubs share, as a libpq connection string without a
     password (that stands in a password file: PGPASSFILE). Empty: the file hub.db in the hub's folder.
@@ -94,6 +114,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     company before a head is signed over them. ``metrics_from``: addresses that may read ``/metrics``, beside the loopback.
     ``witnesses``: witnesses of the accord that are reached over HTTP, key name to URL, where the accord names no URL or
     another one. ``timestamps``: authorities outside the line that stamp its log. ``store``: where what it holds is kept.
+    ``attachments``: files that go with entries.
     """
 
     name: Name
@@ -106,6 +127,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     witnesses: dict[Text, Text] = {}
     timestamps: TimestampTable = TimestampTable()
     store: StoreTable = StoreTable()
+    attachments: AttachmentTable = AttachmentTable()
     limits: Limits = Limits()
 
     @property

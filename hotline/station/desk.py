@@ -6,13 +6,15 @@ decided here that the ladder decides: it is asked.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from hotline.station import exporting, screens
+from hotline.station.attachments import Attachments
 from hotline.station.core import Core
+from hotline.station.errors import FileNotHere, FilesRefused
 from hotline.station.logins import Logins
 from hotline.station.officers import OfficerKeys
 from hotline.station.outbox import Intent
@@ -25,6 +27,7 @@ from hotline.station.views import (
     Change,
     ConnectionView,
     ExportView,
+    FileView,
     OfficerView,
     OfficeView,
     Outcome,
@@ -44,8 +47,9 @@ from protocols.nomination import nomination_digest
 class StationDesk:
     """Implements `hotline.station.views.Desk` over a running station's core and sender."""
 
-    def __init__(self, core: Core, sender: Sender, keys: OfficerKeys) -> None:
+    def __init__(self, core: Core, sender: Sender, keys: OfficerKeys, attachments: Attachments) -> None:
         self._core = core
+        self.attachments = attachments
         self._logins = Logins(core, sender, keys)
         self._writing = Writing(core)
         self._queue = Queue(core, sender)
@@ -220,6 +224,39 @@ class StationDesk:
                 await change.put_sealed(place, self._core.vault.seal_json(place, dict(values)))
             else:
                 await change.drop_sealed(place)
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    def files(self, thread: str) -> Mapping[str, FileView]:
+        return self.attachments.views(self._writing.find(thread).id)
+
+    async def attach(
+        self, officer: str, thread: str, name: str, type_: str, source: AsyncIterator[bytes]
+    ) -> FileView | Outcome:
+        self._writing.find(thread)
+        signer = self._writing.signer(officer)
+        if isinstance(signer, Outcome):
+            return signer
+        try:
+            return await self.attachments.attach(officer, thread, name, type_, source)
+        except (ProtocolError, FilesRefused) as error:
+            return no(getattr(error, "refusal", error.code), error.sentence, thread=thread)
+
+    async def detach(self, thread: str, blob: str) -> None:
+        await self.attachments.drop(thread, blob)
+
+    def attached(self, thread: str, blobs: Sequence[str]) -> Mapping[str, Any] | Outcome:
+        try:
+            return self.attachments.fields(thread, blobs)
+        except (FilesRefused, FileNotHere) as error:
+            return no(getattr(error, "refusal", error.code), error.sentence, thread=thread)
+
+    async def fetch(self, officer: str, thread: str, blob: str) -> FileView:
+        return await self.attachments.fetch(officer, thread, blob)
+
+    async def read_file(self, officer: str, thread: str, blob: str) -> tuple[str, int, AsyncGenerator[bytes, None]]:
+        file, plain = await self.attachments.read(officer, thread, blob)
+        return file.name, file.size, plain
 
     # -- handing over -------------------------------------------------------------------------------------------------
 

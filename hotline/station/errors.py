@@ -8,7 +8,9 @@ Tree::
     │   ├── TakesBack        a mandate begins before messages that stand, and would unmake them
     │   ├── NothingToRejoin  no keys of the thread are lost here, or none can be had
     │   ├── NotParted        a thread is to be thawed that is not frozen over a disagreement
-    │   └── StillParted      replayed from its first entry, it still comes to another state than the hub's
+    │   ├── StillParted      replayed from its first entry, it still comes to another state than the hub's
+    │   ├── FileNotHere      a file that this station does not hold, or a thread in which it may attach none
+    │   └── FilesRefused     files that cannot go with a message now
     └── RemoteFault
         ├── HubImposter      whoever answered at the hub's address is not the hub the accord names
         ├── LoginRefused     the hub would not let this station in
@@ -77,6 +79,30 @@ class StillParted(LocalFault):
             "Nothing was changed: messages go on, steps wait. Compare the versions of the programs on both sides and at the "
             "hub, and keep this line for your engineers."
         )
+
+
+class FileNotHere(LocalFault):
+    """No such file in that thread at this station, or no thread in which one may be attached."""
+
+    code = "station.no-such-file"
+    _sentence = (
+        "This station does not hold that file whole, or may attach none in that incident. Nothing was changed. Open the "
+        "incident again, and have the file fetched first."
+    )
+
+
+class FilesRefused(LocalFault):
+    """Files cannot be attached, or go with a message, now; ``refusal`` is a stable code and ``said`` says why."""
+
+    code = "station.files"
+
+    def __init__(self, refusal: str, said: str) -> None:
+        super().__init__(refusal)
+        self.refusal, self.said = refusal, said
+
+    @property
+    def sentence(self) -> str:
+        return self.said
 
 
 class HubImposter(RemoteFault):

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hotline.clock import Clock, SystemClock, span_words
+from hotline.station.attachments import Attachments
 from hotline.station.core import Core, log
 from hotline.station.desk import StationDesk
 from hotline.station.disagreements import Disagreements
@@ -58,13 +59,14 @@ REJOIN_TRIES = 5
 class Station(StationDesk):
     """The station and its desk in one object. Make it with `open`."""
 
-    def __init__(self, core: Core, keys: OfficerKeys) -> None:
+    def __init__(self, core: Core, keys: OfficerKeys, files: Path) -> None:
         """Use `open`."""
         self.core = core
         identity = core.identity
         duties = Duties(identity, core.nominations.get, core.rng, core.clock.now, identity.settings.duty.fallback)
         sender = Sender(core, duties, self._send)
-        super().__init__(core, sender, keys)
+        attachments = Attachments(core, files, self._send, sender.ref)
+        super().__init__(core, sender, keys, attachments)
         self.sender = sender
         self.intake = Intake(core, duties.after, duties.invited)
         self.disagreements = Disagreements(core, self._send)
@@ -97,11 +99,12 @@ class Station(StationDesk):
         """Open the store at ``path`` and replay it. Raises `LocalFault` where store and identity do not fit."""
         core = Core(identity, StationStore.open(path), clock or SystemClock(), rng)
         await core.load()
-        station = cls(core, keys)
+        station = cls(core, keys, path.with_name(f"{path.stem}-files"))
         for row in await core.store.rows(tables.witness):
             station.observer.load(row.size, row.root, row.time, row.note)
         await station.observer.start()
         await station.tails.load()
+        await station.attachments.load()
         return station
 
     def watch(self, papers: Papers) -> None:
@@ -112,6 +115,7 @@ class Station(StationDesk):
         """Open the line and keep it open."""
         parts = {"line": self.line.run, "outbox": self.sender.run, "ping": self._ping, "lookout": self.lookout.run}
         parts["tails"] = self.tails.run
+        parts["files"] = self.attachments.run
         if self._papers is not None:
             parts["papers"] = self._look
         for name, work in parts.items():
@@ -194,6 +198,7 @@ class Station(StationDesk):
         self.intake.unsaid.clear()
         await self._send(frames.Follow(cursors, self.observer.newest, self.tails.resume()))
         await self.disagreements.begin()
+        self.attachments.up()
         core.tell(None, "connection")
 
     async def receive(self, frame: frames.FromHub) -> None:
@@ -219,6 +224,7 @@ class Station(StationDesk):
         core, line = self.core, self.core.line
         self.sender.lost()
         self.observer.mirroring.lost()
+        self.attachments.lost()
         self._pings.clear()
         if line.state == "live":
             line.since = core.clock.now()
@@ -242,6 +248,10 @@ class Station(StationDesk):
                 self.sender.wake()
             case frames.Accepted():
                 await self.sender.accepted(frame)
+            case frames.Refused() if self.attachments.refused(frame):
+                pass
+            case frames.BlobTicket():
+                self.attachments.ticketed(frame)
             case frames.Refused():
                 await self.observer.mirroring.refused(frame.ref)
                 if frame.ref == 0:

@@ -6,7 +6,7 @@ The pages hold no rule: what is allowed, and why not, comes from the ladder thro
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -134,6 +134,25 @@ class EntryView:
     """An inclusion proof under a quorum head was checked."""
     agreed: bool = True
     """False from the entry on at which this station and the hub parted over the ladder's state."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileView:
+    """A file that goes with an entry, or will. ``way``: "put" for our own. ``state``: "known" (named in an entry, not asked
+    for), "waiting" (for the hub's answer), "announced" (on its way), "whole" (put: the hub has it; get: it is here and
+    checked), "refused". ``have`` of ``total``: bytes carried, sealed. ``here``: it can be saved. ``sentence``: what stands in
+    the way. ``name`` and ``type`` are what its sender says."""
+
+    blob: str
+    name: str
+    type: str
+    size: int
+    way: str
+    state: str
+    have: int
+    total: int
+    here: bool = False
+    sentence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,6 +458,32 @@ class Desk(Protocol):
 
     async def nominate(self, officer: str, thread: str, nominees: tuple[str, ...]) -> Outcome:
         """Seal and send a nomination; it is opened by the station when both are in."""
+        ...
+
+    def files(self, thread: str) -> Mapping[str, FileView]:
+        """The files of a thread by blob: those of its entries, and ours that go with none yet. Raises `UnknownThread`."""
+        ...
+
+    async def attach(
+        self, officer: str, thread: str, name: str, type_: str, source: AsyncIterator[bytes]
+    ) -> FileView | Outcome:
+        """Seal a file as it comes and hand it over to the hub in the background."""
+        ...
+
+    async def detach(self, thread: str, blob: str) -> None:
+        """Take a file off again that went with no entry. Raises `FileNotHere`."""
+        ...
+
+    def attached(self, thread: str, blobs: Sequence[str]) -> Mapping[str, Any] | Outcome:
+        """The fields of a body that carry these files, or why they cannot go with an entry now."""
+        ...
+
+    async def fetch(self, officer: str, thread: str, blob: str) -> FileView:
+        """Bring a file of an entry here, in the background. Raises `FileNotHere`."""
+        ...
+
+    async def read_file(self, officer: str, thread: str, blob: str) -> tuple[str, int, AsyncGenerator[bytes, None]]:
+        """Name, size and plaintext of a file that is here. Raises `FileNotHere`; in the middle `AttachmentDamaged`."""
         ...
 
     async def mark_read(self, officer: str, thread: str, seq: int) -> None: ...

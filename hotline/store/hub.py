@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     ForeignKeyConstraint,
@@ -313,3 +314,18 @@ APPEND_ONLY = (
     "looks",
 )
 """Tables on which triggers refuse UPDATE and DELETE."""
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("thread", String, primary_key=True),
+    Column("blob", String, primary_key=True),
+    Column("office", String, nullable=False),
+    Column("station", String, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("whole", Boolean, nullable=False),
+    Index("blobs_office", "office"),
+)
+"""Sealed files that stations announced (`hotline.hub.blobs`). ``blob``: SHA-256 of the ciphertext; ``size``: its bytes;
+``whole``: the file is there, checked. No evidence: rows of what never came are dropped."""

@@ -446,3 +446,12 @@ class StationStore:
             done = await connection.execute(sa.select(sealed_values.c.sealed).where(sealed_values.c.name == name))
             found = done.scalar_one_or_none()
         return None if found is None else bytes(found)
+
+    async def sealed_like(self, prefix: str) -> Sequence[tuple[str, bytes]]:
+        """The sealed values whose names begin with ``prefix``, in order of their names."""
+        name = sealed_values.c.name
+        async with self._store.read() as connection:
+            found = await connection.execute(
+                sa.select(name, sealed_values.c.sealed).where(name.startswith(prefix, autoescape=True)).order_by(name)
+            )
+            return [(str(row.name), bytes(row.sealed)) for row in found]

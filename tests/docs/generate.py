@@ -24,6 +24,7 @@ from mediation.drawing import svg
 from mediation.ladder import parse_ladder
 from mediation.schema import schema
 from protocols import frames
+from protocols.attachment import ATTACHMENTS
 from protocols.errors import ProtocolError
 from protocols.kinds import KINDS, Act, Author, Empty
 from tests.docs.commands import commands
@@ -95,7 +96,9 @@ def kinds() -> str:
         "|---|---|---|---|---|---|",
     ]
     for kind in KINDS.values():
-        fields = ", ".join(f"**{name}**" if name in kind.required else name for name in kind.fields)
+        short = [name for name in kind.fields if name not in ATTACHMENTS[1:-1]]
+        fields = ", ".join(f"**{name}**" if name in kind.required else name for name in short)
+        fields = fields.replace(f"{ATTACHMENTS[0]}, {ATTACHMENTS[-1]}", f"[{ATTACHMENTS[0]} to -8](attachments.md)")
         names = ("receipt", "always", "outside")
         marks = ", ".join(name for name in names if getattr(kind, name))
         act = "none" if kind.act is Empty else f"[{kind.act.__name__}](#{kind.act.__name__.lower()})"

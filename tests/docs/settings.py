@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hotline.hub.settings import Limits, Settings, StoreTable, TimestampTable
+from hotline.hub.settings import AttachmentTable, Limits, Settings, StoreTable, TimestampTable
 from hotline.station.folder import DutyTable, LineTable, StationSettings
 
 _HUB = {
@@ -22,7 +22,18 @@ _HUB = {
     "See [run a witness](../how-to/run-a-witness.md).",
     "timestamps": "See below.",
     "store": "See below.",
+    "attachments": "See below.",
     "limits": "See below.",
+}
+_ATTACHMENTS = {
+    "largest": "One file, MiB; 0: this hub takes no files. A station takes at most 100 MiB, and sealing adds a few KiB.",
+    "thread": "All files of one thread, MiB.",
+    "office": "All files that one office has handed over, MiB.",
+    "spare": "What stays free on the disk, MiB, for the log: files are not taken before it is used up.",
+    "transfers": "Files that one station may carry at once.",
+    "unfinished": "Seconds that an announced file may wait without a byte of it coming, before its place is given free.",
+    "idle": "Seconds that a transfer may stand still before it is cut; it goes on from there.",
+    "folder": "Where they lie, absolute or in the hub's folder. Empty: `blobs`. Hubs that share a store must share it.",
 }
 _TIMESTAMPS = {
     "urls": 'Where to ask, as in `["https://tsa.example/rfc3161"]`: the next one when one fails. None: no token is asked for.',
@@ -121,6 +132,13 @@ _PAGES = (
         "timestamps",
         "Authorities outside the line that stamp its log (RFC 3161): "
         "[how to](../how-to/run-a-hub.md#have-the-log-time-stamped).",
+    ),
+    (
+        "",
+        AttachmentTable,
+        _ATTACHMENTS,
+        "attachments",
+        "[Files that go with entries](attachments.md): sizes are of ciphertext.",
     ),
     ("", Limits, _LIMITS, "limits", "How much one station may ask of the hub."),
     ("station.toml", StationSettings, _STATION, "", "In the station's folder. Restart the station after a change."),

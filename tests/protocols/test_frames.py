@@ -46,6 +46,7 @@ STATION: list[Frame] = [
     frames.Recall(1, ID),
     frames.AskOwn(1, 5),
     frames.AskTails((THREAD,)),
+    frames.AskBlob(1, THREAD, ID, 16, "put"),
     frames.Ping(2**53),
 ]
 HUB: list[Frame] = [
@@ -67,6 +68,7 @@ HUB: list[Frame] = [
     frames.Own(1, (frames.OwnLeaf(5, b"leaf", b"sealed"),), 7),
     frames.Recalled(1, "note"),
     frames.Presence({ID: 0}),
+    frames.BlobTicket(1, "ticket", 0, 5),
     frames.Pong(1, 5, 9),
 ]
 

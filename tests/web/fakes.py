@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,6 +31,7 @@ from hotline.hub.views import (
     ThreadTrail,
     TrailEntry,
 )
+from hotline.station.errors import FileNotHere
 from hotline.station.export import NoConsent
 from hotline.station.views import (
     AccordView,
@@ -40,6 +41,7 @@ from hotline.station.views import (
     EntryView,
     ExportedEntry,
     ExportView,
+    FileView,
     Mark,
     MediatorView,
     OfferView,
@@ -54,6 +56,8 @@ from hotline.station.views import (
 )
 from mediation.drawing import Chart
 from mediation.state import Standstill
+from protocols.attachment import clean_name, clean_type
+from protocols.encoding import digest
 from protocols.kinds import KINDS, Author
 from protocols.redaction import Redaction
 from tests.mediation.play import LADDER, Play
@@ -374,6 +378,8 @@ class FakeDesk:
     )
     frozen: str | None = None
     consent_missing: bool = False
+    file_views: dict[str, FileView] = field(default_factory=dict)
+    files_refused: str = ""
     listeners: list[asyncio.Queue[Change]] = field(default_factory=list)
 
     @property
@@ -508,6 +514,43 @@ class FakeDesk:
 
     async def save_scratch(self, officer: str, thread: str, kind: str, values: Mapping[str, Any]) -> None:
         self.kept[officer, thread, kind] = dict(values)
+
+    def files(self, thread: str) -> Mapping[str, FileView]:
+        return self.file_views
+
+    async def attach(
+        self, officer: str, thread: str, name: str, type_: str, source: AsyncIterator[bytes]
+    ) -> FileView | Outcome:
+        data = b"".join([piece async for piece in source])
+        self.calls.append(("attach", (thread, name, type_, data)))
+        blob = digest(data)
+        self.file_views[blob] = FileView(
+            blob, clean_name(name), clean_type(type_), len(data), "put", "announced", 0, len(data), True
+        )
+        return self.file_views[blob]
+
+    async def detach(self, thread: str, blob: str) -> None:
+        self.calls.append(("detach", (thread, blob)))
+        del self.file_views[blob]
+
+    def attached(self, thread: str, blobs: Sequence[str]) -> Mapping[str, Any] | Outcome:
+        if self.files_refused:
+            return Outcome(False, "refused", code="attachment.quota", sentence=self.files_refused)
+        return {f"attachment-{number}": {"blob": blob} for number, blob in enumerate(blobs, 1)}
+
+    async def fetch(self, officer: str, thread: str, blob: str) -> FileView:
+        self.calls.append(("fetch", (thread, blob)))
+        return self.file_views[blob]
+
+    async def read_file(self, officer: str, thread: str, blob: str) -> tuple[str, int, AsyncGenerator[bytes, None]]:
+        if blob not in self.file_views:
+            raise FileNotHere(blob)
+
+        async def pieces() -> AsyncGenerator[bytes, None]:
+            yield b"<script>alert(1)"
+            yield b"</script>"
+
+        return self.file_views[blob].name, 25, pieces()
 
     def journal(self, limit: int = 200) -> tuple[tuple[int, str, str], ...]:
         return (

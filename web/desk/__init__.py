@@ -8,7 +8,7 @@ from aiohttp import web
 
 from hotline.clock import Clock
 from hotline.station.views import Desk
-from web.desk import actions, api, exporting, live, login, pages
+from web.desk import actions, api, exporting, files, live, login, pages
 from web.desk.state import CLOCK, DESK
 from web.shared.csrf import csrf
 from web.shared.faults import faults
@@ -44,7 +44,7 @@ def make_desk(desk: Desk, *, allowed_hosts: Collection[str], clock: Clock) -> we
     app[SOCKETS] = set()
     app.on_shutdown.append(close_all)
     strict_headers(app, secure=False)
-    for part in (login, pages, actions, exporting, live, api):
+    for part in (login, pages, actions, exporting, files, live, api):
         part.add_routes(app)
     add_static(app)
     return app

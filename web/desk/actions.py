@@ -87,6 +87,12 @@ async def send(request: web.Request) -> web.Response:
     except FormProblem as problem:
         form = make_form(setting, typed, problem)
         return show_thread(request, view, form=form, key=key, entry=entry, status=422)
+    if attached := [blob for blob in values.get("attachment", ()) if blob]:
+        files = desk.attached(thread, attached)
+        if isinstance(files, Outcome):
+            form = make_form(setting, typed, FormProblem("attachment", files.sentence or ""))
+            return show_thread(request, view, form=form, key=key, entry=entry, status=422)
+        fields = {**fields, **files}
     if kind_name == "nomination":
         outcome = await desk.nominate(officer.kid, thread, tuple(act["nominees"]))
     else:

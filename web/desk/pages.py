@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from hotline.station.views import EntryView, OfferView, Outcome, ThreadView
+from protocols.attachment import ATTACHMENTS
 from protocols.kinds import KINDS, Kind
 from web.desk.forms import Form, FormProblem, make_form
 from web.desk.inputs import Setting, Values
@@ -175,6 +176,8 @@ def show_thread(
 ) -> web.Response:
     """The page of an incident. ``refused``: what became of the form just sent. ``gone``: a kind asked for in vain."""
     done = request.query.get("done", "")
+    files = request.app[DESK].files(view.summary.id)
+    chosen = () if form is None else form.values.get("attachment", ())
     return show(
         request,
         "desk/thread.html",
@@ -190,6 +193,9 @@ def show_thread(
         seqs={item.id: item for item in view.entries},
         fresh=lambda: secrets.token_urlsafe(16),
         form=form,
+        files=files,
+        attached=[files[blob] for blob in dict.fromkeys(chosen) if blob in files],
+        takes_files=form is not None and ATTACHMENTS[0] in form.kind.fields,
         key=key,
         entry=entry,
         restored=restored,

@@ -84,3 +84,10 @@ def line_shape(state: str) -> str:
 def css(word: str) -> str:
     """A word as part of a CSS class: lower case letters, digits and dashes only."""
     return "".join(c if c.isascii() and c.isalnum() else "-" for c in word.lower())
+
+
+def bytes_words(size: int) -> str:
+    """A number of bytes for people."""
+    if size < 1024:
+        return f"{size} bytes"
+    return f"{size / 1024:.1f} KiB" if size < 1024**2 else f"{size / 1024**2:.1f} MiB"

@@ -38,6 +38,7 @@ def make_environment() -> Environment:
         local=timewords.local,
         span=timewords.span,
         countdown=timewords.left,
+        bytes=markings.bytes_words,
         time_field=timewords.ms_to_field,
         css=markings.css,
         precedence_shape=markings.precedence_shape,

@@ -3,8 +3,9 @@
 import * as clock from "./clock.js";
 import * as live from "./live.js";
 import * as alarm from "./alarm.js";
+import * as attach from "./attach.js";
 import * as scratch from "./scratch.js";
 import * as shortcuts from "./shortcuts.js";
 
 clock.start(live.wake);
-for (const part of [alarm, scratch, shortcuts, live]) part.start();
+for (const part of [alarm, scratch, attach, shortcuts, live]) part.start();

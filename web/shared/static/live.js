@@ -93,7 +93,9 @@ function connect() {
     wait = 500;
     beat = performance.now();
     document.body.dataset.connected = "yes";
-    found();
+    // What changed between the page's making and this moment was told to nobody.
+    if (lostAt === null) look();
+    else found();
   };
   socket.onmessage = (event) => {
     const hint = JSON.parse(event.data);
