@@ -456,7 +456,11 @@ async def receive(ws: web.WebSocketResponse) -> FromStation:
 
 async def receive_bytes(ws: web.WebSocketResponse) -> bytes:
     """The next frame as it came. Raises `Gone` or `Malformed`."""
-    message = await ws.receive()
+    try:
+        message = await ws.receive()
+    except ConnectionError as error:
+        # Their ping is answered in there, and they may have gone in between.
+        raise Gone from error
     if message.type is WSMsgType.BINARY:
         return bytes(message.data)
     if message.type is WSMsgType.TEXT:

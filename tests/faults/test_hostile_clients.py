@@ -41,6 +41,7 @@ strangers_each = 48
 office_entries = 1800
 station_entries = 1800
 office_urgent = 30
+claims_each_per_hour = 10
 """
 
 
@@ -156,7 +157,9 @@ async def test_honest_stations_keep_exchanging_under(name: str, tmp_path: Path) 
     assert [seq for seq, _ in heard] == sorted(sent), "lost, doubled or out of order"
     assert most - before < GROWTH
     assert strangers <= 128
-    assert found["hotline_faults_total"] == 0
+    assert found["hotline_faults_total"] == 0, [
+        line for line in (tmp_path / "hub.log").read_text().splitlines() if "fault" in line
+    ][:1]
     assert status == 0
     said = (tmp_path / "hub.log").read_text()
     assert "Traceback" not in said, said[-4000:]
