@@ -10,6 +10,7 @@ import msgspec
 
 from hotline import accords, ladders, passphrase
 from hotline.accords import AccordFault
+from hotline.cli.pins import pinning
 from hotline.cli.saying import printable, says_refusals
 from hotline.cli.times import MOMENT
 from hotline.office import StationCard, open_folder, read_card, read_json, read_office_card
@@ -201,8 +202,9 @@ def show(file: Path) -> None:
 @click.argument("file", type=FILE)
 @says_refusals
 def policy_(file: Path) -> None:
-    """Print the witness policy of the signed accord in FILE, as `audit verify` wants it."""
-    click.echo(open_accord(_read(file)).accord.policy, nl=False)
+    """Print the witness policy of the signed accord in FILE, as `audit verify` wants it: with the accord's id in a comment."""
+    accord = open_accord(_read(file))
+    click.echo(pinning(accord.id) + accord.accord.policy, nl=False)
 
 
 def _words(accord: Accord) -> list[str]:

@@ -13,6 +13,7 @@ import click
 
 from hotline import bundles
 from hotline.cli.files import write_new
+from hotline.cli.pins import pinned_by
 from hotline.cli.saying import Said, printable, says_refusals
 from hotline.errors import LocalFault
 from mediation.audit import EPSILON, Trust, as_dict, verify
@@ -47,8 +48,19 @@ class NoReport(LocalFault):
 
 @click.command(name="verify")
 @click.argument("bundle", type=click.Path(path_type=Path, exists=True))
-@click.option("--policy", "policy_file", type=FILE, required=True, help="Your witness policy (C2SP tlog-policy).")
-@click.option("--accord", "accord_file", type=FILE, help="Your copy of the accord.")
+@click.option(
+    "--policy",
+    "policy_file",
+    type=FILE,
+    required=True,
+    help="Your witness policy (C2SP tlog-policy), as `accord policy` prints it.",
+)
+@click.option(
+    "--accord",
+    "accord_file",
+    type=FILE,
+    help="Your copy of the accord, if the policy does not name its id in a comment.",
+)
 @click.option("--accord-id", help="The accord's id, if you hold only that.")
 @click.option(
     "--tsa-ca",
@@ -118,12 +130,15 @@ def command(
 def _trust(
     policy_file: Path, accord_file: Path | None, accord_id: str | None, authorities: tuple[Path, ...], epsilon: int
 ) -> Trust:
+    text = _read(policy_file, MAX_POLICY_BYTES)
     if accord_file is None and accord_id is None:
-        raise NoTrust("give --accord or --accord-id")
+        accord_id = pinned_by(text.decode("utf-8", "replace"))
+        if accord_id is None:
+            raise NoTrust("the policy does not name the accord that it goes with: give --accord or --accord-id")
     try:
         if accord_id is not None:
             unb64u(accord_id, size=32)
-        policy = parse_policy(_read(policy_file, MAX_POLICY_BYTES))
+        policy = parse_policy(text)
         roots = tuple(_read(path, MAX_ROOTS_BYTES) for path in authorities)
         for data in roots:
             read_roots(data)
@@ -131,7 +146,7 @@ def _trust(
             accord_id = open_accord(_read(accord_file, MAX_ACCORD_BYTES), pinned=accord_id).id
     except ProtocolError as error:
         raise NoTrust(str(error)) from error
-    assert accord_id is not None  # noqa: S101 - one of the two is given, see above
+    assert accord_id is not None  # noqa: S101 - one of them is given, see above
     if not policy.logs:
         raise NoTrust("the policy names no log")
     return Trust(policy, accord_id, epsilon, roots)

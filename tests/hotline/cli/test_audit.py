@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from hotline import bundles, keystore
 from hotline.cli import main
+from hotline.cli.pins import pinning
 from hotline.station.vault import Vault
 from hotline.store import hub as hub_tables
 from hotline.store import station as station_tables
@@ -380,3 +381,20 @@ def test_an_export_wants_one_source_and_a_new_file(tmp_path: Path) -> None:
     assert "stands already" in run("export", THREAD, "--hub", folder, "--out", out, status=1).output
     assert out.read_text() == "mine"
     assert len(WITNESSES) == 4
+
+
+def test_a_policy_that_names_its_accord_in_a_comment_is_all_that_a_verifier_needs(tmp_path: Path) -> None:
+    bundle = tmp_path / "b.zip"
+    bundle.write_bytes(bundles.pack(small_case().bundle()))
+    policy = tmp_path / "policy"
+    policy.write_text(pinning(LINE.accord.id) + POLICY)
+    run("verify", bundle, "--policy", policy)
+    policy.write_text(pinning("A" * 43) + POLICY)
+    assert "accord.not-named" in run("verify", bundle, "--policy", policy, status=1).output
+    for text in (
+        POLICY,
+        pinning("A" * 43) + pinning("B" * 42 + "A") + POLICY,
+        f"log x # hotline accord {LINE.accord.id}\n",
+    ):
+        policy.write_text(text)
+        assert "audit.no-trust" in run("verify", bundle, "--policy", policy, status=1).output

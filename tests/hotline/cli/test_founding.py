@@ -415,7 +415,8 @@ def test_the_policy_is_printed_only_of_an_accord_that_every_office_signed(foundi
     for office in ("AV", "KV"):
         founding.run("accord", "sign", founding.accord, "--office", founding.folder / office, *founding.secret)
     printed = founding.run("accord", "policy", founding.accord).output
-    assert printed == open_accord(founding.accord.read_bytes()).accord.policy
+    signed = open_accord(founding.accord.read_bytes())
+    assert printed == f"# hotline accord {signed.id}\n{signed.accord.policy}"
     assert parse_policy(printed.encode()).quorum == "offices"
 
 
