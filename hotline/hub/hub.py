@@ -33,6 +33,7 @@ from hotline.hub.disagreements import Disagreements
 from hotline.hub.errors import BehindWitnesses, Closing, HubFault, HubNotReady, NotStored
 from hotline.hub.foreign import Foreign
 from hotline.hub.front import Front
+from hotline.hub.lanes import RANK
 from hotline.hub.lines import Lines, Throttle
 from hotline.hub.log import HeadKeeper
 from hotline.hub.login import Door
@@ -46,7 +47,7 @@ from hotline.hub.settings import Settings
 from hotline.hub.thread import Thread, may_see
 from hotline.hub.timestamps import Timestamps
 from hotline.hub.watchers import Watchers
-from hotline.hub.writer import RANK, Writer
+from hotline.hub.writer import Writer
 from hotline.store import hub as t
 from hotline.store.engine import Store, migrate
 from hotline.store.place import Place

@@ -36,9 +36,9 @@ from hotline.hub.errors import (
 )
 from hotline.hub.flow import InFlight, Outgoing
 from hotline.hub.invitations import concerning, invitations
+from hotline.hub.lanes import RANK, Answer
 from hotline.hub.safekeeping import read_own
 from hotline.hub.thread import Thread, may_see
-from hotline.hub.writer import RANK, Answer
 from protocols.encoding import Malformed
 from protocols.entry import parse_entry
 from protocols.errors import ProtocolError

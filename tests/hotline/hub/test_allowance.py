@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hotline.hub.allowance import MINUTE, Allowances, Bucket, Pace
 from hotline.hub.errors import TooFast
 from hotline.hub.flow import InFlight, Outgoing
+from hotline.hub.lanes import Lanes
 from hotline.hub.settings import Limits
-from hotline.hub.writer import Lanes
 from protocols.encoding import rfc3339
 from protocols.frames import AskTails, Refused
 from tests.hotline.harness import RunningHub, connect, make_world, open_thread, running_hub

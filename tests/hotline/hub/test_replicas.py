@@ -310,7 +310,7 @@ class Hands:
         return self.at
 
     async def sleep_until(self, at: int) -> None:
-        raise NotImplementedError
+        raise AssertionError("nothing here sleeps")
 
 
 async def test_hints_that_cannot_be_read_change_nothing() -> None:

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from hotline.hub import admission, commits
+from hotline.hub.lanes import Job, Lanes
 from hotline.hub.settings import Limits
-from hotline.hub.writer import Job, Lanes
 from protocols.frames import Accepted, Failed, Refused, Submit, encode_frame
 from tests.hotline.harness import Client, Thread, connect, make_world, open_thread, running_hub
 
