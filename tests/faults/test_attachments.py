@@ -79,7 +79,7 @@ async def carry(url: str, ticket: str, path: Path, at: int, upto: int | None = N
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="SKIPPED LOUDLY: memory is read from /proc")
-async def test_a_hub_carries_100_mib_both_ways_in_memory_that_does_not_grow_with_the_file_and_goes_on_after_kill_9(
+async def test_a_hub_carries_100_mib_both_ways_in_little_memory_and_goes_on_after_kill_9(
     tmp_path: Path,
 ) -> None:
     if shutil.disk_usage(tmp_path).free < 5 * MAX_ATTACHMENT:
