@@ -60,7 +60,7 @@ async def test_two_processes_on_one_store_fire_every_clock_once_at_the_same_end(
         for (_, stamp), act in zip(
             [each for each in ours if each[0].payload.kind == "clock-expired"], noted, strict=True
         ):
-            assert stamp.at - int(act["end"]) == act["late"] >= 0
+            assert stamp.at - int(act["end"]) == act.get("late", 0) >= 0  # left out where it is none
     size, root_ = found.execute("SELECT size, root FROM heads ORDER BY size DESC LIMIT 1").fetchone()
     hashes = [leaf_hash(row[0]) for row in found.execute("SELECT data FROM leaves ORDER BY idx")]
     assert root_of(hashes[:size]) == root_
