@@ -8,7 +8,9 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from protocols import jws
 from protocols.disclosure import DigestMismatch
@@ -266,9 +268,6 @@ def test_openssl_checks_the_signature(tmp_path: Path) -> None:
 
 
 def test_pyjwt_checks_the_signature() -> None:
-    jwt = pytest.importorskip("jwt", reason="PyJWT is not installed")
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     checker = jwt.PyJWS(algorithms=[])
     checker.register_algorithm("Ed25519", jwt.algorithms.OKPAlgorithm())  # RFC 9864's name for its "EdDSA"
     key = Ed25519PublicKey.from_public_bytes(signer("hub").public)
