@@ -233,7 +233,7 @@ def parse_entry(data: bytes) -> Entry:
         raise TooLarge(f"{len(data)} bytes")
     found = jws.parse(data, limit=MAX_LEAF_BYTES)
     try:
-        payload = msgspec.convert(from_json(unb64u(found.payload)), Payload, strict=True)
+        payload = msgspec.convert(from_json(found.content), Payload, strict=True)
     except msgspec.ValidationError as error:
         raise Malformed(f"not an entry: {error}") from None
     from_rfc3339(payload.claimed)
@@ -365,7 +365,7 @@ def _parse_draft(payload: Payload) -> Draft | None:
     signature = found.by_role("drafter")
     if signature is None or len(found.signatures) != 1 or signature.typ != DRAFT_TYP or signature.extra:
         raise BadSignature("draft without its drafter's signature")
-    content = from_json(unb64u(found.payload))
+    content = from_json(found.content)
     if content != draft_content(payload):
         raise BadSignature("what was released is not what was drafted")
     return Draft(signature, found.payload, content)

@@ -10,8 +10,9 @@ the order below, so one signed object has exactly one text::
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +21,13 @@ from protocols.keys import BadSignature, Signer, verify
 
 MAX_SIGNATURES = 40
 _RESERVED = ("alg", "kid", "typ", "role")
+_ITEM = re.compile(rb'\{"protected":"([A-Za-z0-9_-]*)","signature":"([A-Za-z0-9_-]*)"\}')
+_JWS = re.compile(
+    rb'\{"payload":"([A-Za-z0-9_-]*)","signatures":\[((?:'
+    + _ITEM.pattern.replace(b"(", b"(?:")
+    + rb"(?:,(?!\])|(?=\])))*)\]\}"
+)
+"""The one serialization: every text in it is base64url, which JSON carries as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +48,24 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Jws:
-    """A parsed JWS. Nothing in it is verified yet. ``payload`` is the base64url text that was signed."""
+    """A parsed JWS. Nothing in it is verified yet. ``payload`` is the base64url text that was signed, ``decoded`` what it
+    says, where that was read already."""
 
     payload: str
     signatures: tuple[Signature, ...]
+    decoded: bytes | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def content(self) -> bytes:
+        """The bytes that ``payload`` stands for. Raises `Malformed`."""
+        return unb64u(self.payload) if self.decoded is None else self.decoded
 
     def with_signature(self, signature: Signature) -> Jws:
         """The same payload with one signature more, at the end."""
-        return Jws(self.payload, (*self.signatures, signature))
+        return Jws(self.payload, (*self.signatures, signature), self.decoded)
 
     def to_bytes(self) -> bytes:
         """The one serialization of this object."""
-        # Every text in it is base64url, which JSON carries as it is.
         lines = [f'{{"protected":"{s.protected}","signature":"{b64u(s.signature)}"}}' for s in self.signatures]
         return f'{{"payload":"{self.payload}","signatures":[{",".join(lines)}]}}'.encode("ascii")
 
@@ -79,31 +93,29 @@ def parse(data: bytes, *, limit: int, unique_roles: bool = True) -> Jws:
 
     ``unique_roles``: a role may stand once only (entries); an accord has one signature of the same role an office.
     """
-    value = from_json(data, limit=limit)
-    if not isinstance(value, dict) or list(value) != ["payload", "signatures"]:
-        raise Malformed("not a JWS in general JSON serialization")
-    payload, found = value["payload"], value["signatures"]
-    if not isinstance(payload, str) or not isinstance(found, list) or len(found) > MAX_SIGNATURES:
-        raise Malformed("not a JWS in general JSON serialization")
-    if not found:
+    if len(data) > limit:
+        raise Malformed(f"{len(data)} bytes, at most {limit} are taken")
+    found = _JWS.fullmatch(data)
+    if found is None:
+        # Another spacing or order would be another text for the same statement.
+        raise Malformed("not a JWS in its one serialization")
+    payload = found[1].decode("ascii")
+    content = unb64u(payload)
+    texts = _ITEM.findall(found[2])
+    if not texts:
         raise BadSignature("no signature")
-    unb64u(payload)
-    jws = Jws(payload, tuple(_signature(item) for item in found))
-    marks = [(s.role if unique_roles else s.kid) for s in jws.signatures]
+    if len(texts) > MAX_SIGNATURES:
+        raise Malformed(f"more than {MAX_SIGNATURES} signatures")
+    signatures = tuple(
+        _signature(protected.decode("ascii"), signature.decode("ascii")) for protected, signature in texts
+    )
+    marks = [(s.role if unique_roles else s.kid) for s in signatures]
     if len(set(marks)) != len(marks):
         raise Malformed("the same signer stands twice")
-    if jws.to_bytes() != data:
-        # Another spacing or order would be another leaf for the same statement.
-        raise Malformed("not in the one serialization")
-    return jws
+    return Jws(payload, signatures, content)
 
 
-def _signature(item: Any) -> Signature:
-    if not isinstance(item, dict) or list(item) != ["protected", "signature"]:
-        raise Malformed("not a JWS signature")
-    protected, signature = item["protected"], item["signature"]
-    if not isinstance(protected, str) or not isinstance(signature, str):
-        raise Malformed("not a JWS signature")
+def _signature(protected: str, signature: str) -> Signature:
     kid, typ, role, extra = _header(protected)
     # A fresh dict each time: what is parsed once for many signatures must not change under any of them.
     return Signature(protected, unb64u(signature, size=64), kid, typ, role, dict(extra))

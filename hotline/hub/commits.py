@@ -17,6 +17,7 @@ from hotline.hub.errors import BehindWitnesses, HubNotReady
 from hotline.hub.own_leaves import OwnLeaf
 from hotline.hub.thread import Membership, Thread
 from hotline.store import hub as t
+from hotline.store.prepared import Prepared, PreparedIn, insert
 from mediation import state as states
 from protocols.frames import Deliver
 from protocols.translog import Frontier
@@ -58,20 +59,22 @@ def _last(value: sa.ColumnElement[int], by: sa.ColumnElement[int]) -> sa.ScalarS
     return sa.select(value).order_by(by.desc()).limit(1).scalar_subquery()
 
 
-_STAND = sa.select(
-    _last(t.leaves.c.idx + 1, t.leaves.c.idx),
-    sa.select(sa.func.count()).select_from(t.mandates).scalar_subquery(),
-    _last(t.own_leaves.c.idx + 1, t.own_leaves.c.idx),
-    _last(t.entries.c.at, t.entries.c.idx),
-    _last(t.heads.c.at, t.heads.c.size),
-    _last(t.own_leaves.c.at, t.own_leaves.c.idx),
+_STAND = Prepared(
+    sa.select(
+        _last(t.leaves.c.idx + 1, t.leaves.c.idx),
+        sa.select(sa.func.count()).select_from(t.mandates).scalar_subquery(),
+        _last(t.own_leaves.c.idx + 1, t.own_leaves.c.idx),
+        _last(t.entries.c.at, t.entries.c.idx),
+        _last(t.heads.c.at, t.heads.c.size),
+        _last(t.own_leaves.c.at, t.own_leaves.c.idx),
+    )
 )
 """Each part is answered by the end of an index, and the statement is made once: every batch asks."""
 
 
 def read_stand(connection: Connection) -> Stand:
     """In one query."""
-    size, mandates, newest, *times = (int(value or 0) for value in connection.execute(_STAND).one())
+    size, mandates, newest, *times = (int(value or 0) for value in _STAND.rows(connection)[0])
     return Stand(size, mandates, newest, max(times))
 
 
@@ -201,66 +204,87 @@ def read_nodes(connection: Connection, wanted: Sequence[tuple[int, int]]) -> dic
     return found
 
 
+_POSITIONS = PreparedIn(
+    lambda ids: sa.select(*t.entries.c["id", "thread", "seq", "idx", "at"]).where(t.entries.c.id.in_(ids))
+)
+_IDS = PreparedIn(
+    lambda pairs: sa.select(*t.entries.c["thread", "seq", "id"]).where(
+        sa.or_(*(sa.and_(t.entries.c.thread == thread, t.entries.c.seq == seq) for thread, seq in pairs))
+    ),
+    width=2,
+)
+_HEADS = PreparedIn(lambda digests: sa.select(t.published.c.digest).where(t.published.c.digest.in_(digests)))
+
+
 def find_positions(connection: Connection, ids: Iterable[str]) -> dict[str, Position]:
     """Which of these entries stand in the store, and where."""
-    e = t.entries.c
-    rows = connection.execute(sa.select(e.id, e.thread, e.seq, e.idx, e.at).where(e.id.in_(list(ids))))
-    return {row.id: Position(*row) for row in rows}
+    return {row[0]: Position(*row) for row in _POSITIONS.rows(connection, list(ids))}
 
 
-def find_ids(connection: Connection, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], str]:
+def find_ids(connection: Connection, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
     """Ids of stored entries by (thread, seq)."""
-    e = t.entries.c
-    rows = connection.execute(sa.select(e.thread, e.seq, e.id).where(sa.tuple_(e.thread, e.seq).in_(wanted)))
-    return {(row.thread, row.seq): row.id for row in rows}
+    return {(thread, seq): id_ for thread, seq, id_ in _IDS.rows(connection, sorted(set(wanted)))}
 
 
 def find_heads(connection: Connection, digests: Iterable[str]) -> set[str]:
     """Which of these digests are of published checkpoints."""
-    wanted = set(digests)
-    if not wanted:
-        return set()
-    rows = connection.execute(sa.select(t.published.c.digest).where(t.published.c.digest.in_(wanted)))
-    return set(rows.scalars())
+    return {digest for (digest,) in _HEADS.rows(connection, sorted(set(digests)))}
+
+
+_INSERT = {table: insert(table) for table in (t.leaves, t.entries, t.parts, t.recipients, t.nodes, t.threads)}
 
 
 def save(connection: Connection, done: Pass, own: Sequence[OwnLeaf] = ()) -> None:
     """Everything a pass made, and the leaves of the hub's ``own`` after it, in the caller's transaction. A leaf or node
     that stands already makes it fail."""
-    entries, parts, recipients = [], [], []
+    leaves, entries, parts, recipients = [], [], [], []
     for each in done.admitted:
-        payload, stamp = each.entry.payload, each.entry.stamp
-        size = len(each.entry.leaf) + sum(map(len, each.parts.values()))
+        payload, stamp, leaf = each.entry.payload, each.entry.stamp, each.entry.leaf
+        leaves.append((stamp.index, leaf))
         entries.append(
-            {
-                "idx": stamp.index,
-                "thread": payload.thread,
-                "seq": stamp.seq,
-                "id": each.entry.id,
-                "kind": payload.kind,
-                "office": payload.office,
-                "station": payload.station,
-                "serial": payload.serial,
-                "at": stamp.at,
-                "precedence": payload.precedence,
-                "size": size,
-                "rung_before": each.rung_before,
-                "rung_after": each.rung_after,
-            }
+            (
+                stamp.index,
+                payload.thread,
+                stamp.seq,
+                each.entry.id,
+                payload.kind,
+                payload.office,
+                payload.station,
+                payload.serial,
+                stamp.at,
+                payload.precedence,
+                len(leaf) + sum(map(len, each.parts.values())),
+                each.rung_before,
+                each.rung_after,
+            )
         )
-        key = {"thread": payload.thread, "seq": stamp.seq}
-        parts += [{**key, "name": name, "data": data} for name, data in each.parts.items()]
-        recipients += [{**key, "seal": seal} for seal in each.recipients]
-    leaves = [{"idx": each.entry.stamp.index, "data": each.entry.leaf} for each in done.admitted]
-    leaves += [{"idx": leaf.index, "data": leaf.data} for leaf in own]
-    nodes = [{"level": level, "idx": index, "hash": node} for level, index, node in done.nodes]
-    for table, rows in ((t.leaves, leaves), (t.entries, entries), (t.parts, parts), (t.recipients, recipients)):
+        parts += [(payload.thread, stamp.seq, name, data) for name, data in each.parts.items()]
+        recipients += [(payload.thread, stamp.seq, seal) for seal in each.recipients]
+    leaves += [(leaf.index, leaf.data) for leaf in own]
+    nodes = [(level, index, node) for level, index, node in done.nodes]
+    for table, rows in (
+        (t.leaves, leaves),
+        (t.entries, entries),
+        (t.parts, parts),
+        (t.recipients, recipients),
+        (t.nodes, nodes),
+    ):
         if rows:
-            connection.execute(table.insert(), rows)
-    if nodes:
-        connection.execute(t.nodes.insert(), nodes)
+            _INSERT[table].many(connection, rows)
     own_leaves.save(connection, own)
     _save_threads(connection, done)
+
+
+_MOVED = Prepared(
+    t.threads.update()
+    .where(t.threads.c.thread == sa.bindparam("key"))
+    .values({name: sa.bindparam(f"new_{name}") for name in ("seq", "head", "chain", "at", "state")}),
+    *("new_seq", "new_head", "new_chain", "new_at", "new_state", "key"),
+)
+_RENEWED = Prepared(
+    t.threads.update().where(t.threads.c.thread == sa.bindparam("key")).values(group=sa.bindparam("new_group")),
+    *("new_group", "key"),
+)
 
 
 def _save_threads(connection: Connection, done: Pass) -> None:
@@ -268,31 +292,19 @@ def _save_threads(connection: Connection, done: Pass) -> None:
     moved, renewed, opened, members = [], [], [], []
     for name, thread in done.changed.items():
         before = done.threads.get(name)
-        row = {
-            "key": name,
-            "seq": thread.seq,
-            "head": thread.head,
-            "chain": thread.chain,
-            "at": thread.at,
-            "state": states.to_bytes(thread.state),
-        }
+        stands = (thread.seq, thread.head, thread.chain, thread.at)
+        state = states.to_bytes(thread.state)
         if before is None:
-            del row["key"]
-            fixed = {"thread": name, "ladder": thread.ladder, "opened": thread.opened}
-            opened.append({**fixed, **row, "group": thread.group})
+            opened.append((name, thread.ladder, *stands, thread.opened, state, thread.group))
         else:
-            moved.append(row)
+            moved.append((*stands, state, name))
             if thread.group is not before.group:
-                renewed.append({"key": name, "group": thread.group})
+                renewed.append((thread.group, name))
         if before is None or thread.members is not before.members:
             members.append((thread, {} if before is None else before.members))
-    this = t.threads.c.thread == sa.bindparam("key")
-    if opened:
-        connection.execute(t.threads.insert(), opened)
-    if moved:
-        connection.execute(t.threads.update().where(this), moved)
-    if renewed:
-        connection.execute(t.threads.update().where(this), renewed)
+    for statement, rows in ((_INSERT[t.threads], opened), (_MOVED, moved), (_RENEWED, renewed)):
+        if rows:
+            statement.many(connection, rows)
     for thread, known in members:
         _save_members(connection, thread, known)
 

@@ -1,0 +1,108 @@
+"""Statements of the write path: written with SQLAlchemy, made into text once for each database, run by its driver.
+
+SQLAlchemy's own execution costs more than the database's work on a row; here that is paid once a process. What a driver
+raises comes out as SQLAlchemy's errors, as everywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Dialect, Table, exc
+from sqlalchemy.sql.compiler import SQLCompiler
+
+Row = Sequence[Any]
+
+
+class Prepared:
+    """One statement. Its parameters are `sqlalchemy.bindparam`s, all of ``names``; values are given as tuples in that order.
+    What else it holds (a limit, a number) stays as it was written."""
+
+    def __init__(self, statement: sa.ClauseElement, *names: str) -> None:
+        self._statement, self._names = statement, names
+        self._made: dict[str, tuple[str, Callable[[Row], Row]]] = {}
+
+    def rows(self, connection: Connection, values: Row = ()) -> list[Any]:
+        """What it finds, as plain tuples."""
+        text, ordered = self._for(connection.dialect)
+        return _run(connection, lambda cursor: cursor.execute(text, ordered(values)), fetch=True)
+
+    def many(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Once for each row."""
+        text, ordered = self._for(connection.dialect)
+        _run(connection, lambda cursor: cursor.executemany(text, list(map(ordered, rows))), fetch=False)
+
+    def _for(self, dialect: Dialect) -> tuple[str, Callable[[Row], Row]]:
+        made = self._made.get(dialect.name)
+        if made is None:
+            made = self._made[dialect.name] = _compile(self._statement, dialect, self._names)
+        return made
+
+
+def insert(table: Table) -> Prepared:
+    """Inserts whole rows; values in the order of the table's columns."""
+    names = [column.name for column in table.columns]
+    return Prepared(table.insert().values({name: sa.bindparam(name) for name in names}), *names)
+
+
+class PreparedIn:
+    """A statement about a list of values, or of tuples of ``width`` values: made once for each power of two of them.
+
+    ``build`` is given what stands for them, and returns the statement.
+    """
+
+    def __init__(self, build: Callable[[list[Any]], sa.ClauseElement], width: int = 1) -> None:
+        self._width = width
+
+        @lru_cache(maxsize=32)
+        def made(count: int) -> Prepared:
+            names = [[f"p{number}_{part}" for part in range(width)] for number in range(count)]
+            marks: list[Any] = [[sa.bindparam(name) for name in group] for group in names]
+            wanted = [group[0] for group in marks] if width == 1 else [tuple(group) for group in marks]
+            return Prepared(build(wanted), *(name for group in names for name in group))
+
+        self._made = made
+
+    def rows(self, connection: Connection, values: Sequence[Any]) -> list[Any]:
+        """What it finds for these; nothing for none."""
+        if not values:
+            return []
+        count = 1 << (len(values) - 1).bit_length()
+        padded = [*values, *([values[-1]] * (count - len(values)))]
+        flat = padded if self._width == 1 else [part for group in padded for part in group]
+        return self._made(count).rows(connection, flat)
+
+
+def _compile(statement: sa.ClauseElement, dialect: Dialect, names: Sequence[str]) -> tuple[str, Callable[[Row], Row]]:
+    """The text for this database, and what puts values into the order in which it names them."""
+    style = "format" if dialect.name == "postgresql" else "qmark"
+    compiled = cast(SQLCompiler, statement.compile(dialect=cast(Any, type(dialect))(paramstyle=style)))
+    order, fixed = list(compiled.positiontup or ()), compiled.params
+    if set(names) - set(order):
+        raise ValueError(f"the statement takes {order}, not {names}")
+    if order == list(names):
+        return str(compiled), lambda values: values
+    places = [(names.index(name), None) if name in names else (-1, fixed[name]) for name in order]
+    return str(compiled), lambda values: [constant if at < 0 else values[at] for at, constant in places]
+
+
+def _run(connection: Connection, work: Callable[[Any], Any], *, fetch: bool) -> list[Any]:
+    driver = connection.dialect.loaded_dbapi.Error
+    raw = connection.connection
+    try:
+        cursor = raw.cursor()
+        try:
+            work(cursor)
+            return list(cursor.fetchall()) if fetch else []
+        finally:
+            cursor.close()
+    except driver as error:
+        lost = connection.dialect.is_disconnect(error, raw.dbapi_connection, None)
+        if lost:
+            connection.invalidate(error)
+        raise exc.DBAPIError.instance(
+            None, None, error, driver, hide_parameters=True, connection_invalidated=lost, dialect=connection.dialect
+        ) from error
