@@ -229,8 +229,10 @@ async def _forget_mark(place: Place) -> str:
 
 
 def _with_operators(made: folders.HubFolder, key: bytes | None, work: Callable[[Operators], Awaitable[T]]) -> T:
+    from hotline.store.migrate import make_or_check  # Alembic takes a while to import; not every command needs it
+
     async def run() -> T:
-        await migrate(made.place, "hub")
+        await asyncio.to_thread(make_or_check, made.place)
         store = Store(made.place)
         try:
             return await work(Operators(store, SystemClock(), key, made.settings.name))

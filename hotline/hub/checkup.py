@@ -28,7 +28,8 @@ from hotline.hub.health import ask
 from hotline.hub.records import CLOCK
 from hotline.hub.restore import standings
 from hotline.keystore import WrongPassphrase
-from hotline.store.migrate import newest_revision
+from hotline.store.errors import StoreMoved, StoreTooNew, StoreTooOld
+from hotline.store.forms import MOVED, NEEDS, Forms, Stand
 from hotline.store.place import Server
 from hotline.store.reading import Reading, reading
 from protocols.encoding import b64u, from_rfc3339
@@ -209,16 +210,28 @@ def _server(place: Server) -> Row:
 
 
 def _form(made: HubFolder) -> Row:
+    forms = Forms("hub")
     with reading(made.place) as db:
         revision = str(_value(db, "SELECT version_num FROM alembic_version"))
-    newest = newest_revision("hub")
-    if revision == newest:
-        return Row("form", "OK", f"revision {revision}, this program's")
-    if revision > newest:
-        words = f"revision {revision}, this program knows {newest}"
+        needs = str(_value(db, "SELECT value FROM meta WHERE key = ?", NEEDS) or "")
+        moved = _value(db, "SELECT value FROM meta WHERE key = ?", MOVED) is not None
+    words = f"revision {revision}, this program's is {forms.newest}"
+    try:
+        forms.check(Stand(revision, needs, moved))
+    except StoreTooOld:
+        if isinstance(made.place, Path):
+            return Row("form", "WARN", words, "The next start upgrades it: make a backup before.")
+        return Row("form", "FAIL", words, "Make a copy of the database, then: hotline hub migrate --before.")
+    except StoreTooNew:
         return Row("form", "FAIL", words, "Use the newer program that wrote it.")
-    words = f"revision {revision}, this program's is {newest}"
-    return Row("form", "WARN", words, "The next start upgrades it: make a backup before.")
+    except StoreMoved as error:
+        return Row("form", "FAIL", error.sentence, "Name the new place in hub.toml, [store].")
+    if not forms.knows(revision):
+        return Row("form", "OK", f"revision {revision} of a newer version, which this one serves too")
+    if waiting := forms.between(revision, forms.newest):
+        words = f"revision {revision}, {len(waiting)} steps wait until no hub runs an older version"
+        return Row("form", "WARN", words, "Once every hub runs this version, copy, then: hotline hub migrate --after.")
+    return Row("form", "OK", f"revision {revision}, this program's")
 
 
 def _log(made: HubFolder) -> Row:
