@@ -39,7 +39,12 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-_PARTS = {name: f"hotline.cli.hub_care:{name}" for name in ("backup", "check", "refill", "restore")}
+_PARTS = {
+    **{name: f"hotline.cli.hub_care:{name}" for name in ("backup", "check", "refill", "restore")},
+    "migrate": "hotline.cli.hub_store:migrate",
+    "move-store": "hotline.cli.hub_store:move_store",
+}
+_PARTS["adopt-files"] = "hotline.cli.hub_care:adopt_files"
 
 
 @click.group(cls=Lazy, parts=_PARTS)

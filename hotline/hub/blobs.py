@@ -434,6 +434,16 @@ class Blobs:
         return f"{b64u(data)}.{b64u(self._mac(data))}"
 
 
+async def adopt(store: Store, folder: Path) -> None:
+    """Have ``folder`` bear the store's mark, whatever it bore: it is the one that all hubs share from now on."""
+    async with store.write() as connection:
+        mark = (await connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == MARK_ROW))).scalar()
+        if mark is None:
+            mark = secrets.token_hex(16)
+            await connection.execute(t.meta.insert().values(key=MARK_ROW, value=mark))
+        await asyncio.to_thread(blob_folder.write_mark, folder, str(mark))
+
+
 def ticket_key(sign: bytes) -> bytes:
     """From the hub's signing seed, which all hubs of one store have, the key of its tickets."""
     return hmac.digest(sign, b"hotline-attachment-ticket/v1", "sha256")
@@ -455,4 +465,4 @@ def _elsewhere(folder: Path, found: str) -> str:
     )
 
 
-__all__ = ["MARK_ROW", "PIECE", "Blobs", "Source", "Ticket", "ticket_key"]
+__all__ = ["MARK_ROW", "PIECE", "Blobs", "Source", "Ticket", "adopt", "ticket_key"]
