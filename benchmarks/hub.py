@@ -254,16 +254,16 @@ def main() -> None:
                 figures[f"floor: bare relay, {depth} outstanding"] = {"rate": rate}
         (folder / "load").mkdir()
         world = make_world(folder / "load", 50)
-        with process.hub(world) as child:
+        with process.hub(world, world.folder / "hub.db") as child:
             figures |= asyncio.run(throughput(world, child, 200 // share, 400 // share))
         if not options.only_load:
             (folder / "back").mkdir()
             world = make_world(folder / "back", 200)
-            with process.hub(world) as child:
+            with process.hub(world, world.folder / "hub.db") as child:
                 figures["200 stations back, 50 entries each"] = asyncio.run(reconnect(world, child, 50))
             (folder / "idle").mkdir()
             world = make_world(folder / "idle", 500)
-            with process.hub(world) as child:
+            with process.hub(world, world.folder / "hub.db") as child:
                 figures["1,000 idle connections"] = asyncio.run(idle_memory(world, child))
     for name, values in figures.items():
         print(f"{name:42}  " + "  ".join(f"{key} {value:,.1f}" for key, value in values.items()))

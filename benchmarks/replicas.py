@@ -74,7 +74,7 @@ def main() -> None:
     ):
         with tempfile.TemporaryDirectory(prefix="hotline-bench-") as folder, ExitStack() as stack:
             world = make_world(Path(folder), PAIRS)
-            place = new_database() if server else None
+            place = new_database() if server else world.folder / "hub.db"
             hubs = [stack.enter_context(process.hub(world, place)) for _ in range(count)]
             for depth, values in asyncio.run(run(world, hubs, {1: 100 // share, 16: 200 // share})).items():
                 figures[f"{name}, {depth}"] = values

@@ -180,13 +180,14 @@ class AskTails(Frame, frozen=True, tag="ask-tails"):
 class AskBlob(Frame, frozen=True, tag="ask-blob"):
     """Asks to hand over (``put``) or to have (``get``) a sealed file of a thread (`protocols.attachment`): ``blob``, the
     SHA-256 of the ciphertext, and ``size``, its bytes. To hand one over is to announce it: from then on its place is kept
-    and counted. Answered by `BlobTicket` or `Refused`."""
+    and counted. ``keep`` says that an entry binds it, which the hub cannot see: what nothing binds is dropped in the end.
+    Answered by `BlobTicket`, to ``keep`` one without a ticket, or `Refused`."""
 
     ref: Ref
     thread: ThreadId
     blob: Id
     size: Annotated[int, msgspec.Meta(ge=TAG, le=MAX_SEALED_ATTACHMENT)]
-    way: Literal["put", "get"]
+    way: Literal["put", "get", "keep"]
 
 
 class Ping(Frame, frozen=True, tag="ping"):

@@ -12,6 +12,7 @@ import atexit
 import itertools
 import os
 import pwd
+import random
 import shutil
 import signal
 import subprocess
@@ -60,6 +61,7 @@ class Cluster:
         folder = binaries()
         assert folder is not None, MISSING
         self._bin, self._account = folder, account()
+        self._killed = 0
         self.path = Path(tempfile.mkdtemp(prefix="hotline-pg-"))
         self.path.chmod(0o755)
         if self._account is not None:
@@ -111,19 +113,33 @@ class Cluster:
 
     def kill(self) -> None:
         """SIGKILL to the server's first process; the others end when they notice."""
-        os.kill(self.pid, signal.SIGKILL)
+        self._killed = self.pid
+        os.kill(self._killed, signal.SIGKILL)
+
+    def kill_backend(self, rng: random.Random) -> None:
+        """SIGKILL to one process that serves a client: the server then ends every connection and recovers by itself."""
+        query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        try:
+            with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
+                served = sorted(row[0] for row in connection.execute(query))
+        except psycopg.OperationalError:
+            return  # it recovers from the last time
+        if served:
+            os.kill(rng.choice(served), signal.SIGKILL)
 
     def again(self) -> None:
         """Start it after `kill`, as soon as the last process of the killed server is gone."""
         for _ in range(100):
             try:
-                (self.data / "postmaster.pid").unlink(missing_ok=True)
+                # Left by the killed one, and in the way where nobody has reaped it yet. Any other is of a server that runs.
+                if (self.data / "postmaster.pid").exists() and self.pid == self._killed:
+                    (self.data / "postmaster.pid").unlink()
                 self.start()
             except subprocess.CalledProcessError:
                 time.sleep(0.2)
                 continue
             return
-        raise AssertionError((self.path / "log").read_text())
+        raise AssertionError((self.path / "log").read_text()[-4000:])
 
     def conninfo(self, database: str) -> str:
         return f"host={self.path} user=hotline dbname={database}"

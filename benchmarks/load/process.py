@@ -11,15 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 from aiohttp import web
 
-from benchmarks.load.world import LADDER, World
+from benchmarks.load.world import LADDER
 from hotline.hub.app import make_app
-from hotline.hub.hub import Hub
+from hotline.hub.hub import Hub, HubKeys
+from hotline.hub.settings import Settings
 from hotline.ladders import load
 from hotline.store.place import Place
+from protocols.accord import SignedAccord
 
 _FORK = multiprocessing.get_context("fork")
 
@@ -33,8 +36,7 @@ class Child:
     @property
     def cpu(self) -> float:
         """Seconds of processor time so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text("ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_of(self.pid)
 
     @property
     def memory(self) -> int:
@@ -42,10 +44,27 @@ class Child:
         return int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def cpu_of(pid: int) -> float:
+    """Seconds of processor time that a process used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Founded(Protocol):
+    """What a hub is made from; the tests' world is one too."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def keys(self) -> HubKeys: ...
+    @property
+    def accord(self) -> SignedAccord: ...
+
+
 @contextmanager
-def hub(world: World, place: Place | None = None) -> Iterator[Child]:
-    """A real hub over a store in the world's folder, or over ``place``."""
-    with _child(_run_hub, (world, place or world.folder / "hub.db")) as child:
+def hub(world: Founded, place: Place) -> Iterator[Child]:
+    """A real hub over the store at ``place``."""
+    with _child(_run_hub, (world, place)) as child:
         yield child
 
 
@@ -73,7 +92,7 @@ def _child(run, argument) -> Iterator[Child]:  # type: ignore[no-untyped-def]
             process.kill()
 
 
-def _run_hub(of: tuple[World, Place], pipe: Connection) -> None:
+def _run_hub(of: tuple[Founded, Place], pipe: Connection) -> None:
     world, place = of
 
     async def run() -> None:

@@ -124,7 +124,13 @@ def make_world(folder: Path, pairs: int) -> World:
         )
         for office, officer in officers.items()
     )
-    limits = Limits(
+    settings = Settings("hub.bench", "127.0.0.1:0", True, head_delay=0.5, limits=open_limits())
+    return World(folder, open_accord(data), keys, settings, stations["AV"], stations["KV"], officers, mandates)
+
+
+def open_limits() -> Limits:
+    """What is measured is the hub, not its patience."""
+    return Limits(
         login_failures=1000,
         answers=65536,
         in_flight=4096,
@@ -132,7 +138,7 @@ def make_world(folder: Path, pairs: int) -> World:
         office_claims_per_hour=100000,
         claims_each_per_hour=10000,
         mandates=100000,
-        office_entries=10_000_000,  # what is measured is the hub, not its patience
+        office_entries=10_000_000,
         station_entries=10_000_000,
         office_bytes=1 << 36,
         station_bytes=1 << 36,
@@ -141,8 +147,6 @@ def make_world(folder: Path, pairs: int) -> World:
         answer_bytes=1 << 28,
         in_flight_bytes=1 << 28,
     )
-    settings = Settings("hub.bench", "127.0.0.1:0", True, head_delay=0.5, limits=limits)
-    return World(folder, open_accord(data), keys, settings, stations["AV"], stations["KV"], officers, mandates)
 
 
 def _station(office: str, number: int, root: SeedSigner) -> Station:

@@ -39,7 +39,12 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-_PARTS = {name: f"hotline.cli.hub_care:{name}" for name in ("backup", "check", "refill", "restore")}
+_PARTS = {
+    **{name: f"hotline.cli.hub_care:{name}" for name in ("backup", "check", "refill", "restore")},
+    "migrate": "hotline.cli.hub_store:migrate",
+    "move-store": "hotline.cli.hub_store:move_store",
+}
+_PARTS["adopt-files"] = "hotline.cli.hub_care:adopt_files"
 
 
 @click.group(cls=Lazy, parts=_PARTS)
@@ -229,8 +234,10 @@ async def _forget_mark(place: Place) -> str:
 
 
 def _with_operators(made: folders.HubFolder, key: bytes | None, work: Callable[[Operators], Awaitable[T]]) -> T:
+    from hotline.store.migrate import make_or_check  # Alembic takes a while to import; not every command needs it
+
     async def run() -> T:
-        await migrate(made.place, "hub")
+        await asyncio.to_thread(make_or_check, made.place)
         store = Store(made.place)
         try:
             return await work(Operators(store, SystemClock(), key, made.settings.name))

@@ -1,4 +1,4 @@
-"""``hotline hub backup``, ``restore``, ``refill`` and ``check``: what keeps a hub, and brings it back."""
+"""``hotline hub backup``, ``restore``, ``refill``, ``check`` and ``adopt-files``: what keeps a hub, and brings it back."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ import click
 
 from hotline import passphrase
 from hotline.cli.saying import printable, says_refusals
-from hotline.hub import asking, checkup
+from hotline.hub import asking, blob_keep, checkup
 from hotline.hub.admission import Rules
 from hotline.hub.backup import back_up
+from hotline.hub.blob_keep import names
+from hotline.hub.blobs import adopt
 from hotline.hub.folder import HubFolder, only_one, open_folder
 from hotline.hub.fsck import fsck
 from hotline.hub.given_back import Given
@@ -28,6 +30,7 @@ from hotline.hub.restore import restore as put_back
 from hotline.hub.safekeeping import Safe
 from hotline.passphrase import PassphraseSource
 from hotline.store.engine import Store, migrate
+from hotline.store.place import Server
 from protocols.encoding import rfc3339
 from protocols.keys import SeedSigner
 
@@ -45,15 +48,24 @@ WAYS_ON = (
 @click.argument("folder", type=FOLDER)
 @click.argument("out", type=NEW)
 @click.option("--with-sealed-keys", is_flag=True, help="Copy hub.key too, sealed with its passphrase as it is.")
+@click.option("--older", type=FOLDER, help="An older backup on the same disk: sealed files of both are stored once.")
 @says_refusals
-def backup(folder: Path, out: Path, with_sealed_keys: bool) -> None:
+def backup(folder: Path, out: Path, with_sealed_keys: bool, older: Path | None) -> None:
     """Copy the hub in FOLDER, running or not, to the new folder OUT, and check the copy.
 
-    One moment of the store, the settings, the accord, the ladders and the public files. Without hub.key, unless asked for:
-    keep that, and its passphrase, elsewhere. OUT appears only if the whole copy holds.
+    One moment of the store, the settings, the accord, the ladders, the public files and the sealed files that go with entries.
+    Without hub.key, unless asked for: keep that, and its passphrase, elsewhere. OUT appears only if the whole copy holds.
     """
-    manifest = back_up(open_folder(folder), out, _now(), with_keys=with_sealed_keys)
+    manifest = back_up(open_folder(folder), out, _now(), with_keys=with_sealed_keys, older=older)
     click.echo(f"{out}: {manifest.size} leaves, root {manifest.root}, {len(manifest.files)} files, checked.")
+    if manifest.blobs:
+        click.echo(
+            f"{manifest.blobs} sealed files of {manifest.blob_bytes} bytes are in it, each compared with its hash."
+        )
+    if manifest.lost:
+        click.echo(
+            f"{manifest.lost} sealed files are not in it: the hub has them no more (hotline hub check).", err=True
+        )
     if not with_sealed_keys:
         click.echo("hub.key is not in it. Without that file and its passphrase a backup cannot serve.", err=True)
 
@@ -72,6 +84,11 @@ def restore(backup: Path, folder: Path, key: Path | None) -> None:
     found = put_back(backup, folder, key)
     manifest = found.manifest
     click.echo(f"{folder}: restored as of {rfc3339(manifest.made)}: {manifest.size} leaves, root {manifest.root}.")
+    if found.kept.count:
+        click.echo(f"{found.kept.count} sealed files were put back, each compared with its hash.")
+    if found.kept.lost:
+        click.echo(f"Not in the backup are {len(found.kept.lost)} sealed files: {names(found.kept.lost)}.", err=True)
+        click.echo("Stations that have them can give them back (hotline station give-back).", err=True)
     if not found.has_keys:
         click.echo(f"There is no hub.key in it yet: put the sealed file to {folder / 'hub.key'}.", err=True)
     heard = _ask(found.made)
@@ -94,17 +111,18 @@ def restore(backup: Path, folder: Path, key: Path | None) -> None:
 @click.command()
 @click.argument("folder", type=FOLDER)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--quick", is_flag=True, help="Of sealed files compare the sizes only, not the hashes.")
 @passphrase.options("the hub's keys")
 @click.pass_context
 @says_refusals
-def check(ctx: click.Context, folder: Path, as_json: bool, passphrase: PassphraseSource) -> None:
+def check(ctx: click.Context, folder: Path, as_json: bool, quick: bool, passphrase: PassphraseSource) -> None:
     """Is the hub in FOLDER fit to serve? One line a part: OK, WARN or FAIL, and what to do.
 
     It changes nothing and may run beside the running hub. The keys are tried if a passphrase is given. Exit status 1 if
     anything is FAIL, else 0.
     """
     given = any(ctx.params[name] is not None for name in ("passphrase_file", "passphrase_fd"))
-    rows = checkup.check_hub(folder, passphrase.get() if given else None, _now(), _ask)
+    rows = checkup.check_hub(folder, passphrase.get() if given else None, _now(), _ask, quick=quick)
     level = checkup.worst(rows)
     if as_json:
         click.echo(json.dumps({"level": level, "parts": [asdict(row) for row in rows]}, ensure_ascii=True))
@@ -163,6 +181,32 @@ async def _refill(made: HubFolder, keys: HubKeys, files: tuple[Path, ...], witho
         safe = Safe(keys.operators, made.accord.log_origin, secrets.token_bytes)
         names = [each.name for each in heard if not each.problem]
         return await take_back(store, rules, safe, given, _now(), heard=names, without=without)
+    finally:
+        await store.close()
+
+
+@click.command("adopt-files")
+@click.argument("folder", type=FOLDER)
+@says_refusals
+def adopt_files(folder: Path) -> None:
+    """Say that the folder of files in the settings of FOLDER is the one that all hubs of its store share.
+
+    For a shared folder that was moved, or whose files are lost for good. Never for a disk that is not mounted.
+    """
+    made = open_folder(folder)
+    if not isinstance(made.place, Server):
+        raise click.ClickException(
+            "This hub's store is a file: nobody shares its folder of files. Nothing was changed."
+        )
+    asyncio.run(_adopt(made))
+    found = blob_keep.check_files(made.place, made.files, quick=True)
+    click.echo(f"{made.files} is the folder of files now: {found.count} are there, {len(found.lost)} are not.")
+
+
+async def _adopt(made: HubFolder) -> None:
+    store = Store(made.place)
+    try:
+        await adopt(store, made.files)
     finally:
         await store.close()
 

@@ -6,10 +6,13 @@
     hub.db           the store, as one file without a journal beside it
     hub.toml  hub-card.json  tls.crt  accord.jws  accord.id  ladders/<id>.toml  timestamp-roots.pem
     hub.key          only if asked for; sealed with its passphrase as in the hub's folder, never open
+    blobs/<thread>/<blob>  sealed files that the store lists as whole, each under the SHA-256 of its bytes
 
 SQLite copies page by page under one read transaction, a little at a time: the hub's commits go on between the steps and
 nothing of them gets in. The copy is checked (SQLite's own check, the tree, every signed head, the newest note), flushed, and
-only then takes its name: a folder of that name is a whole backup or there is none.
+only then takes its name: a folder of that name is a whole backup or there is none. Sealed files come after the store: they
+never change, and one that the copied store lists was there then. What the hub has lost of them is counted and stops nothing:
+the log matters more.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from hotline.errors import LocalFault
+from hotline.hub import blob_keep
+from hotline.hub.blob_keep import Kept
 from hotline.hub.folder import HubFolder
 from hotline.hub.fsck import fsck
 from hotline.store.engine import make_private
@@ -72,9 +77,11 @@ class FileMark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a backup holds. ``made``: this machine's clock, ms UTC. ``size`` and ``root``: of the log in it; ``head``: the
-    newest published checkpoint in it, "" where none was; ``revision``: of the store's form."""
+    newest published checkpoint in it, "" where none was; ``revision``: of the store's form. ``blobs``, ``blob_bytes``: sealed
+    files in it, which the store lists; ``lost``: how many more it lists that the hub had no more. In form 1 there are none of
+    them."""
 
-    form: Literal["hotline-hub-backup/1"]
+    form: Literal["hotline-hub-backup/1", "hotline-hub-backup/2"]
     made: Millis
     hub: Text
     log: Annotated[str, msgspec.Meta(max_length=200)]
@@ -84,10 +91,14 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     root: Id
     head: Annotated[str, msgspec.Meta(max_length=1 << 20)]
     files: Annotated[dict[Name, FileMark], msgspec.Meta(max_length=_MOST_FILES)]
+    blobs: Annotated[int, msgspec.Meta(ge=0)] = 0
+    blob_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
+    lost: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
-def back_up(made: HubFolder, out: Path, now: int, *, with_keys: bool = False) -> Manifest:
-    """Copy the hub in ``made`` to the new folder ``out``. It may be running. ``now``: ms UTC.
+def back_up(made: HubFolder, out: Path, now: int, *, with_keys: bool = False, older: Path | None = None) -> Manifest:
+    """Copy the hub in ``made`` to the new folder ``out``. It may be running. ``now``: ms UTC. ``older``: a backup on the same
+    disk; sealed files that both hold are stored once.
 
     Raises `BackupFault` where the copy cannot be written, and `BackupDamaged` where what was copied does not hold.
     """
@@ -100,7 +111,8 @@ def back_up(made: HubFolder, out: Path, now: int, *, with_keys: bool = False) ->
         with aside(out, BackupFault) as folder:
             names = _copy_files(made, folder, with_keys=with_keys)
             copy_store(made.place, folder / STORE)
-            manifest = _describe(made, folder, (*names, STORE), now)
+            kept = blob_keep.copy_files(folder / STORE, made.files, folder, older)
+            manifest = _describe(made, folder, (*names, STORE), now, kept)
             data = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
             (folder / MANIFEST).write_bytes(data)
             for path in (folder / MANIFEST, folder / STORE):
@@ -216,14 +228,14 @@ def _copy_files(made: HubFolder, folder: Path, *, with_keys: bool) -> Sequence[s
     return names
 
 
-def _describe(made: HubFolder, folder: Path, names: Sequence[str], now: int) -> Manifest:
+def _describe(made: HubFolder, folder: Path, names: Sequence[str], now: int, kept: Kept) -> Manifest:
     copied = HubFolder(folder, made.settings, made.accord, made.ladders)
     size, root = check_copy(copied)
     with closing(sqlite3.connect(copied.database)) as db:
         (revision,) = db.execute("SELECT version_num FROM alembic_version").fetchone()
         head = db.execute("SELECT note FROM published ORDER BY number DESC LIMIT 1").fetchone()
     return Manifest(
-        "hotline-hub-backup/1",
+        "hotline-hub-backup/2",
         now,
         made.settings.name,
         made.accord.log_origin,
@@ -233,6 +245,9 @@ def _describe(made: HubFolder, folder: Path, names: Sequence[str], now: int) -> 
         root,
         "" if head is None else str(head[0]),
         {name: _mark(folder / name) for name in names},
+        kept.count,
+        kept.size,
+        len(kept.lost),
     )
 
 

@@ -57,7 +57,8 @@ def add_routes(app: web.Application, blobs: Blobs) -> None:
     app.router.add_get("/blob", _get, allow_head=False)
 
 
-def _refusal(error: ProtocolError | NotStored) -> web.Response:
+def _refusal(request: web.Request, error: ProtocolError | NotStored) -> web.Response:
+    request.app[BLOBS].metrics.file_refusals.labels(error.code).inc()
     headers = {"Connection": "close"}  # what is left of a refused body is not read
     if isinstance(error, BlobOffset):
         headers[OFFSET] = str(error.have)
@@ -95,15 +96,15 @@ async def _put(request: web.Request) -> web.StreamResponse:
         _read_little(request)
         have = await request.app[BLOBS].take(ticket, int(offset), request.content)
     except ProtocolError as error:
-        return _refusal(error)
+        return _refusal(request, error)
     except TimeoutError:
-        return _refusal(BlobBusy("nothing came"))
+        return _refusal(request, BlobBusy("nothing came"))
     except (OSError, SQLAlchemyError) as error:
         if isinstance(error, ConnectionError) or request.transport is None or request.transport.is_closing():
             _LOG.info("upload broke off")
         else:
             _LOG.error("file not stored", error=type(error).__name__)
-        return _refusal(NotStored(type(error).__name__))
+        return _refusal(request, NotStored(type(error).__name__))
     return web.Response(status=204, headers={OFFSET: str(have)})
 
 
@@ -136,7 +137,7 @@ async def _get(request: web.Request) -> web.StreamResponse:
                     request.transport.abort()
             return response
     except ProtocolError as error:
-        return _refusal(error)
+        return _refusal(request, error)
     except OSError as error:
         _LOG.error("file not read", error=type(error).__name__)
-        return _refusal(NotStored(type(error).__name__))
+        return _refusal(request, NotStored(type(error).__name__))

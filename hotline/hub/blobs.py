@@ -5,50 +5,59 @@ each use of it asks again whether they still are. A file is named by the SHA-256
 ``<thread>/<blob>`` once all of it is there and has that hash; before, at ``<thread>/<blob>.part``, from whose length
 the transfer goes on after any interruption. What is announced counts against the thread's and the office's quota at once,
 so that many begun transfers cannot fill the disk together. A transfer holds at most two pieces of `PIECE` bytes in memory.
+
+Which entry binds a file the hub cannot see, for it stands in the sealed body. Stations say that one does (``keep``), and
+whoever asks for a file that another office handed over can know of it from an entry only. What nobody has said so of is
+dropped after a while (`AttachmentTable.unbound`); a station that sends an entry later hands the file over again.
+
+Hubs that share a store share the folder. A mark in both says that they belong together (`agree`): a hub with another folder, or
+before whose folder the disk is not mounted, takes and gives no files and does not start.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import hashlib
 import hmac
 import os
-import shutil
+import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 import msgspec
 import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hotline.hub import blob_folder
+from hotline.hub.blob_folder import PIECE
 from hotline.hub.directory import Directory, current_station
 from hotline.hub.errors import (
     BadTicket,
     BlobBusy,
-    BlobDiffers,
     BlobNotWhole,
     BlobNotYours,
     BlobOffset,
     BlobQuota,
     BlobTooLarge,
+    HubNotReady,
     NoRoomForBlobs,
 )
+from hotline.hub.metrics import Metrics
 from hotline.hub.settings import AttachmentTable
 from hotline.hub.thread import Thread, may_see
 from hotline.store import hub as t
 from hotline.store.engine import Store
 from protocols.encoding import Malformed, b64u, unb64u
+from protocols.errors import ProtocolError
 from protocols.frames import AskBlob, BlobTicket
 from protocols.mandate import OutOfMandate, VerifiedMandate
 
-PIECE = 64 * 1024
-"""Bytes read or written at once."""
+_LOG = structlog.get_logger("hotline.hub.blobs")
 FLUSH = 8 << 20
 """Bytes after which what has arrived is brought to the disk, so that a crash costs no more than that."""
 TICKET_LASTS = 600_000
@@ -56,6 +65,10 @@ TICKET_LASTS = 600_000
 CHECK = 1 << 20
 """Bytes after which the hub looks again whether the reader is still a member."""
 MIB = 1 << 20
+LOOK = 60.0
+"""Seconds between two looks at the folder and at what is to be dropped."""
+MARK_ROW = "files"
+"""Row of ``meta``: the mark of the folder that all hubs of this store use."""
 
 
 class Source(Protocol):
@@ -78,59 +91,163 @@ class Ticket(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     until: int
 
 
-@dataclass(frozen=True, slots=True)
 class Blobs:
     """The files of one hub. ``folder`` None: it keeps none. ``key``: for tickets, the same at all hubs of one store."""
 
-    store: Store
-    folder: Path | None
-    settings: AttachmentTable
-    key: bytes
-    directory: Directory
-    thread: Callable[[str], Thread | None]
-    now: Callable[[], int]
-    running: Counter[str]
+    def __init__(
+        self,
+        store: Store,
+        folder: Path | None,
+        settings: AttachmentTable,
+        key: bytes,
+        directory: Directory,
+        thread: Callable[[str], Thread | None],
+        now: Callable[[], int],
+        metrics: Metrics,
+    ) -> None:
+        self.store, self.folder, self.settings, self.key = store, folder, settings, key
+        self.directory, self.thread, self.now, self.metrics = directory, thread, now, metrics
+        self.running: Counter[str] = Counter()
+        self.problem = ""
+        """Why no files are taken or given though they should be, in words; "" where nothing is the matter."""
+        self._mark = ""
+
+    async def agree(self) -> None:
+        """Before the start: make sure that all hubs of a store that is shared have the same folder. Raises `HubNotReady`."""
+        if self.folder is None or not self.settings.largest or not self.store.shared:
+            return
+        folder = self.folder
+        try:
+            found = await asyncio.to_thread(blob_folder.read_mark, folder)
+            async with self.store.write() as connection:  # under the store's lock: one hub is the first
+                wanted = (await connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == MARK_ROW))).scalar()
+                if wanted is None:
+                    wanted = found or secrets.token_hex(16)
+                    if not found:
+                        await asyncio.to_thread(blob_folder.write_mark, folder, wanted)
+                    await connection.execute(t.meta.insert().values(key=MARK_ROW, value=wanted))
+                elif found != wanted:
+                    raise HubNotReady(_elsewhere(folder, found))
+        except OSError as error:
+            raise HubNotReady(f"the folder of files {folder}: {error.strerror}") from error
+        self._mark = str(wanted)
+
+    async def run(self) -> None:
+        """Look at the folder, drop what nobody needs, and count, for ever."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK)
+
+    async def look(self) -> None:
+        """Once. Raises nothing: a hub without its files still carries messages, and says so (`problem`)."""
+        folder = self.folder
+        if folder is None or not self.settings.largest:
+            return
+        try:
+            await self._require_folder(folder)
+            async with self.store.write() as connection:
+                await self._drop_stale(folder, connection)
+            await self._measure(folder)
+        except NoRoomForBlobs as error:
+            _LOG.error("no files", code=error.code, detail=error.detail)
+        except (SQLAlchemyError, OSError) as error:
+            self.problem = "its folder or its rows in the store cannot be used"
+            _LOG.error("files not looked at", error=type(error).__name__)
+        else:
+            self.problem = ""
+
+    async def _measure(self, folder: Path) -> None:
+        b = t.blobs.c
+        bound = b.bound.is_not(None)
+        query = sa.select(b.whole, bound.label("bound"), sa.func.sum(b.size).label("size")).group_by(b.whole, bound)
+        sizes = dict.fromkeys(("bound", "unbound", "coming"), 0)
+        async with self.store.read() as connection:
+            for row in await connection.execute(query):
+                sizes["coming" if not row.whole else "bound" if row.bound else "unbound"] += int(row.size)
+        for state, size in sizes.items():
+            self.metrics.file_stored.labels(state).set(size)
+        self.metrics.file_disk_free.set(await asyncio.to_thread(blob_folder.free, folder))
+
+    async def _require_folder(self, folder: Path) -> None:
+        """Raises `NoRoomForBlobs` where the folder is not the one that all hubs use: its disk is not mounted any more."""
+        if not self._mark:
+            return
+        found = await asyncio.to_thread(blob_folder.read_mark, folder)
+        if found != self._mark:
+            self.problem = "its folder is not the one that the store's hubs share: is the disk mounted?"
+            raise NoRoomForBlobs("the folder of files is not there")
 
     # -- over the line ------------------------------------------------------------------------------------------------
 
     async def ask(self, mandate: VerifiedMandate, asked: AskBlob) -> BlobTicket:
         """A ticket for a member of the thread.
 
-        Raises `BlobNotYours`, and to hand over a file `BlobTooLarge`, `BlobQuota` and `NoRoomForBlobs`; to have one
-        `BlobNotWhole`.
+        Raises `BlobNotYours`, and to hand over a file `BlobTooLarge`, `BlobQuota` and `NoRoomForBlobs`; to have one, or to have
+        it kept, `BlobNotWhole`.
         """
+        try:
+            return await self._ask(mandate, asked)
+        except ProtocolError as error:
+            self.metrics.file_refusals.labels(error.code).inc()
+            raise
+
+    async def _ask(self, mandate: VerifiedMandate, asked: AskBlob) -> BlobTicket:
         self._require(mandate.kid, mandate.office, asked.thread)
-        if self.folder is None or not self.settings.largest:
+        folder = self.folder
+        if folder is None or not self.settings.largest:
             raise NoRoomForBlobs("this hub keeps no files")
+        await self._require_folder(folder)
         if asked.way == "put":
-            have = await self._announce(self.folder, mandate, asked)
+            have = await self._announce(folder, mandate, asked)
         else:
-            have = await self._whole(asked)
+            have = await self._whole(folder, mandate, asked)
+        if asked.way == "keep":
+            return BlobTicket(asked.ref, "", have, 0)
         until = self.now() + TICKET_LASTS
         ticket = Ticket(mandate.kid, mandate.office, asked.thread, asked.blob, asked.size, asked.way, until)
         return BlobTicket(asked.ref, self._sign(ticket), have, until)
 
-    async def _whole(self, asked: AskBlob) -> int:
+    async def _whole(self, folder: Path, mandate: VerifiedMandate, asked: AskBlob) -> int:
         async with self.store.read() as connection:
             row = (await connection.execute(_row(asked.thread, asked.blob))).first()
         if row is None or row.size != asked.size:
             raise BlobNotYours("no such file")
-        if not row.whole:
+        there = await asyncio.to_thread(blob_folder.length, folder / asked.thread / asked.blob) == asked.size
+        if not row.whole or not there:
+            if row.whole:
+                await self._lost(asked.thread, asked.blob)
             raise BlobNotWhole(asked.blob)
+        # The name of a file that another office handed over stands in an entry's body, and nowhere else.
+        if row.bound is None and (asked.way == "keep" or row.office != mandate.office):
+            async with self.store.write() as connection:
+                bind = sa.update(t.blobs).where(*_key(asked.thread, asked.blob), t.blobs.c.whole.is_(True))
+                if not (await connection.execute(bind.values(bound=self.now()))).rowcount:
+                    raise BlobNotYours("dropped in this moment")
         return int(row.size)
+
+    async def _lost(self, thread: str, blob: str) -> None:
+        """A whole file is not in the folder any more: whoever has it may hand it over again."""
+        _LOG.error("a file is gone from the folder")
+        async with self.store.write() as connection:
+            await connection.execute(sa.update(t.blobs).where(*_key(thread, blob)).values(whole=False, at=self.now()))
 
     async def _announce(self, folder: Path, mandate: VerifiedMandate, asked: AskBlob) -> int:
         if asked.size > self.settings.largest * MIB:
             raise BlobTooLarge(f"{asked.size} bytes")
-        part = folder / asked.thread / f"{asked.blob}.part"
-        have = await asyncio.to_thread(_length, part)
-        free = await asyncio.to_thread(_free, folder)
+        final = folder / asked.thread / asked.blob
+        have = await asyncio.to_thread(blob_folder.length, final.with_name(f"{asked.blob}.part"))
+        there = await asyncio.to_thread(blob_folder.length, final) == asked.size
+        free = await asyncio.to_thread(blob_folder.free, folder)
         async with self.store.write() as connection:
             row = (await connection.execute(_row(asked.thread, asked.blob))).first()
             if row is not None and row.size != asked.size:
                 raise BlobNotYours("announced with another size")
             if row is not None and row.whole:
-                return asked.size
+                if there:
+                    return asked.size
+                _LOG.error("a file is gone from the folder")
+                lost = sa.update(t.blobs).where(*_key(asked.thread, asked.blob))
+                await connection.execute(lost.values(whole=False, at=self.now()))
             if free - (asked.size - have) < self.settings.spare * MIB:
                 raise NoRoomForBlobs(f"{free} bytes are free")
             if row is None:
@@ -152,13 +269,22 @@ class Blobs:
                 raise BlobQuota(what)
 
     async def _drop_stale(self, folder: Path, connection: AsyncConnection) -> None:
-        """Forget what was announced and of which nothing has come for long."""
-        before = self.now() - int(self.settings.unfinished * 1000)
-        old = sa.and_(t.blobs.c.whole.is_(False), t.blobs.c.at < before)
-        for row in (await connection.execute(sa.select(t.blobs).where(old))).all():
+        """Forget what was announced and of which nothing has come for long, and what came and nothing binds."""
+        b, now = t.blobs.c, self.now()
+        # A file that is bound is waited for as long as it takes: somebody may yet hand it over again.
+        idle = sa.and_(b.whole.is_(False), b.bound.is_(None), b.at < now - int(self.settings.unfinished * 1000))
+        for row in (await connection.execute(sa.select(t.blobs).where(idle))).all():
             part = folder / row.thread / f"{row.blob}.part"
-            if await asyncio.to_thread(_drop_if_idle, part, self.settings.unfinished):
+            if await asyncio.to_thread(blob_folder.drop_if_idle, part, self.settings.unfinished):
                 await connection.execute(sa.delete(t.blobs).where(*_key(row.thread, row.blob)))
+                self.metrics.file_dropped.labels("unfinished").inc()
+        unbound = sa.and_(b.whole.is_(True), b.bound.is_(None), b.at < now - int(self.settings.unbound * 1000))
+        for row in (await connection.execute(sa.select(t.blobs).where(unbound))).all():
+            # Should what follows not be committed: a row without its file is found out when it is asked for.
+            await asyncio.to_thread((folder / row.thread / row.blob).unlink, missing_ok=True)
+            await connection.execute(sa.delete(t.blobs).where(*_key(row.thread, row.blob)))
+            self.metrics.file_dropped.labels("unbound").inc()
+            _LOG.info("file dropped that nothing binds", office=row.office, bytes=row.size)
 
     # -- over HTTP ----------------------------------------------------------------------------------------------------
 
@@ -186,6 +312,7 @@ class Blobs:
         """
         if self.folder is None:
             raise NoRoomForBlobs("this hub keeps no files")
+        await self._require_folder(self.folder)
         async with self.store.read() as connection:
             row = (await connection.execute(_row(ticket.thread, ticket.blob))).first()
         if row is None or row.size != ticket.size:
@@ -194,19 +321,21 @@ class Blobs:
             return ticket.size
         final = self.folder / ticket.thread / ticket.blob
         part = final.with_name(f"{ticket.blob}.part")
-        with self._one_of(ticket.station):
-            handle = await asyncio.to_thread(_lock, part)
+        began = time.monotonic()
+        with self._one_of(ticket):
+            handle = await asyncio.to_thread(blob_folder.lock, part)
             try:
                 have = await self._write(handle, ticket, offset, source)
                 if have == ticket.size:
-                    await asyncio.to_thread(_finish, handle, part, final, ticket.blob)
+                    await asyncio.to_thread(blob_folder.finish, handle, part, final, ticket.blob)
                     async with self.store.write() as connection:
-                        await connection.execute(
-                            sa.update(t.blobs).where(*_key(ticket.thread, ticket.blob)).values(whole=True)
-                        )
-                return have
+                        whole = sa.update(t.blobs).where(*_key(ticket.thread, ticket.blob))
+                        await connection.execute(whole.values(whole=True, at=self.now()))
             finally:
                 os.close(handle)
+        seconds = round(time.monotonic() - began, 1)
+        _LOG.info("file taken", office=ticket.office, bytes=have - offset, whole=have == ticket.size, seconds=seconds)
+        return have
 
     async def _write(self, handle: int, ticket: Ticket, offset: int, source: Source) -> int:
         have = os.fstat(handle).st_size
@@ -224,8 +353,9 @@ class Blobs:
                     break
                 if have + len(data) > ticket.size:
                     raise BlobTooLarge("more than was announced")
-                await asyncio.to_thread(_put, handle, have, data)
+                await asyncio.to_thread(blob_folder.put, handle, have, data)
                 have += len(data)
+                self.metrics.file_bytes.labels("up").inc(len(data))
                 if have - flushed >= FLUSH:
                     await asyncio.to_thread(os.fsync, handle)
                     flushed = have
@@ -243,7 +373,9 @@ class Blobs:
             raise NoRoomForBlobs("this hub keeps no files")
         if not 0 <= offset < ticket.size:
             raise BlobOffset(ticket.size)
-        with self._one_of(ticket.station):
+        await self._require_folder(self.folder)
+        began, start = time.monotonic(), offset
+        with self._one_of(ticket):
             path = self.folder / ticket.thread / ticket.blob
             try:
                 handle = await asyncio.to_thread(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
@@ -257,11 +389,14 @@ class Blobs:
                         raise BlobNotYours("the file is shorter than it was")
                     yield data
                     offset += len(data)
+                    self.metrics.file_bytes.labels("down").inc(len(data))
                     if offset - checked >= CHECK:
                         self._require(ticket.station, ticket.office, ticket.thread)
                         checked = offset
             finally:
                 os.close(handle)
+        seconds = round(time.monotonic() - began, 1)
+        _LOG.info("file given", office=ticket.office, bytes=offset - start, seconds=seconds)
 
     # -- small parts --------------------------------------------------------------------------------------------------
 
@@ -277,13 +412,16 @@ class Blobs:
             raise BlobNotYours("no mandate") from error
 
     @contextmanager
-    def _one_of(self, station: str) -> Iterator[None]:
+    def _one_of(self, ticket: Ticket) -> Iterator[None]:
+        station, running = ticket.station, self.metrics.file_transfers.labels("up" if ticket.way == "put" else "down")
         if self.running[station] >= self.settings.transfers:
             raise BlobBusy("too many at once")
         self.running[station] += 1
+        running.inc()
         try:
             yield
         finally:
+            running.dec()
             self.running[station] -= 1
             if not self.running[station]:
                 del self.running[station]
@@ -294,6 +432,16 @@ class Blobs:
     def _sign(self, ticket: Ticket) -> str:
         data = msgspec.json.encode(ticket)
         return f"{b64u(data)}.{b64u(self._mac(data))}"
+
+
+async def adopt(store: Store, folder: Path) -> None:
+    """Have ``folder`` bear the store's mark, whatever it bore: it is the one that all hubs share from now on."""
+    async with store.write() as connection:
+        mark = (await connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == MARK_ROW))).scalar()
+        if mark is None:
+            mark = secrets.token_hex(16)
+            await connection.execute(t.meta.insert().values(key=MARK_ROW, value=mark))
+        await asyncio.to_thread(blob_folder.write_mark, folder, str(mark))
 
 
 def ticket_key(sign: bytes) -> bytes:
@@ -309,69 +457,12 @@ def _row(thread: str, blob: str) -> sa.Select[tuple[object, ...]]:
     return sa.select(t.blobs).where(*_key(thread, blob))
 
 
-def _length(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+def _elsewhere(folder: Path, found: str) -> str:
+    what = "belongs to another store" if found else "is empty of what the other hubs' folder holds"
+    return (
+        f"the folder of files {folder} {what}: hubs on one store share one folder ([attachments] folder). Mount it there; only "
+        "where its files are lost for good, or were moved here, use hotline hub adopt-files"
+    )
 
 
-def _free(folder: Path) -> int:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return shutil.disk_usage(folder).free
-
-
-def _lock(part: Path) -> int:
-    """The part, open, and nobody else's: also no other hub's that shares the folder. Raises `BlobBusy`."""
-    part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever had it may have finished it in between: then this is no part any more, or another file of that name.
-        if not part.exists() or os.fstat(handle).st_ino != part.stat().st_ino:
-            raise BlobBusy("just finished")
-    except BlockingIOError as error:
-        os.close(handle)
-        raise BlobBusy("another transfer writes it") from error
-    except BaseException:
-        os.close(handle)
-        raise
-    return handle
-
-
-def _put(handle: int, at: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(handle, view, at)
-        at, view = at + written, view[written:]
-
-
-def _finish(handle: int, part: Path, final: Path, blob: str) -> None:
-    """Give a part its name, if its bytes have that hash; throw them away if not (`BlobDiffers`)."""
-    state, at = hashlib.sha256(), 0
-    while data := os.pread(handle, PIECE, at):
-        state.update(data)
-        at += len(data)
-    if b64u(state.digest()) != blob:
-        os.ftruncate(handle, 0)
-        raise BlobDiffers(blob)
-    part.replace(final)
-    folder = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _drop_if_idle(part: Path, seconds: float) -> bool:
-    """Remove a part to which nothing came for so long. By the disk's own clock: the hub's may be ahead of it."""
-    try:
-        if time.time() - part.stat().st_mtime < seconds:
-            return False
-        part.unlink()
-    except FileNotFoundError:
-        return True
-    return True
-
-
-__all__ = ["Blobs", "Source", "Ticket", "ticket_key"]
+__all__ = ["MARK_ROW", "PIECE", "Blobs", "Source", "Ticket", "adopt", "ticket_key"]

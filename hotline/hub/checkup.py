@@ -21,14 +21,17 @@ from cryptography import x509
 
 from hotline.clock import Mark, SystemClock, span_words
 from hotline.errors import HotlineError
+from hotline.hub import blob_folder, blob_keep
 from hotline.hub.asking import Heard
+from hotline.hub.blobs import MARK_ROW
 from hotline.hub.folder import HubFolder, open_folder
 from hotline.hub.fsck import fsck
 from hotline.hub.health import ask
 from hotline.hub.records import CLOCK
 from hotline.hub.restore import standings
 from hotline.keystore import WrongPassphrase
-from hotline.store.migrate import newest_revision
+from hotline.store.errors import StoreMoved, StoreTooNew, StoreTooOld
+from hotline.store.forms import MOVED, NEEDS, Forms, Stand
 from hotline.store.place import Server
 from hotline.store.reading import Reading, reading
 from protocols.encoding import b64u, from_rfc3339
@@ -65,9 +68,15 @@ def worst(rows: Iterable[Row]) -> Level:
 
 
 def check_hub(
-    path: Path, passphrase: bytes | None, now: int, ask_all: Callable[[HubFolder], Iterable[Heard]]
+    path: Path,
+    passphrase: bytes | None,
+    now: int,
+    ask_all: Callable[[HubFolder], Iterable[Heard]],
+    *,
+    quick: bool = False,
 ) -> list[Row]:
-    """Look at the hub in ``path``. ``now``: the machine's clock, ms UTC; ``ask_all``: asks the witnesses that have a URL."""
+    """Look at the hub in ``path``. ``now``: the machine's clock, ms UTC; ``ask_all``: asks the witnesses that have a URL;
+    ``quick``: of sealed files only the sizes are compared."""
     try:
         made = open_folder(path)
     except (HotlineError, ProtocolError, OSError) as error:
@@ -87,6 +96,7 @@ def check_hub(
         "heads": lambda: [_heads(made, now)],
         "witnesses": lambda: _witnesses(made, ask_all(made)),
         "clock": lambda: [_clock(made, now)],
+        "files": lambda: [_files(made, quick=quick)],
     }
     place = made.place
     if not isinstance(place, Path) or place.is_file():
@@ -209,16 +219,28 @@ def _server(place: Server) -> Row:
 
 
 def _form(made: HubFolder) -> Row:
+    forms = Forms("hub")
     with reading(made.place) as db:
         revision = str(_value(db, "SELECT version_num FROM alembic_version"))
-    newest = newest_revision("hub")
-    if revision == newest:
-        return Row("form", "OK", f"revision {revision}, this program's")
-    if revision > newest:
-        words = f"revision {revision}, this program knows {newest}"
+        needs = str(_value(db, "SELECT value FROM meta WHERE key = ?", NEEDS) or "")
+        moved = _value(db, "SELECT value FROM meta WHERE key = ?", MOVED) is not None
+    words = f"revision {revision}, this program's is {forms.newest}"
+    try:
+        forms.check(Stand(revision, needs, moved))
+    except StoreTooOld:
+        if isinstance(made.place, Path):
+            return Row("form", "WARN", words, "The next start upgrades it: make a backup before.")
+        return Row("form", "FAIL", words, "Make a copy of the database, then: hotline hub migrate --before.")
+    except StoreTooNew:
         return Row("form", "FAIL", words, "Use the newer program that wrote it.")
-    words = f"revision {revision}, this program's is {newest}"
-    return Row("form", "WARN", words, "The next start upgrades it: make a backup before.")
+    except StoreMoved as error:
+        return Row("form", "FAIL", error.sentence, "Name the new place in hub.toml, [store].")
+    if not forms.knows(revision):
+        return Row("form", "OK", f"revision {revision} of a newer version, which this one serves too")
+    if waiting := forms.between(revision, forms.newest):
+        words = f"revision {revision}, {len(waiting)} steps wait until no hub runs an older version"
+        return Row("form", "WARN", words, "Once every hub runs this version, copy, then: hotline hub migrate --after.")
+    return Row("form", "OK", f"revision {revision}, this program's")
 
 
 def _log(made: HubFolder) -> Row:
@@ -291,6 +313,22 @@ def _clock(made: HubFolder, now: int) -> Row:
         words = f"the machine's clock is {span_words(drift)} {'ahead of' if drift > 0 else 'behind'} the hub's"
         return Row("clock", "WARN", words, "See: run a hub, the hub's clock.")
     return Row("clock", "OK", "the machine's clock and the hub's agree")
+
+
+def _files(made: HubFolder, *, quick: bool) -> Row:
+    with reading(made.place) as db:
+        mark = str(_value(db, "SELECT value FROM meta WHERE key = ?", MARK_ROW) or "")
+    if mark and blob_folder.read_mark(made.files) != mark:
+        words = f"{made.files} is not the folder that the hubs of this store share"
+        return Row("files", "FAIL", words, "Mount it. See: hotline hub adopt-files.")
+    found = blob_keep.check_files(made.place, made.files, quick=quick)
+    words = f"{found.count} sealed files, {_bytes(found.size)}, {'sizes' if quick else 'all hashes'} compared"
+    back = "Put them back from a backup, or have stations give them back (hotline hub refill)."
+    if found.damaged:
+        return Row("files", "FAIL", f"{words}; other bytes than they were: {blob_keep.names(found.damaged)}", back)
+    if found.missing:
+        return Row("files", "WARN", f"{words}; missing: {blob_keep.names(found.missing)}", back)
+    return Row("files", "OK", words)
 
 
 def _port(made: HubFolder) -> Row:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -181,7 +180,7 @@ class Hub:
             self.directory,
             self.find_thread,
             self.clock.now,
-            Counter(),
+            self.metrics,
         )
         self.safe = Safe(keys.operators, accord.log_origin, secrets.token_bytes)
         self.door = Door(accord, signer, self.directory, self.clock.now)
@@ -231,6 +230,7 @@ class Hub:
         await self.heads.load()
         await self.claims.load()
         await self.timestamps.load()
+        await self.blobs.agree()
         try:
             await self.foreign.ask()
         except BaseException:
@@ -292,6 +292,7 @@ class Hub:
             self._spawn(self.replicas.run(), "replicas"),
             self._spawn(self._run_foreign(), "witnesses"),
             self._spawn(self.timestamps.run(), "timestamps"),
+            self._spawn(self.blobs.run(), "files"),
         ]
         if self.writer.standing.frontier.size:
             self.heads.grown()

@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from hotline.clock import Clock
-from hotline.hub import records
+from hotline.hub import commits, records
 from hotline.hub.errors import BadCosignature, HubNotReady, NotProvenYet
 from hotline.hub.metrics import Metrics
 from hotline.store import hub as t
@@ -130,16 +130,19 @@ class HeadKeeper:
 
     async def load(self) -> None:
         """Read the newest head, the newest publication and what witnesses cosigned."""
+        size = t.heads.c.size
         async with self._store.read() as connection:
-            row = (await connection.execute(sa.select(t.heads).order_by(t.heads.c.size.desc()).limit(1))).first()
+            # Another process may have written since our frontier was read: heads are compared with what stands beside them.
+            stored = await connection.run_sync(commits.log_size)
+            signed = (await connection.execute(sa.select(sa.func.max(size)))).scalar_one() or 0
+            known = sa.select(t.heads).where(size <= self._frontier().size).order_by(size.desc()).limit(1)
+            row = (await connection.execute(known)).first()
             newest = (await connection.execute(_NEWEST)).first()
             for witness in await connection.execute(sa.select(t.witnesses)):
                 self.witnessed[witness.vkey] = (witness.size, witness.at)
+        if signed > stored:
+            raise HubNotReady(f"a head of size {signed} was signed, the store holds {stored} leaves")
         if row is not None:
-            if row.size > self._frontier().size:
-                raise HubNotReady(
-                    f"a head of size {row.size} was signed, the store holds {self._frontier().size} leaves"
-                )
             self._begin(Checkpoint(self.origin, row.size, row.root), row.at)
             self.head_at = row.at
             self._metrics.head_size.set(row.size)

@@ -67,6 +67,22 @@ class Metrics:
         )
         self.alarms = Gauge("hotline_alarms", "Alarms that the console shows to operators", registry=registry)
         self.disk_free = Gauge("hotline_disk_free_bytes", "Room where the store's file is", registry=registry)
+        self.file_bytes = Counter("hotline_file_bytes", "Bytes of files carried", ["way"], registry=registry)
+        self.file_transfers = Gauge("hotline_file_transfers", "Files being carried", ["way"], registry=registry)
+        self.file_refusals = Counter("hotline_file_refusals", "Files refused, by code", ["code"], registry=registry)
+        self.file_stored = Gauge(
+            "hotline_file_stored_bytes",
+            "Bytes of files: bound by an entry, not known to be bound, announced and not whole",
+            ["state"],
+            registry=registry,
+        )
+        self.file_dropped = Counter(
+            "hotline_files_dropped",
+            "Files given up because nothing came or nothing binds them",
+            ["why"],
+            registry=registry,
+        )
+        self.file_disk_free = Gauge("hotline_file_disk_free_bytes", "Room where files lie", registry=registry)
         self.faults = Counter("hotline_faults", "Faults of the program that were caught", registry=registry)
 
     def committed(self, admitted: Iterable[Admitted], own: Iterable[OwnLeaf], seconds: float, size: int) -> None:

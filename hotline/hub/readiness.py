@@ -6,10 +6,11 @@
     store      takes a write, now
     clocks     limits that ran out are noted, within seconds
     witnesses  what is in the log comes under a head with a quorum, within a quarter of an hour
+    files      the folder of files is there and is the one that all hubs of the store share
 
-The first three stop messages; without the last messages go on and proofs wait. The difference matters to a load balancer:
-stations reach the hub through it, and stations are witnesses. A hub that was taken out of service because its witnesses are
-away would never get them back.
+The first three stop messages; without the others messages go on, and proofs or files wait. The difference matters to a load
+balancer: stations reach the hub through it, and stations are witnesses. A hub that was taken out of service because its
+witnesses are away would never get them back.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class Readiness:
             Part("store", await self._store()),
             Part("clocks", self._clocks()),
             Part("witnesses", await self._witnesses(), stops=False),
+            Part("files", self._hub.blobs.problem, stops=False),
         )
         metrics = self._hub.metrics
         for part in parts:

@@ -142,10 +142,13 @@ class Replicas:
         import psycopg
 
         from hotline.store import postgres
+        from hotline.store.migrate import newest_revision
 
+        knows = int(newest_revision("hub"))
         while True:
             try:
-                async with postgres.hints(place) as hints:
+                # Raises where the store got a form meanwhile that this program does not serve: the process ends then.
+                async with postgres.hints(place, knows) as hints:
                     self._tell(f"who {self.id}")
                     self._news.set()  # what was told before we listened
                     async for hint in hints:

@@ -7,6 +7,7 @@ itself, too.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -14,13 +15,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotline.errors import LocalFault
+from hotline.hub import blob_keep
 from hotline.hub.asking import Standing, compare
-from hotline.hub.backup import KEYS, MANIFEST, STORE, Manifest, aside, check_copy, flush, flush_folder, read_backup
+from hotline.hub.backup import (
+    KEYS,
+    MANIFEST,
+    STORE,
+    BackupDamaged,
+    Manifest,
+    aside,
+    check_copy,
+    flush,
+    flush_folder,
+    read_backup,
+)
+from hotline.hub.blob_keep import Kept
 from hotline.hub.errors import BehindWitnesses
 from hotline.hub.folder import HubFolder, open_folder
 from hotline.store.reading import reading
 from protocols.encoding import rfc3339
 from protocols.translog import build_root
+
+FIRST_FORM = "hotline-hub-backup/1"
+"""Of backups that hold no sealed files."""
 
 
 class RestoreFault(LocalFault):
@@ -34,11 +51,12 @@ class RestoreFault(LocalFault):
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A hub's folder that was made from a backup. ``has_keys``: whether ``hub.key`` is in it."""
+    """A hub's folder that was made from a backup. ``has_keys``: whether ``hub.key`` is in it. ``kept``: its sealed files."""
 
     made: HubFolder
     manifest: Manifest
     has_keys: bool
+    kept: Kept
 
 
 def restore(backup: Path, folder: Path, key: Path | None = None) -> Restored:
@@ -52,7 +70,7 @@ def restore(backup: Path, folder: Path, key: Path | None = None) -> Restored:
         with aside(folder, RestoreFault) as new:
             (new / "ladders").mkdir(mode=0o700)
             for name in manifest.files:
-                (new / name).write_bytes((backup / name).read_bytes())
+                shutil.copyfile(backup / name, new / name)  # the store may be larger than the memory
                 (new / name).chmod(0o600)
             if key is not None:
                 (new / KEYS).write_bytes(key.read_bytes())
@@ -62,12 +80,16 @@ def restore(backup: Path, folder: Path, key: Path | None = None) -> Restored:
                 raise RestoreFault(f"{MANIFEST} names another accord than the one beside it")
             check_copy(made, manifest)
             _forget_links(new / STORE)
+            kept = blob_keep.put_back(new / STORE, backup, made.files)
+            # What the hub had lost by then is in no backup; what is missing beyond that was in this one.
+            if manifest.form != FIRST_FORM and len(kept.lost) > manifest.lost:
+                raise BackupDamaged(f"files are missing, or are others: {blob_keep.names(kept.lost)}")
             flush(new)
             has_keys = (new / KEYS).is_file()
         flush_folder(folder.parent)
     except (OSError, sqlite3.Error) as error:
         raise RestoreFault(f"{type(error).__name__}: {error}") from error
-    return Restored(open_folder(folder), manifest, has_keys)
+    return Restored(open_folder(folder), manifest, has_keys, kept)
 
 
 def standings(made: HubFolder, notes: Iterable[str]) -> list[Standing]:

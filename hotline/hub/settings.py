@@ -84,9 +84,9 @@ class AttachmentTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``largest``: one file; 0: none is taken. ``thread``, ``office``: all files of one thread, and all that one office has
     handed over. ``spare``: what stays free on the disk, for the log. ``transfers``: at once, of one station. ``unfinished``:
-    seconds that a file may be announced without a byte of it coming, before its place is given free. ``idle``: seconds that a
-    transfer may stand still. ``folder``: where they lie; empty: ``blobs`` in the hub's folder. Hubs that share a store must
-    share this folder too.
+    seconds that a file may be announced without a byte of it coming, before its place is given free; ``unbound``: that one may
+    lie here whole without any station saying that an entry binds it. ``idle``: seconds that a transfer may stand still.
+    ``folder``: where they lie; empty: ``blobs`` in the hub's folder. Hubs that share a store must share this folder too.
     """
 
     largest: Annotated[int, msgspec.Meta(ge=0, le=101)] = 101
@@ -95,6 +95,7 @@ class AttachmentTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spare: Annotated[int, msgspec.Meta(ge=0)] = 1024
     transfers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
     unfinished: Annotated[float, msgspec.Meta(ge=60, le=31 * 86400)] = 86400.0
+    unbound: Annotated[float, msgspec.Meta(ge=60, le=366 * 86400)] = 7 * 86400.0
     idle: Annotated[float, msgspec.Meta(gt=0, le=600)] = 30.0
     folder: Text = ""
 

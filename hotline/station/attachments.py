@@ -3,7 +3,8 @@
 A file lies here as ciphertext only, under its own key, and that key under the station's. ``<blob>`` is whole and checked;
 ``<blob>.part`` is on its way here; ``new-*`` is being sealed and worth nothing after a stop. What is known of each file is
 in the store (`Record`), so that a transfer goes on where it was after a cut line, a reload, or a kill. Messages do not wait
-for their files: a file is announced to the hub first, which keeps its place, and is carried while the talk goes on.
+for their files: a file is announced to the hub first, which keeps its place, and is carried while the talk goes on. The hub
+cannot see which entry binds which file, and drops in the end what none does: it is told once the entry is in the log.
 """
 
 from __future__ import annotations
@@ -48,13 +49,14 @@ PASSING = frozenset(
 """Codes after which a transfer is tried again by itself."""
 TELL = 1 << 20
 """Bytes after which pages are told how far a transfer is."""
+GONE = "attachment.not-yours"
 CORRUPT_TRIES = 3
 PLACE = "attachment/"
 
 
 class Record(msgspec.Struct, forbid_unknown_fields=True):
     """One file as this station knows it. ``way``: "put" for our own. ``officer``: who attached or fetched it; ``at``: when
-    (ms UTC). ``code``, ``sentence``: why it is not carried, or not yet."""
+    (ms UTC). ``code``, ``sentence``: why it is not carried, or not yet. ``kept``: the hub knows that an entry binds it."""
 
     thread: str
     way: Literal["put", "get"]
@@ -64,6 +66,7 @@ class Record(msgspec.Struct, forbid_unknown_fields=True):
     state: State = "waiting"
     code: str = ""
     sentence: str = ""
+    kept: bool = False
 
 
 class Attachments:
@@ -82,6 +85,7 @@ class Attachments:
         self._wake = {"put": asyncio.Event(), "get": asyncio.Event()}
         self._asked: dict[int, asyncio.Future[frames.BlobTicket]] = {}
         self._wrong: dict[str, int] = {}
+        self._searched: dict[str, int] = {}
 
     async def load(self) -> None:
         """Read what is known, and clear away what a stop left half sealed."""
@@ -234,6 +238,8 @@ class Attachments:
                 for blob, record in list(self._records.items()):
                     if record.way == way and record.state in ("waiting", "announced"):
                         await self._try(carrier, blob, record)
+                    elif way == "put" and record.state == "whole" and not record.kept and self._bound(blob, record):
+                        await self._keep_there(record)
             try:
                 async with asyncio.timeout(self._core.identity.settings.duty.tick):
                     await wake.wait()
@@ -264,13 +270,50 @@ class Attachments:
             log.error("file not carried", error=type(error).__name__)
             await self._mark(record, record.state, "station.disk", "This station could not read or write the file.")
 
-    async def _ticket(self, record: Record) -> frames.BlobTicket:
+    def _bound(self, blob: str, record: Record) -> bool:
+        """Whether an entry of the log binds a file of ours. Each entry is looked at once."""
+        thread = self._core.threads.get(record.thread)
+        if thread is None:
+            return False
+        held, start = thread.held, self._searched.get(blob, 0)
+        if start > len(held):
+            start = 0  # the thread was replayed anew
+        for at in range(start, len(held)):
+            if any(file.blob == blob for file in _files(held[at].fields)):
+                self._searched[blob] = at
+                return True
+        self._searched[blob] = len(held)
+        return False
+
+    async def _keep_there(self, record: Record) -> None:
+        """Tell the hub that an entry binds a file; hand it over again where the hub dropped it meanwhile."""
+        try:
+            await self._ticket(record, "keep")
+        except CarryFailed as error:
+            if error.refusal not in (GONE, "attachment.not-whole"):
+                await self._mark(record, "whole", error.refusal, error.said)
+                return
+            thread = self._core.threads.get(record.thread)
+            state = None if thread is None else thread.state
+            if state is not None and self._core.identity.kid in state.roster:
+                log.info("the hub has a file no more: handed over again")
+                await self._mark(record, "waiting")
+                self._wake["put"].set()
+            else:
+                await self._mark(record, "whole", kept=True)  # we left the thread: nobody there waits for us
+        except LineBroken as error:
+            log.info("file waits", detail=error.detail)
+        else:
+            self._searched.pop(record.file.blob, None)
+            await self._mark(record, "whole", kept=True)
+
+    async def _ticket(self, record: Record, way: Literal["put", "get", "keep"] | None = None) -> frames.BlobTicket:
         ref = self._ref()
         asked: asyncio.Future[frames.BlobTicket] = asyncio.get_running_loop().create_future()
         self._asked[ref] = asked
         file = record.file
         try:
-            await self._send(frames.AskBlob(ref, record.thread, file.blob, file.sealed_size, record.way))
+            await self._send(frames.AskBlob(ref, record.thread, file.blob, file.sealed_size, way or record.way))
             async with asyncio.timeout(self._core.identity.settings.line.silence):
                 return await asked
         except TimeoutError:
@@ -328,12 +371,14 @@ class Attachments:
             await change.put_sealed(place, core.vault.seal_json(place, msgspec.to_builtins(record)))
         self._records[record.file.blob] = record
 
-    async def _mark(self, record: Record, state: State, code: str = "", sentence: str = "") -> None:
-        if (record.state, record.code) == (state, code) or record.file.blob not in self._records:
+    async def _mark(
+        self, record: Record, state: State, code: str = "", sentence: str = "", *, kept: bool = False
+    ) -> None:
+        if (record.state, record.code, record.kept) == (state, code, kept) or record.file.blob not in self._records:
             return
-        await self._keep(msgspec.structs.replace(record, state=state, code=code, sentence=sentence))
+        await self._keep(msgspec.structs.replace(record, state=state, code=code, sentence=sentence, kept=kept))
         # Whoever carries it goes on with what they hold: it must say the same.
-        record.state, record.code, record.sentence = state, code, sentence
+        record.state, record.code, record.sentence, record.kept = state, code, sentence, kept
         self._records[record.file.blob] = record
         self._core.tell(record.thread, "file")
 

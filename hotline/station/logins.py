@@ -25,7 +25,7 @@ class Logins:
 
     async def redeem(self, token: str) -> str | None:
         """The officer of a one-time link, or None; the link is spent either way."""
-        async with self._core.store.change() as change:
+        async with self._core.store.decide() as change:
             officer = await change.take_token(token_hash(token), LOGIN, self._core.clock.now())
             words = "A login link was used." if officer else "A spent or unknown login link was tried."
             await self._core.note(change, "login", words)

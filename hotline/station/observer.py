@@ -113,7 +113,7 @@ class Observer:
             return
         after = verdict.state
         note = log_note(parse_add_checkpoint(frame.request.encode()).note, core.identity.log)
-        async with core.lock, core.store.change() as change:
+        async with core.lock, core.store.decide() as change:
             stored = await change.swap_witness(
                 core.identity.log.name,
                 None if before is None else (before.size, before.root, before.time),
@@ -206,7 +206,7 @@ class Observer:
             await core.alarm("log", TWO_HISTORIES)
             return
         first, second = sorted(log_note(each, core.identity.log) for each in (first, second))
-        async with core.lock, core.store.change() as change:
+        async with core.lock, core.store.decide() as change:
             new = await change.add_evidence(core.now(), first, second)
         await core.alarm("log", TWO_HISTORIES)
         if new:

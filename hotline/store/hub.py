@@ -325,7 +325,9 @@ blobs = Table(
     Column("size", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("whole", Boolean, nullable=False),
+    Column("bound", BigInteger),
     Index("blobs_office", "office"),
 )
 """Sealed files that stations announced (`hotline.hub.blobs`). ``blob``: SHA-256 of the ciphertext; ``size``: its bytes;
-``whole``: the file is there, checked. No evidence: rows of what never came are dropped."""
+``at``: when it was announced, or was whole; ``whole``: the file is there, checked; ``bound``: since when it is known that an
+entry binds it, none: nobody said so yet. No evidence: rows of what never came, or what nothing binds, are dropped."""

@@ -1,108 +1,220 @@
-"""Brings a store to the newest form, at start, after copying it aside.
+"""Brings a store to a newer form, after a copy of it was made.
 
-Migrations are Alembic's and travel inside the package: ``migrations/hub`` and ``migrations/station``. They run in one
-transaction: a failed upgrade leaves the store as it was, and, of a file, the copy is there besides. On a PostgreSQL server
-the first process that comes upgrades, under the log's lock, while the others wait; the copy is the operator's to make.
+Migrations are Alembic's and travel inside the package: ``migrations/hub`` and ``migrations/station``. What each may be
+taken beside is said in `hotline.store.forms`. They run in one transaction: a failed upgrade leaves the store as it was.
+
+A file has one process: it is brought to the newest form at the start, and copied aside before. A PostgreSQL store is shared:
+an empty one is made by the first process that comes, under the log's lock, while the others wait. One that holds something
+is never changed by a start, only by `take` (``hotline hub migrate``), after a copy, and by steps that suit whoever is on it.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
-from sqlalchemy import create_engine, event, inspect
+from sqlalchemy import Connection, create_engine, event, inspect
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from hotline.store.engine import begin_transaction, make_private, prepare_connection
-from hotline.store.errors import StoreDamaged, StoreNotDurable, StoreTooNew, StoreUnreachable
-from hotline.store.place import Place, Server
+from hotline.store.errors import (
+    StoreCopyMissing,
+    StoreDamaged,
+    StoreInUse,
+    StoreMoved,
+    StoreNotDurable,
+    StoreTooNew,
+    StoreUnreachable,
+)
+from hotline.store.forms import Forms, Stand, Step, Which, put_needs, read_stand
+from hotline.store.place import Place, Server, words_of
 
-Which = Literal["hub", "station"]
-_MIGRATIONS = Path(__file__).parent / "migrations"
+Begin = Callable[[], AbstractContextManager[Connection]]
 _ONE_AT_A_TIME = threading.Lock()
 """Alembic keeps the migration under way in globals of the process: two threads at it would write into each other's store."""
+_PATIENCE = "4s"
+"""How long a step waits for a table that somebody reads: everybody behind it waits as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What `take` did. ``copy``: of a file, where one was made."""
+
+    steps: tuple[Step, ...]
+    copy: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a store stands to this program. ``before``, ``after``: the steps that wait for being taken then. ``older``: by the
+    newest step they know, processes on a shared store that know less than this program."""
+
+    stand: Stand
+    before: tuple[Step, ...]
+    after: tuple[Step, ...]
+    older: tuple[int, ...] = ()
 
 
 def upgrade(place: Place, which: Which) -> Path | None:
-    """Create or upgrade the store; returns the copy made beforehand, if one was needed.
+    """Create the store, or upgrade a file; returns the copy made beforehand, if one was needed.
 
-    Raises `StoreTooNew` or `StoreDamaged`, and for a server `StoreNotDurable` or `StoreUnreachable`.
+    Raises `StoreTooNew`, `StoreMoved` or `StoreDamaged`, and for a server `StoreTooOld`, `StoreNotDurable` or
+    `StoreUnreachable`.
     """
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS / which))
-    scripts = ScriptDirectory.from_config(config)
-    if isinstance(place, Server):
-        _upgrade_server(place, config, scripts)
-        return None
-    make_private(place)
-    engine = create_engine(f"sqlite:///{place}")
-    event.listen(engine, "connect", prepare_connection)
-    event.listen(engine, "begin", begin_transaction)
-    try:
-        with engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-        if current == scripts.get_current_head():
-            return None
-        _check_known(scripts, current)
-        copy = _copy(place, current) if current is not None else None
-        with _ONE_AT_A_TIME, engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-        return copy
-    except DatabaseError as error:
-        raise StoreDamaged(f"{place.name}: {error.orig}") from error
-    finally:
-        engine.dispose()
+    forms = Forms(which)
+    with _opened(place) as begin:
+        stand = _make(begin, place, forms, which)
+        known = stand.revision is not None and forms.knows(stand.revision)
+        if isinstance(place, Path) and known and not stand.moved:
+            return _take(begin, place, forms, which, forms.newest).copy
+        forms.check(stand)
+    return None
 
 
-def _upgrade_server(place: Server, config: Config, scripts: ScriptDirectory) -> None:
-    from hotline.store import postgres
-
-    words = postgres.ask_durability(place)
-    if words:
-        raise StoreNotDurable(words)
-    engine = postgres.open_plain(place)
-    try:
-        # Whoever begins holds the log's lock: what is read below is what stands, and nobody else upgrades meanwhile.
-        with _ONE_AT_A_TIME, engine.begin() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-            if current == scripts.get_current_head():
-                return
-            _check_known(scripts, current)
-            if current is None and inspect(connection).get_table_names():
-                raise StoreDamaged("the database holds tables that are not a hub's")
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    except OperationalError as error:
-        raise StoreUnreachable(type(error.orig).__name__) from error
-    except DatabaseError as error:
-        raise StoreDamaged(f"PostgreSQL: {type(error.orig).__name__}") from error
-    finally:
-        engine.dispose()
+def make_or_check(place: Place) -> None:
+    """For what works beside a hub that may be running: make a hub's store where there is none, and leave the form of one that
+    is there alone. Raises what `upgrade` raises, and `StoreTooOld` of a file too."""
+    forms = Forms("hub")
+    with _opened(place) as begin:
+        forms.check(_make(begin, place, forms, "hub"))
 
 
-def _check_known(scripts: ScriptDirectory, current: str | None) -> None:
-    if current is None:
-        return
-    try:
-        scripts.get_revision(current)
-    except CommandError as error:
-        raise StoreTooNew(f"revision {current}") from error
+def look(place: Place) -> Standing:
+    """How the hub's store stands. Raises `StoreTooNew`, `StoreMoved`, `StoreDamaged`, `StoreNotDurable`,
+    `StoreUnreachable`."""
+    forms = Forms("hub")
+    if isinstance(place, Path) and not place.exists():
+        return Standing(Stand(None), (), ())
+    with _opened(place) as begin, begin() as connection:
+        stand = _known(connection, forms)
+        if stand.revision is None:
+            return Standing(stand, (), ())
+        before = () if forms.served(stand.revision) else forms.between(stand.revision, forms.lowest)
+        after = forms.between(before[-1].revision if before else stand.revision, forms.newest)
+        older = tuple(number for number in _present(connection, place) if number < int(forms.newest))
+        return Standing(stand, before, after, older)
+
+
+def take(place: Place, *, after: bool, copied: bool) -> Taken:
+    """Take the steps of a hub's store that wait: up to the oldest form that this program serves, or (``after``) all.
+
+    ``copied``: somebody made a copy of the database; a file is copied here. Raises `StoreInUse` where a process on the store
+    could not go on, `StoreCopyMissing`, and what `look` raises.
+    """
+    forms = Forms("hub")
+    with _opened(place) as begin:
+        stand = _make(begin, place, forms, "hub")
+        with begin() as connection:
+            stand = _known(connection, forms)
+        if stand.revision is None or not forms.between(stand.revision, forms.newest if after else forms.lowest):
+            return Taken(())
+        if isinstance(place, Server) and not copied:
+            raise StoreCopyMissing
+        return _take(begin, place, forms, "hub", forms.newest if after else forms.lowest)
 
 
 def newest_revision(which: Which) -> str:
     """The form of store that this program makes."""
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS / which))
-    return str(ScriptDirectory.from_config(config).get_current_head())
+    return Forms(which).newest
+
+
+def _make(begin: Begin, place: Place, forms: Forms, which: Which) -> Stand:
+    """How the store stands, after it was made where it held nothing."""
+    with _ONE_AT_A_TIME, begin() as connection:
+        stand = read_stand(connection, which)
+        if stand.revision is not None:
+            return stand
+        if isinstance(place, Server) and inspect(connection).get_table_names():
+            raise StoreDamaged("the database holds tables that are not a hub's")
+        _run(connection, forms, which, forms.newest)
+        return read_stand(connection, which)
+
+
+def _take(begin: Begin, place: Place, forms: Forms, which: Which, upto: str) -> Taken:
+    with _ONE_AT_A_TIME, begin() as connection:
+        # Whoever begins holds the log's lock: what is read below is what stands, and nobody else upgrades meanwhile.
+        stand = read_stand(connection, which)
+        if stand.revision is None or not forms.knows(stand.revision):
+            raise StoreDamaged("another program changed its form meanwhile")
+        steps = forms.between(stand.revision, upto)
+        if not steps:
+            return Taken(())
+        _refuse_in_use(steps, _present(connection, place))
+        copy = _copy(place, stand.revision) if isinstance(place, Path) else None
+        if copy is None:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
+        _run(connection, forms, which, upto)
+    return Taken(steps, copy)
+
+
+def _run(connection: Connection, forms: Forms, which: Which, upto: str) -> None:
+    forms.config.attributes["connection"] = connection
+    command.upgrade(forms.config, upto)
+    if which == "hub":
+        put_needs(connection, forms.needs(upto))
+
+
+def _refuse_in_use(steps: Sequence[Step], present: Sequence[int]) -> None:
+    """A process that comes after this look finds the new form and refuses it: it says that it is there before it reads the
+    form (`hotline.hub.replicas`)."""
+    for step in steps:
+        older = [number for number in present if number < int(step.revision)]
+        if step.phase != "before" and older:
+            raise StoreInUse(
+                f"{len(older)} that know the steps up to {max(older):04}; step {step.revision} ({step.words}) waits for them"
+            )
+
+
+def _known(connection: Connection, forms: Forms) -> Stand:
+    stand = read_stand(connection)
+    if stand.moved:
+        raise StoreMoved
+    if stand.revision is not None and not forms.knows(stand.revision):
+        raise StoreTooNew(f"revision {stand.revision}")
+    return stand
+
+
+def _present(connection: Connection, place: Place) -> tuple[int, ...]:
+    if isinstance(place, Path):
+        return ()  # whoever changes a file holds the folder's lock
+    from hotline.store import postgres
+
+    return postgres.present(connection)
+
+
+@contextmanager
+def _opened(place: Place) -> Iterator[Begin]:
+    """A store for the time of a migration, and what can be wrong with it in our own words."""
+    if isinstance(place, Server):
+        from hotline.store import postgres
+
+        if words := postgres.ask_durability(place):
+            raise StoreNotDurable(words)
+        engine = postgres.open_plain(place)
+    else:
+        make_private(place)
+        engine = create_engine(f"sqlite:///{place}")
+        event.listen(engine, "connect", prepare_connection)
+        event.listen(engine, "begin", begin_transaction)
+    try:
+        yield engine.begin
+    except OperationalError as error:
+        if isinstance(place, Server):
+            kind = type(error.orig).__name__
+            if kind in ("LockNotAvailable", "QueryCanceled"):
+                raise StoreInUse("somebody reads or writes in it for long; try again in a minute") from error
+            raise StoreUnreachable(kind) from error
+        raise StoreDamaged(f"{place.name}: {error.orig}") from error
+    except DatabaseError as error:
+        words = str(error.orig) if isinstance(place, Path) else type(error.orig).__name__
+        raise StoreDamaged(f"{words_of(place)}: {words}") from error
+    finally:
+        engine.dispose()
 
 
 def _copy(path: Path, revision: str) -> Path:

@@ -24,6 +24,13 @@ from hotline.store.place import Server
 
 LOCK = 0x686F746C696E65
 """Key of the advisory lock ("hotline"): one hub has one database, and advisory locks are a database's own."""
+PRESENT = 0x686F74
+"""First half of the key of the locks by which processes show that they are there; the other half is the newest step of the
+store's form that they know (`hotline.store.forms`)."""
+_PRESENT = (
+    "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted "  # noqa: S608 - constant
+    f"AND classid::bigint = {PRESENT} AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 CHANNEL = "hotline"
 """On which processes that share a store tell each other to look."""
 READ = "hotline_read"
@@ -144,18 +151,47 @@ def tell(connection: Connection, hint: str) -> None:
     connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (CHANNEL, hint))
 
 
+def present(connection: Connection) -> tuple[int, ...]:
+    """The processes that show that they are on this database: of each the newest step it knows."""
+    found = connection.exec_driver_sql(_PRESENT)
+    return tuple(sorted(int(number) for (number,) in found))
+
+
 @asynccontextmanager
-async def hints(server: Server) -> AsyncIterator[AsyncIterator[str]]:
+async def hints(server: Server, knows: int = 0) -> AsyncIterator[AsyncIterator[str]]:
     """What the other processes tell, as it comes; ends by `psycopg.Error` when the connection does. Hints are lost while
-    nobody listens, so whoever does must look by himself first."""
+    nobody listens, so whoever does must look by himself first.
+
+    ``knows``: the newest step of the form that this process knows. While the connection lasts, this shows that a process
+    of such a version is there (`present`): the server itself takes it back when the process is gone. Raises, before
+    anything is told, `StoreTooNew`, `StoreTooOld` or `StoreMoved` where the store got another form meanwhile.
+    """
     connection = await psycopg.AsyncConnection.connect(**_arguments(server), autocommit=True)
     try:
+        if knows:
+            await connection.execute("SELECT pg_advisory_lock_shared(%s, %s)", (PRESENT, knows))
+            await _check_form(connection)
         await connection.execute(f"LISTEN {CHANNEL}")
         # Closed by name: a generator that is left waiting keeps the connection's lock, and closing would wait for it.
         async with aclosing(connection.notifies()) as notices:
             yield (notice.payload async for notice in notices)
     finally:
         await connection.close()
+
+
+async def _check_form(connection: psycopg.AsyncConnection[Any]) -> None:
+    """After the lock was taken: a step that did not see it has been committed, and is seen here."""
+    from hotline.store.forms import MOVED, NEEDS, Forms, Stand
+
+    async with connection.transaction():
+        # A step that looked before the lock was there has the log's lock until it is committed.
+        await connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+        revision = await (await connection.execute("SELECT version_num FROM alembic_version")).fetchone()
+        rows = await (
+            await connection.execute("SELECT key, value FROM meta WHERE key IN (%s, %s)", (NEEDS, MOVED))
+        ).fetchall()
+    said = dict(rows)
+    Forms("hub").check(Stand(None if revision is None else revision[0], said.get(NEEDS, ""), MOVED in said))
 
 
 async def say(server: Server, words: Sequence[str]) -> None:

@@ -1,15 +1,18 @@
 """What a station keeps: one SQLite file, content and secrets sealed by the caller before they come here.
 
 Every method that writes takes a `Change`, so that what must be true together is written together: an entry with its
-body, the new keys and the ladder's state; a ciphertext with the keys from which its nonce was taken. A `Change` is one
-``BEGIN IMMEDIATE`` transaction, flushed to disk when it ends.
+body, the new keys and the ladder's state; a ciphertext with the keys from which its nonce was taken. A `Change` notes what
+is to be written and writes it when it ends, in one ``BEGIN IMMEDIATE`` transaction, flushed to disk. Changes that end while
+another is being written share the next transaction: a flush costs the same for one row and for a hundred.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hotline.store.engine import Store
 from hotline.store.migrate import upgrade
+from hotline.store.recording import Group, Recording
 
 _IN = 400
 """Values in one statement; SQLite takes 32766 variables."""
@@ -215,98 +219,157 @@ class OutboxRow:
     answer: bytes | None
 
 
-class Change:
-    """One transaction. Everything done through it stands together or not at all."""
+def _mark(table: sa.Table, name: str) -> Any:
+    """Stands for the key of the row in a statement; columns stand for themselves."""
+    return table.c[name] == sa.bindparam(f"_{name}", type_=table.c[name].type)
 
-    def __init__(self, connection: AsyncConnection) -> None:
+
+@cache
+def _insert(table: sa.Table, *, keep: bool = False) -> Any:
+    """Insert a row; where one stands already, ``keep`` it."""
+    made = insert(table)
+    return made.on_conflict_do_nothing() if keep else made
+
+
+@cache
+def _upsert(table: sa.Table, key: tuple[str, ...], columns: tuple[str, ...]) -> Any:
+    """Insert a row, or put ``columns`` into the one that stands under this key."""
+    row = insert(table).values({name: sa.bindparam(name, type_=table.c[name].type) for name in (*key, *columns)})
+    return row.on_conflict_do_update(index_elements=key, set_={name: row.excluded[name] for name in columns})
+
+
+@cache
+def _update(table: sa.Table, key: str, columns: tuple[str, ...]) -> Any:
+    values = {name: sa.bindparam(name, type_=table.c[name].type) for name in columns}
+    return sa.update(table).where(_mark(table, key)).values(values)
+
+
+@cache
+def _delete(table: sa.Table, key: str) -> Any:
+    return sa.delete(table).where(_mark(table, key))
+
+
+_OLDER_HEADS = sa.delete(heads).where(heads.c.size < sa.bindparam("_size"))
+_DOUBT = (
+    sa.update(tails)
+    .where(_mark(tails, "thread"), _mark(tails, "idx"))
+    .values(doubt=sa.bindparam("doubt", type_=sa.Text))
+)
+_OLDER_TAILS = sa.delete(tails).where(
+    _mark(tails, "thread"), tails.c.idx < sa.bindparam("_before"), tails.c.doubt == sa.bindparam("_doubt")
+)
+
+
+class Change:
+    """One transaction. Everything done through it stands together or not at all.
+
+    Where nothing depends on what the store holds (`StationStore.change`), it is only noted, and done at the end; what must be
+    decided within the transaction has a ``connection`` (`StationStore.decide`).
+    """
+
+    def __init__(self, positions: Positions, connection: AsyncConnection | None = None) -> None:
+        self.recording = Recording()
+        self._positions = positions
         self._connection = connection
 
-    async def put_thread(self, thread: str, **values: Any) -> None:
-        """Insert a thread (all of ``ladder, outside, seq`` given) or update the named columns."""
-        found = await self._connection.execute(sa.select(threads.c.id).where(threads.c.id == thread))
-        if found.first() is None:
-            await self._connection.execute(sa.insert(threads).values(id=thread, **values))
+    async def _do(self, table: sa.Table, statement: Any, *rows: Mapping[str, Any]) -> None:
+        if not rows:
+            return
+        if self._connection is None:
+            self.recording.add(table.name, statement, rows)
         else:
-            await self._connection.execute(sa.update(threads).where(threads.c.id == thread).values(**values))
+            await self._connection.execute(statement, rows)
+
+    @property
+    def _deciding(self) -> AsyncConnection:
+        if self._connection is None:
+            raise TypeError("to be decided within the transaction: use StationStore.decide")
+        return self._connection
+
+    async def put_thread(self, thread: str, **values: Any) -> None:
+        """Insert a thread or update it (with ``ladder, outside, seq``), or update the named columns of one that stands."""
+        columns = tuple(sorted(values))
+        if {"ladder", "outside", "seq"} <= values.keys():
+            await self._do(threads, _upsert(threads, ("id",), columns), {"id": thread, **values})
+        else:
+            await self._do(threads, _update(threads, "id", columns), {"_id": thread, **values})
 
     async def add_entry(self, thread: str, seq: int, entry: str, index: int, leaf: bytes) -> None:
-        await self._connection.execute(
-            sa.insert(entries).values(thread=thread, seq=seq, id=entry, index=index, leaf=leaf)
-        )
+        row = {"thread": thread, "seq": seq, "id": entry, "index": index, "leaf": leaf}
+        await self._do(entries, _insert(entries), row)
 
     async def put_parts(self, thread: str, seq: int, delivered: Mapping[str, bytes]) -> None:
         """Keep the sealed parts that came with an entry. What is kept already stays."""
         rows = [{"thread": thread, "seq": seq, "name": name, "data": data} for name, data in delivered.items()]
-        if rows:
-            await self._connection.execute(insert(parts).on_conflict_do_nothing(), rows)
+        await self._do(parts, _insert(parts, keep=True), *rows)
 
     async def put_kept(self, leaves: Iterable[tuple[int, bytes, bytes]]) -> None:
         """Keep leaves of the hub's own: (index, leaf, sealed disclosures)."""
         rows = [{"idx": index, "leaf": leaf, "sealed": sealed} for index, leaf, sealed in leaves]
-        if rows:
-            await self._connection.execute(insert(kept_leaves).on_conflict_do_nothing(), rows)
+        await self._do(kept_leaves, _insert(kept_leaves, keep=True), *rows)
 
     async def drop_entries(self, thread: str) -> None:
         """Forget what was seen of a thread from outside; its bodies stay and are found again by entry."""
-        await self._connection.execute(sa.delete(entries).where(entries.c.thread == thread))
+        await self._do(entries, _delete(entries, "thread"), {"_thread": thread})
 
     async def put_tiles(self, changed: Mapping[tuple[int, int], bytes]) -> None:
         """Write these tiles of the mirror, whole."""
         rows = [{"level": level, "number": number, "data": data} for (level, number), data in changed.items()]
-        if rows:
-            row = insert(tiles)
-            put = row.on_conflict_do_update(index_elements=["level", "number"], set_={"data": row.excluded.data})
-            await self._connection.execute(put, rows)
+        await self._do(tiles, _upsert(tiles, ("level", "number"), ("data",)), *rows)
 
     async def put_mirrored(self, origin: str, size: int, note: str) -> None:
         """The mirror is the log's as far as ``size``, by the head in ``note``."""
-        row = insert(mirrored).values(origin=origin, size=size, note=note)
-        put = row.on_conflict_do_update(index_elements=["origin"], set_={"size": size, "note": note})
-        await self._connection.execute(put)
+        row = {"origin": origin, "size": size, "note": note}
+        await self._do(mirrored, _upsert(mirrored, ("origin",), ("size", "note")), row)
 
     async def put_note(self, digest: str, size: int, note: str) -> None:
         """Keep a published head for ever."""
-        await self._connection.execute(
-            insert(notes).values(digest=digest, size=size, note=note).on_conflict_do_nothing()
-        )
+        await self._do(notes, _insert(notes, keep=True), {"digest": digest, "size": size, "note": note})
 
     async def put_body(self, entry: str, how: str, sealed: bytes) -> None:
-        row = insert(bodies).values(entry=entry, how=how, sealed=sealed)
-        await self._connection.execute(
-            row.on_conflict_do_update(index_elements=["entry"], set_={"how": how, "sealed": sealed})
-        )
+        row = {"entry": entry, "how": how, "sealed": sealed}
+        await self._do(bodies, _upsert(bodies, ("entry",), ("how", "sealed")), row)
 
-    async def add_outbox(self, row: str, thread: str, state: str, intent: bytes) -> int:
-        """Queue an intent; its position."""
-        done = await self._connection.execute(
-            sa.insert(outbox).values(id=row, thread=thread, state=state, intent=intent).returning(outbox.c.position)
-        )
-        return int(done.scalar_one())
+    async def add_outbox(
+        self,
+        row: str,
+        thread: str,
+        state: str,
+        intent: bytes,
+        *,
+        entry: str | None = None,
+        wire: bytes | None = None,
+    ) -> int:
+        """Queue an intent, sealed already or not; its position."""
+        position = self._positions.next()
+        values = {"position": position, "id": row, "thread": thread, "state": state, "intent": intent}
+        await self._do(outbox, _insert(outbox), {**values, "entry": entry, "wire": wire})
+        return position
 
     async def put_outbox(self, row: str, **values: Any) -> None:
-        await self._connection.execute(sa.update(outbox).where(outbox.c.id == row).values(**values))
+        await self._do(outbox, _update(outbox, "id", tuple(sorted(values))), {"_id": row, **values})
 
     async def drop_outbox(self, row: str) -> None:
-        await self._connection.execute(sa.delete(outbox).where(outbox.c.id == row))
+        await self._do(outbox, _delete(outbox, "id"), {"_id": row})
 
     async def add_key_package(self, ref: str, expires: int, bundle: bytes) -> None:
-        await self._connection.execute(sa.insert(key_packages).values(ref=ref, expires=expires, bundle=bundle))
+        await self._do(key_packages, _insert(key_packages), {"ref": ref, "expires": expires, "bundle": bundle})
 
     async def drop_key_packages(self, refs: Sequence[str]) -> None:
-        await self._connection.execute(sa.delete(key_packages).where(key_packages.c.ref.in_(refs)))
+        await self._do(key_packages, _delete(key_packages, "ref"), *({"_ref": ref} for ref in refs))
 
     async def add_mandate(self, digest: str, data: bytes) -> None:
-        await self._connection.execute(insert(mandates).values(digest=digest, data=data).on_conflict_do_nothing())
+        await self._do(mandates, _insert(mandates, keep=True), {"digest": digest, "data": data})
 
     async def put_sealed(self, name: str, sealed: bytes) -> None:
-        row = insert(sealed_values).values(name=name, sealed=sealed)
-        await self._connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"sealed": sealed}))
+        row = {"name": name, "sealed": sealed}
+        await self._do(sealed_values, _upsert(sealed_values, ("name",), ("sealed",)), row)
 
     async def drop_sealed(self, name: str) -> None:
-        await self._connection.execute(sa.delete(sealed_values).where(sealed_values.c.name == name))
+        await self._do(sealed_values, _delete(sealed_values, "name"), {"_name": name})
 
     async def add_journal(self, at: int, what: str, words: bytes, *, alarm: bool) -> None:
-        await self._connection.execute(sa.insert(journal).values(at=at, what=what, words=words, alarm=alarm))
+        await self._do(journal, _insert(journal), {"at": at, "what": what, "words": words, "alarm": alarm})
 
     async def swap_witness(
         self, origin: str, before: tuple[int, bytes, int] | None, after: tuple[int, bytes, int], note: str
@@ -315,66 +378,77 @@ class Change:
 
         ``note``: the checkpoint as the log signed it.
         """
-        found = await self._connection.execute(
+        found = await self._deciding.execute(
             sa.select(witness.c.size, witness.c.root, witness.c.time).where(witness.c.origin == origin)
         )
         row = found.first()
         if (None if row is None else (row.size, row.root, row.time)) != before:
             return False
         values = {"size": after[0], "root": after[1], "time": after[2], "note": note}
-        await self._connection.execute(
-            insert(witness)
-            .values(origin=origin, **values)
-            .on_conflict_do_update(index_elements=["origin"], set_=values)
-        )
+        await self._do(witness, _upsert(witness, ("origin",), tuple(values)), {"origin": origin, **values})
         return True
 
     async def put_witness_key(self, vkey: str, *, retired: bool) -> None:
         """This store is the memory of the witness key ``vkey``, or has lost it."""
-        row = insert(witness_keys).values(vkey=vkey, retired=retired)
-        await self._connection.execute(row.on_conflict_do_update(index_elements=["vkey"], set_={"retired": retired}))
+        row = {"vkey": vkey, "retired": retired}
+        await self._do(witness_keys, _upsert(witness_keys, ("vkey",), ("retired",)), row)
 
     async def add_evidence(self, at: int, first: str, second: str) -> bool:
         """Keep a pair of checkpoints for ever; False where it is kept already."""
         row = insert(evidence).values(at=at, first=first, second=second)
-        done = await self._connection.execute(row.on_conflict_do_nothing())
+        done = await self._deciding.execute(row.on_conflict_do_nothing())
         return done.rowcount > 0
 
     async def put_head(self, size: int, note: str) -> None:
         """The newest published head; older ones are dropped."""
-        row = insert(heads).values(size=size, note=note)
-        await self._connection.execute(row.on_conflict_do_update(index_elements=["size"], set_={"note": note}))
-        await self._connection.execute(sa.delete(heads).where(heads.c.size < size))
+        await self._do(heads, _upsert(heads, ("size",), ("note",)), {"size": size, "note": note})
+        await self._do(heads, _OLDER_HEADS, {"_size": size})
 
     async def put_tail(self, thread: str, index: int, **values: Any) -> None:
         """Keep where a thread ends (see `tails`)."""
-        await self._connection.execute(sa.insert(tails).values(thread=thread, idx=index, **values))
+        await self._do(tails, _insert(tails), {"thread": thread, "idx": index, **values})
 
     async def doubt_tail(self, thread: str, index: int, doubt: str) -> None:
         """Change what is thought of an end that is kept."""
-        t = tails.c
-        await self._connection.execute(sa.update(tails).where(t.thread == thread, t.idx == index).values(doubt=doubt))
+        await self._do(tails, _DOUBT, {"_thread": thread, "_idx": index, "doubt": doubt})
 
     async def drop_tails(self, thread: str, before: int, doubts: Sequence[str]) -> None:
         """Forget older ends of a thread of which nothing more than ``doubts`` was thought."""
-        t = tails.c
-        await self._connection.execute(sa.delete(tails).where(t.thread == thread, t.idx < before, t.doubt.in_(doubts)))
+        rows = ({"_thread": thread, "_before": before, "_doubt": doubt} for doubt in doubts)
+        await self._do(tails, _OLDER_TAILS, *rows)
 
     async def add_token(self, hash_: str, kind: str, officer: str, expires: int) -> None:
-        await self._connection.execute(
-            sa.insert(tokens).values(hash=hash_, kind=kind, officer=officer, expires=expires)
-        )
+        row = {"hash": hash_, "kind": kind, "officer": officer, "expires": expires}
+        await self._do(tokens, _insert(tokens), row)
 
     async def take_token(self, hash_: str, kind: str, now: int) -> str | None:
         """The officer of a token that is not yet spent or expired; it is spent."""
-        done = await self._connection.execute(
+        done = await self._deciding.execute(
             sa.delete(tokens)
             .where(tokens.c.hash == hash_, tokens.c.kind == kind)
             .returning(tokens.c.officer, tokens.c.expires)
         )
         row = done.first()
-        await self._connection.execute(sa.delete(tokens).where(tokens.c.expires <= now))
+        await self._deciding.execute(sa.delete(tokens).where(tokens.c.expires <= now))
         return None if row is None or row.expires <= now else str(row.officer)
+
+
+class Positions:
+    """Numbers the rows of the outbox, from what the store has given out so far: a number is never given twice."""
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+
+    @classmethod
+    def of(cls, path: Path) -> Positions:
+        """Those of the store at ``path``."""
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (outbox.name,)).fetchone()
+        return cls(0 if row is None else int(row[0]))
+
+    def next(self) -> int:
+        self._last += 1
+        return self._last
 
 
 async def read_tiles(connection: AsyncConnection, wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
@@ -393,6 +467,8 @@ class StationStore:
 
     def __init__(self, path: Path) -> None:
         self._store = Store(path)
+        self._positions = Positions.of(path)
+        self._group = Group(self._transact)
 
     @classmethod
     def open(cls, path: Path) -> StationStore:
@@ -403,11 +479,21 @@ class StationStore:
     async def close(self) -> None:
         await self._store.close()
 
+    async def _transact(self, work: Callable[[sa.Connection], None]) -> None:
+        await self._store.transact(work)
+
     @asynccontextmanager
     async def change(self) -> AsyncIterator[Change]:
-        """One transaction; an exception inside rolls all of it back."""
+        """One transaction; an exception inside leaves nothing of it. On the disk when the block ends."""
+        change = Change(self._positions)
+        yield change
+        await self._group.write(change.recording)
+
+    @asynccontextmanager
+    async def decide(self) -> AsyncIterator[Change]:
+        """One transaction that depends on what the store holds; an exception inside rolls all of it back."""
         async with self._store.write() as connection:
-            yield Change(connection)
+            yield Change(self._positions, connection)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:

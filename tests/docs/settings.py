@@ -32,6 +32,7 @@ _ATTACHMENTS = {
     "spare": "What stays free on the disk, MiB, for the log: files are not taken before it is used up.",
     "transfers": "Files that one station may carry at once.",
     "unfinished": "Seconds that an announced file may wait without a byte of it coming, before its place is given free.",
+    "unbound": "Seconds that a whole file may lie here without any station saying that an entry binds it.",
     "idle": "Seconds that a transfer may stand still before it is cut; it goes on from there.",
     "folder": "Where they lie, absolute or in the hub's folder. Empty: `blobs`. Hubs that share a store must share it.",
 }

@@ -6,13 +6,19 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from hotline.hub.directory import Directory
+from hotline.hub.errors import HubNotReady
+from hotline.hub.hub import Hub
 from mediation.state import from_bytes
 from protocols.encoding import b64u, digest
 from protocols.entry import parse_entry, verify_stamp
 from protocols.translog.tree import leaf_hash, root_of
-from tests.hotline.harness import LADDER, World, connect, make_world, running_hub
+from tests.hotline.harness import LADDER, World, connect, make_world, open_thread, running_hub
 from tests.hotline.hub.test_clocks import notify
 
 THREADS = 4
@@ -65,6 +71,34 @@ async def test_two_processes_on_one_store_fire_every_clock_once_at_the_same_end(
     hashes = [leaf_hash(row[0]) for row in found.execute("SELECT data FROM leaves ORDER BY idx")]
     assert root_of(hashes[:size]) == root_
     found.close()
+
+
+async def test_a_hub_that_begins_while_another_goes_on_takes_a_newer_head_for_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its own reading of the log and of the heads, the other one writes and signs."""
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
+        thread = await open_thread(av, kv)
+        plain = Directory.load
+
+        async def slowly(directory: Directory) -> None:
+            await av.say(thread, "goodwill-note", fields={"text": "meanwhile"})
+            await hub.hub.heads.new_head()
+            await plain(directory)
+
+        monkeypatch.setattr(Directory, "load", slowly)
+        for _ in range(2):
+            other = await Hub.open(world.place, world.settings, world.keys, world.accord, world.ladders)
+            assert other.heads.head is None or other.heads.head.size < hub.hub.heads.head.size  # type: ignore[union-attr]
+            await other.writer._catch_up()
+            await other.heads.new_head()
+            await other.stop()
+    monkeypatch.undo()
+    with closing(sqlite3.connect(tmp_path / "hub.db")) as found, found:
+        found.execute("INSERT INTO heads VALUES (99, x'00', 1)")
+    with pytest.raises(HubNotReady, match="99 was signed"):
+        await Hub.open(world.place, world.settings, world.keys, world.accord, world.ladders)
 
 
 def _leaves(found: sqlite3.Connection, thread: str) -> list[bytes]:

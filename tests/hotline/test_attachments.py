@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -323,6 +325,101 @@ async def test_place_is_counted_by_thread_and_by_office_from_the_announcement_on
         now = hub.hub.clock.now()
         object.__setattr__(hub.hub.blobs, "now", lambda: now + 2 * 86_400_000)
         assert await announce(av, first, 2 * mib) == ""
+
+
+def bound(world: World) -> dict[str, bool]:
+    """The whole files that the hub knows of, and whether it knows that an entry binds them."""
+    with closing(sqlite3.connect(world.path / "hub.db")) as db:
+        found = db.execute("SELECT blob, bound FROM blobs WHERE whole").fetchall()
+    return {blob: at is not None for blob, at in found}
+
+
+async def test_what_no_entry_binds_gives_its_place_free_in_the_end_and_what_one_binds_stays(world: World) -> None:
+    week = 7 * 86_400_000
+    async with running_hub(world) as hub, running(world, "AV", hub.url) as av, running(world, "KV", hub.url) as kv:
+        thread = await opened(av, kv)
+        sent, draft = await attach(av, thread), await attach(av, thread, PLAIN + b"2")
+        await until(lambda: {state(av, thread, each.blob) for each in (sent, draft)} == {"whole"})
+        assert bound(world) == {sent.blob: False, draft.blob: False}
+        assert (await say(av, thread, sent)).ok
+        await until(lambda: bound(world) == {sent.blob: True, draft.blob: False})
+        blobs, now = hub.hub.blobs, hub.hub.clock.now()
+        blobs.now = lambda: now + week - 60_000
+        await blobs.look()
+        assert bound(world) == {sent.blob: True, draft.blob: False}
+        blobs.now = lambda: now + week + 60_000
+        await blobs.look()
+        assert bound(world) == {sent.blob: True}
+        kept = {path.name for path in (world.path / "hub-blobs" / thread).iterdir()}
+        assert kept == {sent.blob}
+        assert figure(hub, "hotline_files_dropped_total", why="unbound") == 1
+        assert figure(hub, "hotline_file_stored_bytes", state="bound") == sealed_size(len(PLAIN))
+        assert figure(hub, "hotline_file_stored_bytes", state="unbound") == 0
+        # The draft is sent after all: its station finds out that the hub has the file no more, and hands it over again.
+        blobs.now = hub.hub.clock.now
+        assert (await say(av, thread, draft)).ok
+        await until(lambda: bound(world) == {sent.blob: True, draft.blob: True})
+        await kv.fetch(officer(kv), thread, draft.blob)
+        await until(lambda: state(kv, thread, draft.blob) == "whole")
+        assert await saved(kv, thread, draft.blob) == PLAIN + b"2"
+
+
+async def test_a_file_that_another_office_asks_for_is_bound_for_only_an_entry_names_it(world: World) -> None:
+    data = secrets.token_bytes(1000)
+    async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
+        thread = (await open_thread(av, kv)).id
+        assert (await ask(av, thread, data, "keep")).code == "attachment.not-yours"
+        ticket = await ask(av, thread, data)
+        assert (await ask(av, thread, data, "keep")).code == "attachment.not-whole"
+        assert (await put(hub, ticket.ticket, data))[0] == 204
+        await ask(av, thread, data, "get")
+        assert bound(world) == {digest(data): False}, "whoever handed it over knows it anyway"
+        await ask(kv, thread, data, "get")
+        assert bound(world) == {digest(data): True}
+        kept = await ask(av, thread, data, "keep")
+        assert (kept.ticket, kept.have) == ("", len(data))
+        async with connect(hub.url, world, "MD") as md:
+            assert (await ask(md, thread, data, "keep")).code == "attachment.not-yours"
+
+
+async def test_a_file_that_is_gone_from_the_hub_is_taken_again_from_whoever_has_it(world: World) -> None:
+    data = secrets.token_bytes(1000)
+    async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
+        thread = (await open_thread(av, kv)).id
+        assert (await put(hub, (await ask(av, thread, data)).ticket, data))[0] == 204
+        (world.path / "hub-blobs" / thread / digest(data)).unlink()
+        assert (await ask(kv, thread, data, "get")).code == "attachment.not-whole"
+        ticket = await ask(av, thread, data)
+        assert ticket.have == 0
+        assert (await put(hub, ticket.ticket, data))[0] == 204
+        assert (await http(hub, "GET", (await ask(kv, thread, data, "get")).ticket))[1] == data
+
+
+async def test_transfers_are_counted_and_nothing_in_the_counts_or_the_log_names_a_file(
+    world: World, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = secrets.token_bytes(200_000)
+    async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
+        thread = (await open_thread(av, kv)).id
+        ticket = (await ask(av, thread, data)).ticket
+        assert (await put(hub, ticket, data[:90_000]))[0] == 204
+        assert (await put(hub, ticket, data[90_000:], 90_000))[0] == 204
+        assert (await put(hub, "wrong", data))[0] == 401
+        assert len((await http(hub, "GET", (await ask(kv, thread, data, "get")).ticket))[1]) == len(data)
+        assert (await ask(kv, "A" * 22, data, "get")).code == "attachment.not-yours"
+        assert figure(hub, "hotline_file_bytes_total", way="up") == len(data)
+        assert figure(hub, "hotline_file_bytes_total", way="down") == len(data)
+        assert figure(hub, "hotline_file_transfers", way="up") == figure(hub, "hotline_file_transfers", way="down") == 0
+        assert figure(hub, "hotline_file_refusals_total", code="attachment.ticket") == 1
+        assert figure(hub, "hotline_file_refusals_total", code="attachment.not-yours") == 1
+        text = hub.hub.metrics.text().decode()
+    said = text + caplog.text + "".join(capfd.readouterr())
+    assert "file taken" in said
+    assert digest(data) not in said and thread not in said and ticket not in said
+
+
+def figure(hub: RunningHub, name: str, **labels: str) -> float:
+    return hub.hub.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
 async def test_a_hub_keeps_its_disk_for_messages(world: World) -> None:

@@ -291,13 +291,15 @@ def test_a_hub_that_is_fit_is_said_to_be(hub: Path, tmp_path: Path) -> None:
     ("part", "level", "statement"),
     [
         ("log", "FAIL", "UPDATE leaves SET data = data || x'00' WHERE idx = 2"),
-        ("form", "FAIL", "UPDATE alembic_version SET version_num = '9999'"),
+        ("form", "FAIL", "UPDATE alembic_version SET version_num = '9999'; DELETE FROM meta WHERE key = 'form.needs'"),
+        ("form", "OK", "UPDATE alembic_version SET version_num = '9999'"),
+        ("form", "FAIL", "INSERT INTO meta VALUES ('store.moved', 'elsewhere')"),
         ("form", "WARN", "UPDATE alembic_version SET version_num = '0001'"),
         ("clock", "FAIL", "UPDATE entries SET at = at + 3600000"),
     ],
 )
 def test_whatever_is_wrong_with_the_store_has_its_own_line(hub: Path, part: str, level: str, statement: str) -> None:
-    alter(hub / "hub.db", statement)
+    alter(hub / "hub.db", *statement.split("; "))
     assert levels(hub)[part] == level
 
 

@@ -112,7 +112,10 @@ async def test_ready_says_part_by_part_what_is_not_and_only_to_readers_of_metric
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running_hub(make_world(tmp_path)) as hub:
-        assert await page(hub, "/readyz") == (200, "ready\ntasks: ok\nstore: ok\nclocks: ok\nwitnesses: ok\n")
+        assert await page(hub, "/readyz") == (
+            200,
+            "ready\ntasks: ok\nstore: ok\nclocks: ok\nwitnesses: ok\nfiles: ok\n",
+        )
         assert (await page(hub, "/healthz"))[0] == 200
         hub.hub.writer.healthy = False
         status, text = await page(hub, "/readyz")

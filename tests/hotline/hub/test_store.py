@@ -36,6 +36,7 @@ def test_a_store_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     upgrade(path, "hub")
     connection = sqlite3.connect(path)
     connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.execute("UPDATE meta SET value = '9998' WHERE key = 'form.needs'")
     connection.commit()
     connection.close()
     with pytest.raises(StoreTooNew):

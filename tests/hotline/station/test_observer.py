@@ -35,7 +35,7 @@ class Desk:
         self.sent: list[frames.Frame] = []
 
     @asynccontextmanager
-    async def change(self) -> AsyncIterator[Desk]:
+    async def decide(self) -> AsyncIterator[Desk]:
         yield self
 
     async def swap_witness(self, *_: object) -> bool:
