@@ -17,6 +17,7 @@ from hotline.hub.errors import BehindWitnesses, HubNotReady
 from hotline.hub.own_leaves import OwnLeaf
 from hotline.hub.thread import Membership, Thread
 from hotline.store import hub as t
+from hotline.store.pairs import find_pairs
 from hotline.store.prepared import Prepared, PreparedIn, insert
 from mediation import state as states
 from protocols.frames import Deliver
@@ -25,7 +26,7 @@ from protocols.translog import Frontier
 _FRESH, _FRESH_BYTES = 256, 4 << 20
 """Entries of another process that are read at once, for all stations on the line."""
 _IN = 400
-"""Pairs in one statement; SQLite takes 32766 variables."""
+"""Threads in one statement; SQLite takes 32766 variables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,21 +198,13 @@ def newest_stamp(connection: Connection) -> int:
 def read_nodes(connection: Connection, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
     """Stored nodes by (level, index)."""
     found: dict[tuple[int, int], bytes] = {}
-    for start in range(0, len(wanted), _IN):
-        pairs = sa.tuple_(t.nodes.c.level, t.nodes.c.idx).in_(wanted[start : start + _IN])
-        for row in connection.execute(sa.select(t.nodes).where(pairs)):
-            found[row.level, row.idx] = row.hash
+    for level, index, node in find_pairs(connection, (t.nodes.c.level, t.nodes.c.idx), wanted, t.nodes.c.hash):
+        found[level, index] = node
     return found
 
 
 _POSITIONS = PreparedIn(
     lambda ids: sa.select(*t.entries.c["id", "thread", "seq", "idx", "at"]).where(t.entries.c.id.in_(ids))
-)
-_IDS = PreparedIn(
-    lambda pairs: sa.select(*t.entries.c["thread", "seq", "id"]).where(
-        sa.or_(*(sa.and_(t.entries.c.thread == thread, t.entries.c.seq == seq) for thread, seq in pairs))
-    ),
-    width=2,
 )
 _HEADS = PreparedIn(lambda digests: sa.select(t.published.c.digest).where(t.published.c.digest.in_(digests)))
 
@@ -221,9 +214,10 @@ def find_positions(connection: Connection, ids: Iterable[str]) -> dict[str, Posi
     return {row[0]: Position(*row) for row in _POSITIONS.rows(connection, list(ids))}
 
 
-def find_ids(connection: Connection, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
+def find_ids(connection: Connection, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], str]:
     """Ids of stored entries by (thread, seq)."""
-    return {(thread, seq): id_ for thread, seq, id_ in _IDS.rows(connection, sorted(set(wanted)))}
+    e = t.entries.c
+    return {(thread, seq): id_ for thread, seq, id_ in find_pairs(connection, (e.thread, e.seq), wanted, e.id)}
 
 
 def find_heads(connection: Connection, digests: Iterable[str]) -> set[str]:

@@ -63,10 +63,11 @@ _DURABLE = (
 
 def connect(server: Server) -> psycopg.Connection[Any]:
     """A new connection. Raises `psycopg.Error`."""
-    return psycopg.connect(**_arguments(server))
+    return psycopg.connect(**arguments(server))
 
 
-def _arguments(server: Server) -> dict[str, Any]:
+def arguments(server: Server) -> dict[str, Any]:
+    """How to connect, by libpq's names."""
     return {**_DEFAULTS, **conninfo_to_dict(server.conninfo)}
 
 
@@ -123,7 +124,7 @@ def open_async(server: Server) -> AsyncEngine:
     """The async engine. Every transaction is a write transaction unless `Store.read` began it."""
 
     async def dial(**_: Any) -> psycopg.AsyncConnection[Any]:
-        return await psycopg.AsyncConnection.connect(**_arguments(server))
+        return await psycopg.AsyncConnection.connect(**arguments(server))
 
     engine = create_async_engine(
         "postgresql+psycopg://", async_creator=dial, pool_size=8, max_overflow=8, hide_parameters=True
@@ -166,7 +167,7 @@ async def hints(server: Server, knows: int = 0) -> AsyncIterator[AsyncIterator[s
     of such a version is there (`present`): the server itself takes it back when the process is gone. Raises, before
     anything is told, `StoreTooNew`, `StoreTooOld` or `StoreMoved` where the store got another form meanwhile.
     """
-    connection = await psycopg.AsyncConnection.connect(**_arguments(server), autocommit=True)
+    connection = await psycopg.AsyncConnection.connect(**arguments(server), autocommit=True)
     try:
         if knows:
             await connection.execute("SELECT pg_advisory_lock_shared(%s, %s)", (PRESENT, knows))
@@ -196,6 +197,6 @@ async def _check_form(connection: psycopg.AsyncConnection[Any]) -> None:
 
 async def say(server: Server, words: Sequence[str]) -> None:
     """Tell the other processes something that no transaction belongs to. Raises `psycopg.Error`."""
-    async with await psycopg.AsyncConnection.connect(**_arguments(server), autocommit=True) as connection:
+    async with await psycopg.AsyncConnection.connect(**arguments(server), autocommit=True) as connection:
         for hint in words:
             await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, hint))

@@ -49,20 +49,16 @@ def insert(table: Table) -> Prepared:
 
 
 class PreparedIn:
-    """A statement about a list of values, or of tuples of ``width`` values: made once for each power of two of them.
+    """A statement about a list of values, made once for each power of two of them.
 
     ``build`` is given what stands for them, and returns the statement.
     """
 
-    def __init__(self, build: Callable[[list[Any]], sa.ClauseElement], width: int = 1) -> None:
-        self._width = width
-
+    def __init__(self, build: Callable[[list[Any]], sa.ClauseElement]) -> None:
         @lru_cache(maxsize=32)
         def made(count: int) -> Prepared:
-            names = [[f"p{number}_{part}" for part in range(width)] for number in range(count)]
-            marks: list[Any] = [[sa.bindparam(name) for name in group] for group in names]
-            wanted = [group[0] for group in marks] if width == 1 else [tuple(group) for group in marks]
-            return Prepared(build(wanted), *(name for group in names for name in group))
+            names = [f"p{number}" for number in range(count)]
+            return Prepared(build([sa.bindparam(name) for name in names]), *names)
 
         self._made = made
 
@@ -71,9 +67,7 @@ class PreparedIn:
         if not values:
             return []
         count = 1 << (len(values) - 1).bit_length()
-        padded = [*values, *([values[-1]] * (count - len(values)))]
-        flat = padded if self._width == 1 else [part for group in padded for part in group]
-        return self._made(count).rows(connection, flat)
+        return self._made(count).rows(connection, [*values, *([values[-1]] * (count - len(values)))])
 
 
 def _compile(statement: sa.ClauseElement, dialect: Dialect, names: Sequence[str]) -> tuple[str, Callable[[Row], Row]]:

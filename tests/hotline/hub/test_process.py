@@ -212,6 +212,7 @@ async def test_two_hubs_from_two_folders_serve_one_line_on_postgresql_and_the_au
     shutil.copytree(hub, second)
     for folder_, at in ((hub, port), (second, second_port)):
         text = settings.replace(f":{port}", f":{at}") + f'[store]\nurl = "{store.conninfo}"\n'
+        text += f'[attachments]\nfolder = "{tmp_path / "files"}"\n'
         (folder_ / "hub.toml").write_text(text)
     first, other = Serving(tmp_path, hub, port, plain=True), Serving(tmp_path, second, second_port, plain=True)
     await asyncio.gather(first.start(), other.start())
