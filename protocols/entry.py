@@ -14,7 +14,7 @@ wrote is fixed before the serial, the epoch and the precedence are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -253,8 +253,31 @@ def entry_id(payload: str) -> str:
     return digest(payload.encode("ascii"))
 
 
-def verify_entry(entry: Entry, accord: SignedAccord, mandates: MandateBook, *, at: int) -> VerifiedEntry:
-    """Accord, signatures and mandates at ``at`` (ms UTC; the stamp's time where there is one).
+Triple = tuple[bytes, bytes, bytes]
+"""Public key (32 bytes), message, signature (64 bytes)."""
+
+
+def signatures_of(entry: Entry, mandates: MandateBook, at: int) -> list[Triple]:
+    """Which signatures `verify_entry` is going to check, as far as the mandates know whose they are; for whoever wants to
+    check them before and elsewhere. Says nothing about whether they are the right ones."""
+    found = [(signature, entry.jws.payload) for signature in entry.jws.signatures if signature.role != "hub"]
+    if entry.draft is not None:
+        found.append((entry.draft.signature, entry.draft.payload))
+    triples = []
+    for signature, payload in found:
+        try:
+            public = mandates.find(signature.kid, at).public
+        except OutOfMandate:
+            continue
+        triples.append((public, jws.signing_input(signature.protected, payload), signature.signature))
+    return triples
+
+
+def verify_entry(
+    entry: Entry, accord: SignedAccord, mandates: MandateBook, *, at: int, proven: Set[Triple] = frozenset()
+) -> VerifiedEntry:
+    """Accord, signatures and mandates at ``at`` (ms UTC; the stamp's time where there is one). ``proven``: signatures that
+    were found to hold already (`signatures_of`); every other is checked here.
 
     Raises `WrongAccord`, `BadSignature`, `OutOfMandate`, `SameOfficer`.
     """
@@ -270,7 +293,7 @@ def verify_entry(entry: Entry, accord: SignedAccord, mandates: MandateBook, *, a
     if station is None or station.typ != TYP or station.kid != payload.station or station.extra:
         raise BadSignature("no signature by the sending station")
     mandate = mandates.require(station.kid, role="station", office=payload.office, at=at)
-    station.check(entry.jws.payload, mandate.public)
+    _check(station, entry.jws.payload, mandate.public, proven)
     allowed = {"station", "hub"} | ({"officer"} if entry.kind.author is Author.OFFICER else set())
     if not {s.role for s in entry.jws.signatures} <= allowed:
         raise BadSignature("a signature in a role this kind does not have")
@@ -278,7 +301,7 @@ def verify_entry(entry: Entry, accord: SignedAccord, mandates: MandateBook, *, a
         if entry.draft is not None:
             raise BadSignature("a station's own entry has no drafter")
         return VerifiedEntry(entry, (), False)
-    return _verify_officers(entry, mandates, at)
+    return _verify_officers(entry, mandates, at, proven)
 
 
 def verify_stamp(entry: Entry, accord: SignedAccord) -> Stamp:
@@ -385,7 +408,7 @@ def _check_hub_entry(entry: Entry, accord: SignedAccord) -> None:
     signature.check(entry.jws.payload, public)
 
 
-def _verify_officers(entry: Entry, mandates: MandateBook, at: int) -> VerifiedEntry:
+def _verify_officers(entry: Entry, mandates: MandateBook, at: int, proven: Set[Triple]) -> VerifiedEntry:
     payload = entry.payload
     officer = entry.jws.by_role("officer")
     if officer is None or officer.typ != TYP or officer.extra:
@@ -395,12 +418,17 @@ def _verify_officers(entry: Entry, mandates: MandateBook, at: int) -> VerifiedEn
         found = mandates.find(officer.kid, at)
         if found.office != payload.office or not (found.allows("drafter", at) or found.allows("releaser", at)):
             raise OutOfMandate("the officer has no mandate of this office at this time")
-        officer.check(entry.jws.payload, found.public)
+        _check(officer, entry.jws.payload, found.public, proven)
         return VerifiedEntry(entry, (officer.kid,), False)
     releaser = mandates.require(officer.kid, role="releaser", office=payload.office, at=at)
-    officer.check(entry.jws.payload, releaser.public)
+    _check(officer, entry.jws.payload, releaser.public, proven)
     drafter = mandates.require(entry.draft.signature.kid, role="drafter", office=payload.office, at=at)
-    entry.draft.signature.check(entry.draft.payload, drafter.public)
+    _check(entry.draft.signature, entry.draft.payload, drafter.public, proven)
     if drafter.kid == releaser.kid:
         raise SameOfficer("one key for both")
     return VerifiedEntry(entry, (officer.kid, drafter.kid), True)
+
+
+def _check(signature: jws.Signature, payload: str, public: bytes, proven: Set[Triple]) -> None:
+    if (public, jws.signing_input(signature.protected, payload), signature.signature) not in proven:
+        signature.check(payload, public)

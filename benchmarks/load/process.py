@@ -132,7 +132,7 @@ async def _serve(app: web.Application, pipe: Connection) -> None:
     site = web.TCPSite(runner, "127.0.0.1", 0, backlog=2048)
     await site.start()
     server = site._server
-    assert isinstance(server, asyncio.Server)
+    assert server is not None
     pipe.send(server.sockets[0].getsockname()[1])
     await stop.wait()
     await runner.cleanup()

@@ -38,6 +38,7 @@ from protocols.entry import (
     Payload,
     Stamp,
     TooLarge,
+    Triple,
     VerifiedEntry,
     admit,
     check_parts,
@@ -102,13 +103,14 @@ class Pass:
         """The thread as it stands within this pass."""
         return self.changed.get(name) or self.threads.get(name)
 
-    def submit(self, entry: Entry, parts: Mapping[str, bytes]) -> Admitted | Refusal:
-        """Admit one entry, or say why not: the ladder by a `Refusal`, everything else by raising a `ProtocolError`."""
+    def submit(self, entry: Entry, parts: Mapping[str, bytes], proven: Set[Triple] = frozenset()) -> Admitted | Refusal:
+        """Admit one entry, or say why not: the ladder by a `Refusal`, everything else by raising a `ProtocolError`.
+        ``proven``: signatures that were found to hold already (`hotline.hub.beside`)."""
         payload = entry.payload
         if entry.kind.author is Author.HUB or entry.jws.by_role("hub") is not None:
             raise OutOfMandate("only the hub writes this")
         check_parts(payload, parts)
-        verified = verify_entry(entry, self.rules.accord, self.mandates, at=self.at)
+        verified = verify_entry(entry, self.rules.accord, self.mandates, at=self.at, proven=proven)
         if payload.kind != "open":
             self.announce(payload.thread)
         before = self.thread(payload.thread)

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hotline.hub.beside import Proven
 from hotline.hub.commits import Position
 from hotline.hub.errors import HubFault, NotStored
 from mediation.refusals import Refusal
@@ -35,6 +36,8 @@ class Job:
     """Whose turn it takes among those that are equally urgent; "": its station's."""
     rank: int = -1
     """How urgently it is carried; -1: as its precedence says."""
+    proven: asyncio.Future[Proven] | None = None
+    """Its signatures on their way to be checked beside; None: they are checked when it is judged."""
 
     @property
     def slowed(self) -> bool:

@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hotline.clock import SystemClock
 from hotline.hub import commits, own_leaves
 from hotline.hub.admission import Admitted, Pass, Rules
+from hotline.hub.beside import NOTHING, Beside, Proven
 from hotline.hub.commits import Moved, Position
 from hotline.hub.directory import Directory, Known
 from hotline.hub.errors import BehindWitnesses, Closing, HubFault, NotStored
@@ -32,13 +33,15 @@ from hotline.hub.own_leaves import OwnLeaf, Wanted
 from hotline.hub.thread import Thread
 from hotline.store.engine import Store
 from mediation.refusals import Refusal
-from protocols.entry import Entry
+from protocols.entry import Entry, signatures_of
 from protocols.errors import ProtocolError
 from protocols.frames import Deliver
 from protocols.translog import Frontier
 
 _LOG = structlog.get_logger("hotline.hub.writer")
 BATCH = 64
+CROWD = 8
+"""So many entries that wait are a load under which signatures are checked beside."""
 SLOWED = 8
 """Of a batch, what may come from offices that have used up their urgency."""
 
@@ -98,6 +101,7 @@ class Writer:
         self.standing = Standing()
         self.healthy = True
         self._lanes = Lanes()
+        self._beside = Beside()
         self._own: list[OwnJob] = []
         self._due: set[str] = set()
         self._stale = False
@@ -122,9 +126,18 @@ class Writer:
         if self._stopping:
             answer.set_result(Closing())
             return answer
-        self._lanes.put(Job(entry, parts, answer, owner, rank))
+        self._lanes.put(Job(entry, parts, answer, owner, rank, self._check(entry)))
         self._wake.set()
         return answer
+
+    def _check(self, entry: Entry) -> asyncio.Future[Proven] | None:
+        """Have its signatures checked beside, where others stand before it: while those are written, there is time."""
+        if len(self._lanes) < CROWD:
+            return None
+        if not self._beside.runs:
+            self._beside.start()
+            return None
+        return self._beside.check(signatures_of(entry, self._directory.book, self._clock.now()))
 
     async def write(self, wanted: Wanted) -> None:
         """Write a leaf of the hub's own; returns when it is on the disk. Raises `Closing`, `NotStored`, `HubFault`."""
@@ -179,6 +192,7 @@ class Writer:
                         await self._catch_up()
         finally:
             self._stopping = True
+            await self._beside.close()
             _close(self._lanes.take(len(self._lanes)), self._own)
             self._own = []
 
@@ -200,6 +214,7 @@ class Writer:
 
     async def _batch(self, jobs: list[Job], due: set[str], own: list[OwnJob]) -> None:
         started = time.monotonic()
+        await self._beside.wait([job.proven for job in jobs if job.proven is not None])
         context = _Context(self._rules, self._directory, self._directory.known, self._seen(), self._clock)
         standing = self.standing
         try:
@@ -395,7 +410,7 @@ def _judge_one(done: Pass, job: Job, stored: dict[str, Position]) -> Answer:
     if job.entry.id in stored:  # handed in again: the same answer
         return stored[job.entry.id]
     try:
-        found = done.submit(job.entry, job.parts)
+        found = done.submit(job.entry, job.parts, NOTHING if job.proven is None else job.proven.result())
     except ProtocolError as error:
         return error
     if isinstance(found, Refusal):
