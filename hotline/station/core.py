@@ -21,7 +21,9 @@ from hotline.clock import Clock
 from hotline.station.errors import FORGOTTEN, NotParted
 from hotline.station.fanout import Fanout
 from hotline.station.folder import Identity
+from hotline.station.items import Items
 from hotline.station.keys import Keys
+from hotline.station.live_groups import LiveGroups
 from hotline.station.model import Held, Thread
 from hotline.station.outbox import Intent, Item, Sealer, decode_answer, decode_intent, decode_wire, encode
 from hotline.station.parting import Parting
@@ -92,7 +94,7 @@ class Core:
         self.fanout = Fanout()
         self.line = LineStatus()
         self.threads: dict[str, Thread] = {}
-        self.items: dict[str, Item] = {}
+        self.items = Items()
         self.bundles: dict[str, KeyPackageBundle] = {}
         self.expiry: dict[str, int] = {}
         """Of our key packages, by name: POSIX seconds."""
@@ -108,8 +110,9 @@ class Core:
         self.cosigned = 0
         self.kept: dict[str, tuple[str, tuple[str, ...]]] = {}
         """Bodies read before their entries were replayed, by entry."""
-        self.replay = Replay(identity, clock, self._newest_bundles, self._own, self._said)
-        self.sealer = Sealer(identity, rng, clock.now, lambda: None if self.head is None else self.head[1])
+        groups = LiveGroups()
+        self.replay = Replay(identity, clock, self._newest_bundles, self._own, groups, self._said)
+        self.sealer = Sealer(identity, rng, clock.now, lambda: None if self.head is None else self.head[1], groups)
 
     # -- time and words -----------------------------------------------------------------------------------------------
 
@@ -184,8 +187,8 @@ class Core:
 
     def pending(self, thread: str | None = None) -> list[Item]:
         """Items the hub has not taken, in order."""
-        found = (item for item in self.items.values() if item.state != "accepted")
-        return sorted((i for i in found if thread is None or i.thread == thread), key=lambda item: item.position)
+        found = [item for item in self.items.open() if thread is None or item.thread == thread]
+        return sorted(found, key=lambda item: item.position)
 
     # -- loading ------------------------------------------------------------------------------------------------------
 
@@ -450,14 +453,14 @@ class Core:
         return tuple(reversed(self.bundles.values()))
 
     def _own(self, entry: str) -> Own | None:
-        item = next((item for item in self.items.values() if item.entry == entry), None)
+        item = self.items.sealed_as(entry)
         return None if item is None else item.own()
 
     def meant(self, payload: Payload) -> Item | None:
         """An item not yet sent as far as this store knows, whose words or act an entry of ours has: it was sent."""
-        for item in self.items.values():
+        for item in self.items.open():
             intent = item.intent
-            same = item.state != "accepted" and (item.thread, intent.kind) == (payload.thread, payload.kind)
+            same = (item.thread, intent.kind) == (payload.thread, payload.kind)
             if same and intent.sd == payload.sd and (intent.sd or intent.act == payload.act):
                 return item
         return None

@@ -128,8 +128,8 @@ class Lookout:
         core = self._core
         wait, now = int(core.identity.settings.duty.undelivered * 1000), core.clock.now()
         standing = set()
-        for item in tuple(core.items.values()):
-            if item.state == "accepted" or item.promised is None or now - item.promised < wait:
+        for item in core.items.open():
+            if item.promised is None or now - item.promised < wait:
                 continue
             name = f"undelivered/{item.id}"
             standing.add(name)

@@ -16,6 +16,7 @@ import msgspec
 
 from hotline.station.errors import NothingToRejoin
 from hotline.station.folder import Identity
+from hotline.station.live_groups import LiveGroups
 from hotline.station.model import Thread
 from hotline.station.replay import Own
 from hotline.station.vault import StoreDamaged
@@ -158,8 +159,16 @@ def _decode(data: bytes, form: type[T]) -> T:
 class Sealer:
     """Makes entries. ``now``: this station's own clock (ms UTC); ``seen``: digest of the newest published head."""
 
-    def __init__(self, identity: Identity, rng: Rng, now: Callable[[], int], seen: Callable[[], str | None]) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        rng: Rng,
+        now: Callable[[], int],
+        seen: Callable[[], str | None],
+        groups: LiveGroups,
+    ) -> None:
         self._identity = identity
+        self._groups = groups
         self._rng = rng
         self._now = now
         self._seen = seen
@@ -173,12 +182,12 @@ class Sealer:
             body = body_to_bytes(Body(intent.disclosures, {}))
             recipients = self._boxed(thread, intent)
             if thread.mls is not None:
-                group = Group.restore(thread.mls)
+                group = self._groups.open(thread.id, thread.mls)
                 # Inside, the line's own number of the epoch: MLS numbers it anew after a return to earlier keys.
                 epoch = group.epoch if thread.state is None else thread.state.epoch
                 payload = msgspec.structs.replace(payload, epoch=epoch)
                 parts["body"] = group.encrypt(body, aad=body_aad(payload), rng=self._rng)
-                mls = group.snapshot()
+                mls = self._groups.keep(thread.id, group)
             if recipients:
                 parts["box"] = seal_box(body, recipients, body_aad(payload), self._rng)
         return self._sign(payload, parts, officer, mls=mls)

@@ -20,6 +20,7 @@ from hotline.clock import Clock
 from hotline.station.errors import FORGOTTEN, DoesNotFollow
 from hotline.station.folder import Identity
 from hotline.station.keys import Keys
+from hotline.station.live_groups import LiveGroups
 from hotline.station.model import Held, Position, Thread
 from hotline.station.parting import Parting, carried, moved
 from mediation.effects import Effect
@@ -110,12 +111,14 @@ class Replay:
         clock: Clock,
         bundles: Callable[[], Iterable[KeyPackageBundle]],
         own: Callable[[str], Own | None],
+        groups: LiveGroups,
         said: Callable[[Payload], tuple[str, ...] | None] = lambda _: None,
     ) -> None:
         self._identity = identity
         self._clock = clock
         self._bundles = bundles
         self._own = own
+        self._groups = groups
         self._said = said
         self.hash_of: Callable[[ThreadState], str] = state_hash
         """What is compared with the stamp: another version of this program may come to other states."""
@@ -266,9 +269,11 @@ class Replay:
         mls, keys = (None, Keys()) if thread is None else (thread.mls, thread.keys)
         kind, seated = verified.entry.kind.name, self._identity.kid in state.roster
         if kind == "cannot-follow":
+            self._groups.forget(state.thread)
             return self._return(keys, state, verified, seated)
         if kind not in ("open", "rekey", "rejoin"):
             return mls, keys if state.renewal is not None else keys.settled(), None
+        self._groups.forget(state.thread)
         tainted = thread is not None and thread.must_renew
         keys = keys.renewed(mls, tainted, parts.get("external"), state)
         try:
@@ -379,10 +384,10 @@ class Replay:
                 if (said := self._said(payload)) is not None:
                     self._fill(held, reveal_body(said, payload.sd), "own")
             elif mls is not None and "body" in delivered.parts:
-                group = Group.restore(mls)
+                group = self._groups.open(payload.thread, mls)
                 plain = group.decrypt(delivered.parts["body"])
                 # The key is used up whatever the content is worth.
-                mls = group.snapshot()
+                mls = self._groups.keep(payload.thread, group)
                 author = self._identity.mandates.find(payload.station, stamp.at).station_keys.mls
                 if plain.aad != body_aad(payload) or plain.signature_key != unb64u(author):
                     held.complaint = "entry.body-misplaced"

@@ -235,7 +235,7 @@ class Sender:
     def _pause(self) -> float:
         """Seconds until an item that waits for a time is due, at most a tick."""
         now = self._core.clock.now()
-        waiting = [item for item in self._core.items.values() if item.state in ("queued", "sending")]
+        waiting = [item for item in self._core.items.open() if item.state in ("queued", "sending")]
         times = [at for item in waiting for at in (item.intent.after, self._not_before.get(item.id, 0)) if at > now]
         return min([self._core.identity.settings.duty.tick, *((at - now) / 1000 for at in times)])
 
@@ -267,7 +267,7 @@ class Sender:
     def _by_urgency(self) -> list[str]:
         """The threads in which something waits to go out, the one with the most urgent first, then the oldest."""
         first: dict[str, tuple[int, int]] = {}
-        for item in self._core.items.values():
+        for item in self._core.items.open():
             if item.state in ("queued", "sending"):
                 mine = RANK[item.intent.precedence], item.position
                 first[item.thread] = min(mine, first.get(item.thread, mine))
