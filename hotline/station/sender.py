@@ -37,9 +37,15 @@ OF_KEYS = ("open", "rekey", "rejoin", "cannot-follow")
 """Before anything else: without it nothing can be sealed."""
 RANK = {"FLASH": 0, "IMMEDIATE": 1, "PRIORITY": 2, "ROUTINE": 3}
 
-KEEP_PACKAGES = 10
+LEAST_PACKAGES, MOST_PACKAGES = 10, 100
 PACKAGE_DAYS = 60
 CLAIM_WAIT = 10.0  # seconds
+
+
+def packages_kept(offices: int) -> int:
+    """How many key packages a station keeps on the hub. With half of them each of so many offices can still have two, whatever
+    the others took: the hub keeps that much for each, and the station fills up below it."""
+    return min(MOST_PACKAGES, max(LEAST_PACKAGES, 4 * offices + 2))
 
 
 class ClaimFailed(Exception):
@@ -181,7 +187,8 @@ class Sender:
     async def replenish(self, left: int) -> None:
         """Keep key packages on the hub: it holds ``left`` of ours."""
         core, identity = self._core, self._core.identity
-        if left >= KEEP_PACKAGES // 2:
+        keep = packages_kept(len(identity.accord.accord.offices))
+        if left >= keep // 2:
             return
         now = core.clock.now() // 1000
         fresh = [
@@ -193,7 +200,7 @@ class Sender:
                 not_after=now + PACKAGE_DAYS * 86_400,
                 rng=core.rng,
             )
-            for _ in range(KEEP_PACKAGES - left)
+            for _ in range(keep - left)
         ]
         # One that was handed out may still arrive in a welcome: it is kept until it could no longer be used.
         stale = [name for name, expires in core.expiry.items() if expires < now - 86_400]
