@@ -37,15 +37,9 @@ OF_KEYS = ("open", "rekey", "rejoin", "cannot-follow")
 """Before anything else: without it nothing can be sealed."""
 RANK = {"FLASH": 0, "IMMEDIATE": 1, "PRIORITY": 2, "ROUTINE": 3}
 
-LEAST_PACKAGES, MOST_PACKAGES = 10, 100
+KEEP_PACKAGES = 10
 PACKAGE_DAYS = 60
 CLAIM_WAIT = 10.0  # seconds
-
-
-def packages_kept(offices: int) -> int:
-    """How many key packages a station keeps on the hub. With half of them each of so many offices can still have two, whatever
-    the others took: the hub keeps that much for each, and the station fills up below it."""
-    return min(MOST_PACKAGES, max(LEAST_PACKAGES, 4 * offices + 2))
 
 
 class ClaimFailed(Exception):
@@ -187,8 +181,7 @@ class Sender:
     async def replenish(self, left: int) -> None:
         """Keep key packages on the hub: it holds ``left`` of ours."""
         core, identity = self._core, self._core.identity
-        keep = packages_kept(len(identity.accord.accord.offices))
-        if left >= keep // 2:
+        if left >= KEEP_PACKAGES // 2:
             return
         now = core.clock.now() // 1000
         fresh = [
@@ -200,7 +193,7 @@ class Sender:
                 not_after=now + PACKAGE_DAYS * 86_400,
                 rng=core.rng,
             )
-            for _ in range(keep - left)
+            for _ in range(KEEP_PACKAGES - left)
         ]
         # One that was handed out may still arrive in a welcome: it is kept until it could no longer be used.
         stale = [name for name, expires in core.expiry.items() if expires < now - 86_400]
@@ -470,14 +463,16 @@ class Sender:
         ref = self.ref()
         claim: asyncio.Future[dict[str, bytes]] = asyncio.get_running_loop().create_future()
         self._claims[ref] = claim
-        await self._send(frames.Claim(ref, (kid,)))
         try:
             async with asyncio.timeout(CLAIM_WAIT):
+                await self._send(frames.Claim(ref, (kid,)))
                 packages = await claim
         except TimeoutError:
             raise LineBroken("no answer to a claim") from None
         finally:
             self._claims.pop(ref, None)
+            if claim.done() and not claim.cancelled():
+                claim.exception()  # heard, also where sending failed and nobody waited for it any more
         if kid not in packages:
             raise ClaimFailed("that station has no key package left on the hub; it must connect first")
         self._check_package(kid, packages[kid])
