@@ -11,7 +11,7 @@ from protocols.frames import Deliver, FromHub, Published
 from tests.hotline.harness import make_world, running_hub
 from tests.hotline.station.kit import officer, opened, running, until
 
-DUTY = DutyTable(fallback=1.0, tick=0.1, answer=0.2, undelivered=0.3, heads=0.3)
+DUTY = DutyTable(fallback=1.0, tick=0.1, answer=2.0, undelivered=0.3, heads=0.3)
 SLOW = DutyTable(fallback=1.0, tick=0.1, answer=20.0)
 
 
