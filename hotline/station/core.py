@@ -37,7 +37,7 @@ from mediation.effects import KeysReturned
 from mediation.renewals import open_dispute, window_open
 from mediation.state import from_bytes, state_hash, to_bytes
 from protocols.encoding import b64u, digest, from_json, unb64u
-from protocols.entry import Payload, admit
+from protocols.entry import Payload, admit, parse_entry
 from protocols.errors import ProtocolError
 from protocols.frames import Invitation, decode_from_hub, encode_frame
 from protocols.keys import Signer
@@ -178,8 +178,9 @@ class Core:
 
     async def queue(self, change: Transaction, row: str, thread: str, intent: Intent, state: str = "queued") -> Item:
         """Add an intent within a transaction; the caller puts the item into memory after it."""
-        position = await change.add_outbox(row, thread, state, self.seal_intent(row, intent))
-        return Item(position, row, thread, state, intent)
+        item = Item(self.store.position(), row, thread, state, intent)
+        await change.add_outbox(item.position, row, thread, state, self.seal_intent(row, intent))
+        return item
 
     def seal_intent(self, row: str, intent: Intent) -> bytes:
         """An intent as stored."""
@@ -233,6 +234,7 @@ class Core:
         )
         if row.wire is not None:
             item.wire = decode_wire(self.vault.open(f"outbox/wire/{row.id}", row.wire))
+            item.serial = parse_entry(item.wire.entry).payload.serial
         if row.answer is not None:
             item.answer = decode_answer(self.vault.open(f"outbox/answer/{row.id}", row.answer))
         return item

@@ -190,7 +190,7 @@ class Intake:
             thread.mls, thread.keys = taken.mls, taken.keys
             if step.item is not None:
                 step.item.state, step.item.entry, step.item.wire, step.item.accepted = "accepted", held.id, None, True
-                step.item.waiting = None
+                step.item.waiting = step.item.verified = None
             self._sound_keys(thread, taken)
             ours = held.payload.office == core.identity.office
             rings = _rings(core.identity.office, held.payload.precedence, taken.effects)
@@ -306,7 +306,7 @@ class Intake:
             core.bundles.pop(taken.spent, None)
         if item is not None:
             item.state, item.entry, item.wire, item.accepted = "accepted", held.id, None, True
-            item.waiting = None
+            item.waiting = item.verified = None
             thread.title = thread.title or title
         for each in added:
             core.items[each.id] = each

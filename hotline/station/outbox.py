@@ -25,7 +25,7 @@ from mediation.requests import roles_concerned
 from mediation.state import ThreadState
 from protocols.disclosure import Body, body_to_bytes
 from protocols.encoding import b64u, digest, rfc3339, unb64u
-from protocols.entry import Payload, Precedence, Tlp, body_aad, make_entry, parse_entry
+from protocols.entry import Payload, Precedence, Tlp, VerifiedEntry, body_aad, make_entry, parse_entry
 from protocols.keys import Signer
 from protocols.kinds import Act, Author, Breach, Member, Open, Rejoin, Rekey, Step, act_to_dict, kind_of
 from protocols.mls import Group, PublicGroup
@@ -97,7 +97,8 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 class Item:
     """One row in memory. ``entry`` is the id of its wire. ``ref``: submitted on this connection, awaiting the answer;
     ``accepted``: the hub has it, delivery back to us is due. ``newer_than``: wait for an epoch after this one.
-    ``waiting``: words for why it does not move. ``promised``: when the hub first said that it has it (own clock, ms)."""
+    ``waiting``: words for why it does not move. ``promised``: when the hub first said that it has it (own clock, ms).
+    ``serial``, ``verified``: of its wire, while it is on the way."""
 
     position: int
     id: str
@@ -112,6 +113,8 @@ class Item:
     newer_than: int | None = None
     waiting: str | None = None
     promised: int | None = None
+    serial: int = 0
+    verified: VerifiedEntry | None = None
 
     def own(self) -> Own | None:
         """What replay needs when this entry comes back."""
@@ -127,6 +130,7 @@ class Sealed:
     id: str
     wire: Wire
     mls: bytes | None
+    serial: int
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -328,7 +332,7 @@ class Sealer:
         payload = msgspec.structs.replace(payload, parts={name: digest(part) for name, part in parts.items()})
         data = make_entry(payload, self._identity.keys.sign, officer)
         used = payload.epoch if payload.epoch is not None else epoch
-        return Sealed(parse_entry(data).id, Wire(data, parts, used, staged, group), mls)
+        return Sealed(parse_entry(data).id, Wire(data, parts, used, staged, group), mls, payload.serial)
 
     def _boxed(self, thread: Thread, intent: Intent) -> tuple[str, ...]:
         """X25519 keys of those outside the group who shall read it too: a verifier named in a report, whoever has a say

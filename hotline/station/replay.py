@@ -164,17 +164,19 @@ class Replay:
     def judge(self, thread: Thread, data: bytes, at: int) -> Refusal | None:
         """Whether an entry without a stamp would follow at ``at`` (ms UTC), by this station's own reckoning."""
         try:
-            verified = self.admissible(data, at)
+            outcome = self.foresee(thread, self.admissible(data, at), at)
         except ProtocolError as error:
             return Refusal(error.code, "protocol", error.sentence)
+        return outcome if isinstance(outcome, Refusal) else None
+
+    def foresee(self, thread: Thread, verified: VerifiedEntry, at: int) -> Outcome | Refusal:
+        """What an entry without a stamp would lead to at ``at`` (ms UTC) as the next of its thread."""
         if thread.state is None or thread.ladder is None:
             return Refusal("station.outside", "protocol", "This station does not follow that thread's ladder.")
         if verified.payload.epoch is not None and verified.payload.epoch != thread.state.epoch:
             return Refusal("entry.wrong-epoch", "protocol", "The keys were renewed since; nothing was sent.")
-        outcome = step(
-            thread.ladder, thread.state, move_of(verified, thread.position.seq + 1), max(at, thread.position.at)
-        )
-        return outcome if isinstance(outcome, Refusal) else None
+        state = thread.state
+        return step(thread.ladder, state, move_of(verified, state.seq + 1), max(at, state.at))
 
     def admissible(self, data: bytes, at: int) -> VerifiedEntry:
         """An entry without a stamp, signatures and mandates checked at ``at``. Raises `ProtocolError`, in the hub's words."""
