@@ -9,7 +9,8 @@ event.
     hub = Hub(world)                       # a port of its own, kept over restarts
     await hub.start(); hub.end(SIGKILL); await hub.start()
 
-``<folder>/wall`` holds the milliseconds by which the wall clock of these processes is wrong, read whenever they look at it.
+``<folder>/wall`` holds the milliseconds by which the wall clock of these processes is wrong, read whenever they look at it;
+``<folder>/boot``, where there is one, the name of the boot of the machine they run on.
 """
 
 from __future__ import annotations
@@ -203,6 +204,8 @@ def _begin(
             logger_factory=structlog.WriteLoggerFactory(file=file),
         )
         vars(clock)["time"] = _wall(folder / "wall")
+        if (folder / "boot").exists():
+            vars(clock)["_BOOT_ID"] = folder / "boot"
 
         async def run() -> int:
             return await main(Pipe(connection), folder, *arguments)
