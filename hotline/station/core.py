@@ -37,7 +37,7 @@ from mediation.effects import KeysReturned
 from mediation.renewals import open_dispute, window_open
 from mediation.state import from_bytes, state_hash, to_bytes
 from protocols.encoding import b64u, digest, from_json, unb64u
-from protocols.entry import Payload, admit, parse_entry
+from protocols.entry import Entry, Payload, admit, parse_entry
 from protocols.errors import ProtocolError
 from protocols.frames import Invitation, decode_from_hub, encode_frame
 from protocols.keys import Signer
@@ -111,7 +111,7 @@ class Core:
         self.kept: dict[str, tuple[str, tuple[str, ...]]] = {}
         """Bodies read before their entries were replayed, by entry."""
         groups = LiveGroups()
-        self.replay = Replay(identity, clock, self._newest_bundles, self._own, groups, self._said)
+        self.replay = Replay(identity, clock, self._newest_bundles, self._own, groups, self._sent, self._said)
         self.sealer = Sealer(identity, rng, clock.now, lambda: None if self.head is None else self.head[1], groups)
 
     # -- time and words -----------------------------------------------------------------------------------------------
@@ -457,6 +457,10 @@ class Core:
     def _own(self, entry: str) -> Own | None:
         item = self.items.sealed_as(entry)
         return None if item is None else item.own()
+
+    def _sent(self, entry: str) -> Entry | None:
+        item = self.items.sealed_as(entry)
+        return None if item is None or item.verified is None else item.verified.entry
 
     def meant(self, payload: Payload) -> Item | None:
         """An item not yet sent as far as this store knows, whose words or act an entry of ours has: it was sent."""

@@ -18,7 +18,7 @@ from hotline.station.outbox import Item, Sealed
 from mediation.fold import Outcome
 from mediation.refusals import Refusal
 from mediation.state import ThreadState
-from protocols.entry import VerifiedEntry
+from protocols.entry import Entry, VerifiedEntry, parse_entry
 from protocols.errors import ProtocolError
 
 WINDOW = 32
@@ -63,6 +63,11 @@ class _Foreseen:
 def on_the_way(items: Iterable[Item]) -> list[Item]:
     """Those that are sealed and not back yet, in the order of their serials."""
     return sorted((item for item in items if item.state == "sending"), key=lambda item: item.serial)
+
+
+def _entry(item: Item) -> Entry:
+    """What an item is on the way as. Raises `ProtocolError`."""
+    return parse_entry(b"" if item.wire is None else item.wire.entry)
 
 
 class Flight:
@@ -112,7 +117,7 @@ class Flight:
             officer = None if intent.officer is None else core.officers.get(intent.officer)
             try:
                 sealed = core.sealer.seal(ahead, intent, officer)
-                verified = core.replay.admissible(sealed.wire.entry, core.now())
+                verified = core.replay.admissible(sealed.entry, core.now())
                 outcome = core.replay.foresee(ahead, verified, core.now())
             except ProtocolError as error:
                 outcome = Refusal(error.code, "protocol", error.sentence)
@@ -146,7 +151,7 @@ class Flight:
         ahead = replace(thread)
         for item in flight:
             try:
-                verified = item.verified or core.replay.admissible(item.wire.entry if item.wire else b"", core.now())
+                verified = item.verified or core.replay.admissible(_entry(item), core.now())
                 outcome = core.replay.foresee(ahead, verified, core.now())
             except ProtocolError as error:
                 outcome = Refusal(error.code, "protocol", error.sentence)

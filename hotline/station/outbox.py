@@ -25,7 +25,7 @@ from mediation.requests import roles_concerned
 from mediation.state import ThreadState
 from protocols.disclosure import Body, body_to_bytes
 from protocols.encoding import b64u, digest, rfc3339, unb64u
-from protocols.entry import Payload, Precedence, Tlp, VerifiedEntry, body_aad, make_entry, parse_entry
+from protocols.entry import Entry, Payload, Precedence, Tlp, VerifiedEntry, body_aad, make_entry, parse_entry
 from protocols.keys import Signer
 from protocols.kinds import Act, Author, Breach, Member, Open, Rejoin, Rekey, Step, act_to_dict, kind_of
 from protocols.mls import Group, PublicGroup
@@ -127,10 +127,13 @@ class Item:
 class Sealed:
     """An item made ready: store ``wire`` and, where it changed, the group's new snapshot ``mls`` together, then submit."""
 
-    id: str
+    entry: Entry
     wire: Wire
     mls: bytes | None
-    serial: int
+
+    @property
+    def id(self) -> str:
+        return self.entry.id
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -332,7 +335,7 @@ class Sealer:
         payload = msgspec.structs.replace(payload, parts={name: digest(part) for name, part in parts.items()})
         data = make_entry(payload, self._identity.keys.sign, officer)
         used = payload.epoch if payload.epoch is not None else epoch
-        return Sealed(parse_entry(data).id, Wire(data, parts, used, staged, group), mls, payload.serial)
+        return Sealed(parse_entry(data), Wire(data, parts, used, staged, group), mls)
 
     def _boxed(self, thread: Thread, intent: Intent) -> tuple[str, ...]:
         """X25519 keys of those outside the group who shall read it too: a verifier named in a report, whoever has a say

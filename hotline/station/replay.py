@@ -22,6 +22,7 @@ from hotline.station.folder import Identity
 from hotline.station.keys import Keys
 from hotline.station.live_groups import LiveGroups
 from hotline.station.model import Held, Position, Thread
+from hotline.station.own_again import name_of, remembering, stamped
 from hotline.station.parting import Parting, carried, moved
 from mediation.effects import Effect
 from mediation.fold import Outcome, open_thread, step
@@ -103,7 +104,8 @@ class Taken:
 
 class Replay:
     """The checks, over one identity. ``bundles`` gives our unspent key packages, ``own`` what we kept about an entry,
-    ``said`` the disclosures of an entry of ours that we kept before it was sealed."""
+    ``sent`` one that we sealed ourselves and have verified, ``said`` the disclosures of an entry of ours that we kept before
+    it was sealed."""
 
     def __init__(
         self,
@@ -112,6 +114,7 @@ class Replay:
         bundles: Callable[[], Iterable[KeyPackageBundle]],
         own: Callable[[str], Own | None],
         groups: LiveGroups,
+        sent: Callable[[str], Entry | None] = lambda _: None,
         said: Callable[[Payload], tuple[str, ...] | None] = lambda _: None,
     ) -> None:
         self._identity = identity
@@ -119,6 +122,7 @@ class Replay:
         self._bundles = bundles
         self._own = own
         self._groups = groups
+        self._sent = sent
         self._said = said
         self.hash_of: Callable[[ThreadState], str] = state_hash
         """What is compared with the stamp: another version of this program may come to other states."""
@@ -161,10 +165,10 @@ class Replay:
             parted=parted,
         )
 
-    def judge(self, thread: Thread, data: bytes, at: int) -> Refusal | None:
+    def judge(self, thread: Thread, entry: Entry, at: int) -> Refusal | None:
         """Whether an entry without a stamp would follow at ``at`` (ms UTC), by this station's own reckoning."""
         try:
-            outcome = self.foresee(thread, self.admissible(data, at), at)
+            outcome = self.foresee(thread, self.admissible(entry, at), at)
         except ProtocolError as error:
             return Refusal(error.code, "protocol", error.sentence)
         return outcome if isinstance(outcome, Refusal) else None
@@ -178,16 +182,16 @@ class Replay:
         state = thread.state
         return step(thread.ladder, state, move_of(verified, state.seq + 1), max(at, state.at))
 
-    def admissible(self, data: bytes, at: int) -> VerifiedEntry:
+    def admissible(self, entry: Entry, at: int) -> VerifiedEntry:
         """An entry without a stamp, signatures and mandates checked at ``at``. Raises `ProtocolError`, in the hub's words."""
-        entry = parse_entry(data)
         if entry.kind.author is Author.HUB:
             raise OutOfMandate("only the hub writes this")
-        return verify_entry(entry, self._identity.accord, self._identity.mandates, at=at)
+        return verify_entry(remembering(entry), self._identity.accord, self._identity.mandates, at=at)
 
     def verified(self, thread: str, seq: int, leaf: bytes) -> tuple[VerifiedEntry, Stamp]:
         """Form, stamp, signatures, mandates, and that it is the entry it is said to be. Raises `ProtocolError`."""
-        entry: Entry = parse_entry(leaf)
+        sent = self._sent(name_of(leaf))
+        entry = parse_entry(leaf) if sent is None else stamped(sent, leaf)
         stamp = verify_stamp(entry, self._identity.accord)
         verified = verify_entry(entry, self._identity.accord, self._identity.mandates, at=stamp.at)
         if entry.payload.thread != thread or stamp.seq != seq:

@@ -471,7 +471,7 @@ class Sender:
     def _sealed(self, item: Item, thread: Thread | None, sealed: Sealed) -> None:
         """In memory what is on the disk."""
         item.state, item.entry, item.wire, item.waiting = "sending", sealed.id, sealed.wire, None
-        item.serial = sealed.serial
+        item.serial = sealed.entry.payload.serial
         if thread is not None and sealed.mls is not None:
             thread.mls = sealed.mls
 
@@ -562,9 +562,9 @@ class Sender:
         core = self._core
         if thread is None or thread.state is None or force or thread.parted is not None:
             # What our ladder says of a state that is not agreed is no reason to keep words back.
-            core.replay.admissible(sealed.wire.entry, core.now())
+            core.replay.admissible(sealed.entry, core.now())
             return None
-        return core.replay.judge(thread, sealed.wire.entry, core.now())
+        return core.replay.judge(thread, sealed.entry, core.now())
 
     async def _persist(self, item: Item, thread: Thread | None, sealed: Sealed) -> None:
         core = self._core
