@@ -3,7 +3,7 @@
 #   make demo     a hub and four stations on this machine, playing an exercise; stays up for a visitor (Ctrl-C ends it)
 #   make test     all checks, then all tests; what could not run here is named in pytest's summary
 #   make check    the checks only: style, types, layers
-#   make bench    how fast the slow parts are
+#   make bench    how fast the slow parts are; BENCH_ARGS="--json FILE --plot FILE" keeps the figures
 
 # The newest suitable interpreter, unless PYTHON names one.
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -11,6 +11,13 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 	done)
 BIN := .venv/bin
 READY := .venv/.ready
+
+# Tests start some hundred processes of the project's own: each would compile it all again.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Tests wait more than they work: two workers a core (tests/conftest.py), a file at a time. `make test PYTEST_ARGS="-n0 FILE"`
+# or "-p no:xdist FILE" runs without; PYTEST_XDIST_AUTO_NUM_WORKERS in the environment names another number.
+SIDE_BY_SIDE = $(if $(findstring no:xdist,$(PYTEST_ARGS)),,-n auto --dist loadfile --no-loadscope-reorder)
 
 .PHONY: demo test check bench clean
 .DEFAULT_GOAL := help
@@ -39,10 +46,11 @@ check: $(READY)
 
 # The last line of `make test` is pytest's summary; the lines before it (-ra) name what was skipped, and why.
 test: check
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 bench: $(READY)
-	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python "$$each" || exit 1; done
+	@for each in mls ladder trail; do echo "== $$each"; $(BIN)/python -m benchmarks.$$each || exit 1; done
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build demo-data

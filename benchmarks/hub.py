@@ -7,41 +7,35 @@ with group commit and none of our checks, raw group commit on the same disk, and
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import logging
-import os
-import secrets
-import sqlite3
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import structlog
 
-from benchmarks.load import process
-from benchmarks.load.client import Client, Latencies
+from benchmarks.load import floors, process
+from benchmarks.load.client import Client, Latencies, session
+from benchmarks.load.report import Figures, Told, Values, options, show, table, write_json
 from benchmarks.load.world import Made, Thread, World, make_open, make_statement, make_world
-from protocols.keys import SeedSigner, verify
 
 BODY = 1024
+SENDERS = (1, 5, 10, 25, 50, 100)
 
 
-async def _clients(
-    world: World, url: str, session: aiohttp.ClientSession, pairs: int
-) -> tuple[list[Client], list[Client]]:
+async def connect(world: World, url: str, http: aiohttp.ClientSession, pairs: int) -> tuple[list[Client], list[Client]]:
+    """That many senders and receivers, logged in."""
     senders = [Client(world, station) for station in world.av[:pairs]]
     receivers = [Client(world, station) for station in world.kv[:pairs]]
     for client in (*senders, *receivers):
-        await client.open(session, url)
+        await client.open(http, url)
     await senders[0].announce()
     return senders, receivers
 
 
-async def _threads(world: World, senders: list[Client], receivers: list[Client]) -> list[Thread]:
+async def open_threads(world: World, senders: list[Client], receivers: list[Client]) -> list[Thread]:
+    """One thread for each sender with its receiver."""
     threads = []
     for sender, receiver in zip(senders, receivers, strict=True):
         made, thread = make_open(world, sender.station, receiver.station)
@@ -50,7 +44,15 @@ async def _threads(world: World, senders: list[Client], receivers: list[Client])
     return threads
 
 
-async def _load(senders: list[Client], receivers: list[Client], work: list[list[Made]], depth: int) -> dict[str, float]:
+def statements(world: World, senders: list[Client], threads: list[Thread], each: int) -> list[list[Made]]:
+    """That many entries of each sender in its thread, made now and sent later."""
+    return [
+        [make_statement(world, sender.station, thread, BODY) for _ in range(each)]
+        for sender, thread in zip(senders, threads, strict=True)
+    ]
+
+
+async def drive(senders: list[Client], receivers: list[Client], work: list[list[Made]], depth: int) -> Values:
     """Every sender keeps ``depth`` entries outstanding; one is done when it is acknowledged and its peer has it."""
     latencies = Latencies()
 
@@ -101,174 +103,136 @@ async def _load(senders: list[Client], receivers: list[Client], work: list[list[
     }
 
 
-async def throughput(world: World, child: process.Child, each: int, deep: int) -> dict[str, dict[str, float]]:
-    """50 senders in 50 threads with one and with 16 outstanding; one sender alone."""
-    found: dict[str, dict[str, float]] = {}
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        senders, receivers = await _clients(world, child.url, session, len(world.av))
-        threads = await _threads(world, senders, receivers)
+async def measured(
+    world: World,
+    hubs: list[process.Child],
+    people: tuple[list[Client], list[Client], list[Thread]],
+    depth: int,
+    each: int,
+) -> Values:
+    """`drive` with entries made now, and the hubs' processor time an entry."""
+    senders, receivers, threads = people
+    work = statements(world, senders, threads, each)
+    before = sum(hub.cpu for hub in hubs)
+    found = await drive(senders, receivers, work, depth)
+    found["hub_cpu_us"] = (sum(hub.cpu for hub in hubs) - before) / found["entries"] * 1e6
+    return found
+
+
+async def throughput(world: World, child: process.Child, share: int, told: Told) -> None:
+    """One, five, ... senders with one entry outstanding each; fifty with sixteen."""
+    async with session() as http:
+        senders, receivers = await connect(world, child.url, http, max(SENDERS))
+        threads = await open_threads(world, senders, receivers)
         await asyncio.sleep(0.5)
-        plan = (("50 senders, 1 outstanding", 1, each), ("50 senders, 16 outstanding", 16, deep))
-        for name, depth, count in plan:
-            work = [
-                [make_statement(world, sender.station, thread, BODY) for _ in range(count)]
-                for sender, thread in zip(senders, threads, strict=True)
-            ]
-            cpu = child.cpu
-            found[name] = await _load(senders, receivers, work, depth)
-            found[name]["hub_cpu_us"] = (child.cpu - cpu) / found[name]["entries"] * 1e6
-        work = [[make_statement(world, senders[0].station, threads[0], BODY) for _ in range(200)]]
-        found["1 sender, 1 outstanding"] = await _load(senders[:1], receivers[:1], work, 1)
+
+        def first(count: int) -> tuple[list[Client], list[Client], list[Thread]]:
+            return senders[:count], receivers[:count], threads[:count]
+
+        await measured(world, [child], first(10), 1, 10)  # warm
+        for count in SENDERS:
+            each = max(20, (10_000 if count == 50 else 3_000) // count // share)
+            name = f"{count} sender{'s' if count > 1 else ''}, 1 outstanding"
+            told(name, await measured(world, [child], first(count), 1, min(each, 500)))
+        told("50 senders, 16 outstanding", await measured(world, [child], first(50), 16, 400 // share))
         for client in (*senders, *receivers):
+            await client.close()
+
+
+async def reconnect(world: World, child: process.Child, undelivered: int) -> Values:
+    """All receivers away while their threads grow, then all back at once: the time until all have all."""
+    async with session() as http:
+        senders, receivers = await connect(world, child.url, http, len(world.av))
+        threads = await open_threads(world, senders, receivers)
+        for client in receivers:
+            await client.close()
+        work = statements(world, senders, threads, undelivered)
+        for sender, entries in zip(senders, work, strict=True):
+            await asyncio.gather(*map(sender.hand_in, entries))
+        await asyncio.sleep(1)
+        back = [Client(world, station) for station in world.kv]
+        cpu, driver, started = child.cpu, time.process_time(), time.perf_counter()
+
+        async def one(client: Client, thread: Thread) -> None:
+            await client.open(http, child.url, cursors={thread.id: 1})
+            await client.caught.wait()
+
+        await asyncio.gather(*map(one, back, threads))
+        seconds = time.perf_counter() - started
+        found = {"seconds": seconds, "hub_cpu_s": child.cpu - cpu, "driver_cpu_s": time.process_time() - driver}
+        found["incomplete"] = sum(client.delivered < undelivered for client in back)
+        for client in (*senders, *back):
             await client.close()
     return found
 
 
-async def reconnect(world: World, child: process.Child, undelivered: int) -> dict[str, float]:
-    """All receivers away while their threads grow, then all back at once: the time until all have all."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        senders, receivers = await _clients(world, child.url, session, len(world.av))
-        threads = await _threads(world, senders, receivers)
-        for client in receivers:
-            await client.close()
-        for sender, thread in zip(senders, threads, strict=True):
-            entries = [make_statement(world, sender.station, thread, BODY) for _ in range(undelivered)]
-            await asyncio.gather(*(sender.hand_in(made) for made in entries))
-        back = [Client(world, station) for station in (*world.kv,)]
-        started = time.perf_counter()
-        await asyncio.gather(
-            *(
-                client.open(session, child.url, cursors={thread.id: 1})
-                for client, thread in zip(back, threads, strict=True)
-            )
-        )
-        await asyncio.gather(*(client.caught.wait() for client in back))
-        seconds = time.perf_counter() - started
-        missing = [client for client in back if client.delivered < undelivered]
-        for client in (*senders, *back):
-            await client.close()
-    return {"seconds": seconds, "stations": len(back), "each": undelivered, "incomplete": len(missing)}
-
-
-async def idle_memory(world: World, child: process.Child) -> dict[str, float]:
-    """Resident memory that idle connections add, each."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        before = child.memory
-        clients = [Client(world, station) for station in (*world.av, *world.kv)]
+async def idle_memory(world: World, child: process.Child) -> Values:
+    """Resident memory that idle connections add, each. The hub knows the stations' mandates already: what it keeps of a
+    station that is not there is not the connection's."""
+    stations = [*world.av, *world.kv]
+    async with session() as http:
+        first = Client(world, stations[0])
+        await first.open(http, child.url)
+        await first.announce(*(station.mandate for station in stations))
+        await first.told_of(len(stations) - 1)
+        before, cpu = child.memory, child.cpu
+        clients = [Client(world, station) for station in stations[1:]]
         for client in clients:
-            await client.open(session, child.url)
-        await asyncio.sleep(1)
-        after = child.memory
-        for client in clients:
+            await client.open(http, child.url)
+        await asyncio.sleep(2)
+        found = {
+            "KiB": (child.memory - before) / len(clients) / 1024,
+            "login_cpu_ms": (child.cpu - cpu) / len(clients) * 1e3,
+        }
+        cpu = child.cpu
+        await asyncio.sleep(5)
+        found["cpu_share"] = (child.cpu - cpu) / 5
+        for client in (first, *clients):
             await client.close()
-    return {"KiB": (after - before) / len(clients) / 1024, "connections": len(clients)}
+    return found
 
 
-async def relay_floor(folder: Path, pairs: int, each: int, depth: int, size: int) -> float:
-    """Messages a second through the bare relay."""
-    with process.relay(folder / f"relay-{depth}.db") as child:
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-            rooms = [secrets.token_bytes(16) for _ in range(pairs)]
-            lines = []
-            for room in rooms:
-                pair = [await session.ws_connect(child.url, compress=0) for _ in range(2)]
-                for ws in pair:
-                    await ws.send_bytes(room)
-                lines.append(pair)
-            await asyncio.sleep(0.2)
-
-            async def one(room: bytes, pair: list[aiohttp.ClientWebSocketResponse]) -> None:
-                message = room + bytes(size)
-                gate = asyncio.Semaphore(depth)
-
-                async def read(ws: aiohttp.ClientWebSocketResponse, release: bool) -> None:
-                    for _ in range(each):
-                        await ws.receive_bytes()
-                        if release:
-                            gate.release()
-
-                reading = [asyncio.create_task(read(pair[0], False)), asyncio.create_task(read(pair[1], True))]
-                for _ in range(each):
-                    await gate.acquire()
-                    await pair[0].send_bytes(message)
-                await asyncio.gather(*reading)
-
-            started = time.perf_counter()
-            await asyncio.gather(*(one(room, pair) for room, pair in zip(rooms, lines, strict=True)))
-            rate = pairs * each / (time.perf_counter() - started)
-            for pair in lines:
-                for ws in pair:
-                    await ws.close()
-    return rate
+def _world(folder: Path, name: str, pairs: int) -> World:
+    (folder / name).mkdir()
+    return make_world(folder / name, pairs)
 
 
-def commit_floor(folder: Path, batch: int, size: int) -> float:
-    """Rows a second that the disk takes in flushed transactions of ``batch`` rows."""
-    database = sqlite3.connect(folder / f"raw-{batch}.db", isolation_level=None)
-    database.execute("PRAGMA journal_mode=WAL")
-    database.execute("PRAGMA synchronous=FULL")
-    database.execute("CREATE TABLE leaf (data BLOB)")
-    rows = [(os.urandom(size),) for _ in range(batch)]
-    started = time.perf_counter()
-    rounds = 0
-    while time.perf_counter() - started < 1:
-        database.execute("BEGIN IMMEDIATE")
-        database.executemany("INSERT INTO leaf VALUES (?)", rows)
-        database.execute("COMMIT")
-        rounds += 1
-    return rounds * batch / (time.perf_counter() - started)
-
-
-def signature_floor() -> float:
-    """Microseconds of what no hub can leave out for an entry: two checks and one signature."""
-    signer = SeedSigner(secrets.token_bytes(32))
-    message = os.urandom(2500)
-    signature = signer.sign(message)
-    started = time.perf_counter()
-    for _ in range(500):
-        verify(signer.public, message, signature)
-        verify(signer.public, message, signature)
-        signer.sign(message)
-    return (time.perf_counter() - started) / 500 * 1e6
+def run(folder: Path, share: int, told: Told, only: str = "") -> None:
+    """All cases; ``told`` hears of each. ``only``: those whose name has it."""
+    if only in "load":
+        world = _world(folder, "load", max(SENDERS))
+        with process.hub(world, world.folder / "hub.db") as child:
+            asyncio.run(throughput(world, child, share, told))
+    if only in "back":
+        world = _world(folder, "back", 200 // share)
+        with process.hub(world, world.folder / "hub.db") as child:
+            told("200 stations back", asyncio.run(reconnect(world, child, 50)))
+    for words, tls in (("1,000 idle connections", False), ("1,000 idle connections, TLS", True)):
+        if only in "idle":
+            world = _world(folder, f"idle-{tls}", 500 // share)
+            with process.hub(world, world.folder / "hub.db", tls=tls) as child:
+                told(words, asyncio.run(idle_memory(world, child)))
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.ERROR)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     """Run all, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the work")
-    parser.add_argument("--only-load", action="store_true", help="throughput only, no floors")
-    parser.add_argument("--json", type=Path, help="write the figures there")
-    options = parser.parse_args()
-    share = 5 if options.quick else 1
-    figures: dict[str, Any] = {}
+    parser = options(__doc__)
+    parser.add_argument("--only", choices=("load", "back", "idle"), default="", help="this part alone, without floors")
+    chosen = parser.parse_args()
+    figures: Figures = {}
+
+    def told(name: str, values: Values) -> None:
+        figures[name] = values
+        show(name, values)
+
+    share = 5 if chosen.quick else 1
     with tempfile.TemporaryDirectory(prefix="hotline-bench-") as name:
-        folder = Path(name)
-        if not options.only_load:
-            figures["floor: signatures, us an entry"] = {"us": signature_floor()}
-            for batch in (1, 50, 500):
-                figures[f"floor: raw commit, batch {batch}"] = {"rate": commit_floor(folder, batch, 3500)}
-            for depth, each in ((1, 200), (16, 400)):
-                rate = asyncio.run(relay_floor(folder, 50, each // share, depth, 3500))
-                figures[f"floor: bare relay, {depth} outstanding"] = {"rate": rate}
-        (folder / "load").mkdir()
-        world = make_world(folder / "load", 50)
-        with process.hub(world, world.folder / "hub.db") as child:
-            figures |= asyncio.run(throughput(world, child, 200 // share, 400 // share))
-        if not options.only_load:
-            (folder / "back").mkdir()
-            world = make_world(folder / "back", 200)
-            with process.hub(world, world.folder / "hub.db") as child:
-                figures["200 stations back, 50 entries each"] = asyncio.run(reconnect(world, child, 50))
-            (folder / "idle").mkdir()
-            world = make_world(folder / "idle", 500)
-            with process.hub(world, world.folder / "hub.db") as child:
-                figures["1,000 idle connections"] = asyncio.run(idle_memory(world, child))
-    for name, values in figures.items():
-        print(f"{name:42}  " + "  ".join(f"{key} {value:,.1f}" for key, value in values.items()))
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+        if not chosen.only:
+            floors.run(Path(name), share, told)
+        run(Path(name), share, told, chosen.only)
+    print(f"\n{table(figures)}")
+    if chosen.json:
+        write_json(chosen.json, figures)
 
 
 if __name__ == "__main__":

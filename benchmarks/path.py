@@ -10,10 +10,7 @@ cores; beside each rate stands the processor time of each, because that is what 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import logging
 import multiprocessing
 import os
 import socket
@@ -21,14 +18,12 @@ import struct
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import structlog
-
 from benchmarks.load import process
 from benchmarks.load.client import Latencies
+from benchmarks.load.report import Figures, Told, Values, options, quiet, show, table, write_json
 from benchmarks.load.world import open_limits
 from hotline.station.station import Station
 from tests.hotline.harness import LADDER, World, make_world
@@ -84,7 +79,7 @@ def _receive(world: World, url: str, line: socket.socket) -> None:
         watching.cancel()
         await station.stop()
 
-    _quiet()
+    quiet()
     asyncio.run(run())
 
 
@@ -112,7 +107,7 @@ def _send(world: World, url: str, pids: dict[str, int], share: int, line: socket
         writer.close()
         await station.stop()
 
-    _quiet()
+    quiet()
     asyncio.run(run())
 
 
@@ -146,7 +141,7 @@ class _Receipts:
 
 async def _load(
     station: Station, receipts: _Receipts, threads: list[str], depth: int, count: int, first: int
-) -> dict[str, float]:
+) -> Values:
     """``count`` messages over ``threads``, ``depth`` outstanding in each; latency until the receiver had it."""
     latencies, by = Latencies(), officer(station)
     numbers = iter(range(first + 1, first + count + 1))
@@ -175,21 +170,9 @@ def _cases(share: int) -> list[tuple[str, int, int, int]]:
     return [(name, wide, depth, count // share) for name, wide, depth, count in CASES]
 
 
-def _quiet() -> None:
-    logging.basicConfig(level=logging.ERROR)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-
-
-def run(
-    folder: Path,
-    *,
-    share: int = 1,
-    told: Callable[[str, dict[str, float]], None] = lambda *_: None,
-    pids: bool = False,
-) -> dict[str, dict[str, float]]:
-    """All cases, by name; ``told`` hears of each when it is done. ``share``: that part of the work."""
+def run(folder: Path, share: int, told: Told, *, pids: bool = False) -> None:
+    """All cases; ``told`` hears of each. ``share``: that part of the work."""
     world = make_world(folder, head_delay=0.5, quorum=2, limits=open_limits())
-    figures: dict[str, dict[str, float]] = {}
     with process.hub(world, folder / "hub.db") as hub:
         ours, theirs = socket.socketpair()
         receiver = _FORK.Process(target=_receive, args=(world, hub.url, theirs), daemon=True)
@@ -204,7 +187,6 @@ def run(
             print(f"sender {sender.pid}  hub {hub.pid}  receiver {receiver.pid}", file=sys.stderr, flush=True)
         try:
             while (found := results.recv()) is not None:
-                figures[found[0]] = found[1]
                 told(*found)
         except EOFError:
             raise RuntimeError("a station ended before its work") from None
@@ -213,25 +195,24 @@ def run(
                 each.join(10)
                 if each.is_alive():
                     each.kill()
-    return figures
 
 
 def main() -> None:
     """Run all, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a fifth of the work")
-    parser.add_argument("--json", type=Path, help="write the figures there")
+    parser = options(__doc__)
     parser.add_argument("--pids", action="store_true", help="print the processes' numbers")
-    options = parser.parse_args()
-    _quiet()
+    chosen = parser.parse_args()
+    figures: Figures = {}
 
-    def told(name: str, values: dict[str, float]) -> None:
-        print(f"{name:42}  " + "  ".join(f"{key} {value:,.1f}" for key, value in values.items()), flush=True)
+    def told(name: str, values: Values) -> None:
+        figures[name] = values
+        show(name, values)
 
     with tempfile.TemporaryDirectory(prefix="hotline-bench-") as folder:
-        figures = run(Path(folder), share=5 if options.quick else 1, told=told, pids=options.pids)
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+        run(Path(folder), 5 if chosen.quick else 1, told, pids=chosen.pids)
+    print(f"\n{table(figures)}")
+    if chosen.json:
+        write_json(chosen.json, figures)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@
 
     hotline-give-back/1\n
     length (4 bytes, big-endian)  MessagePack map, ``t`` names its type      as often as needed
+    in this order: `Begin`, `Paper` and `Head`, `Leaf` by index, `Own` by index, `File` with its `Piece`s
     the last of them: `Signed`, the station's signature over all bytes before it
 
 No content is in it that the hub had not held: entries, their sealed parts, the hub's own leaves with what only the hub can
-open, mandates, heads. The signature makes it whole, and a statement: this station holds no more. What is in it is believed
-only as far as its own signatures and the log's heads reach.
+open, mandates, heads, sealed files. The signature makes it whole, and a statement: this station holds no more. What is in it is
+believed only as far as its own signatures, the log's heads and the files' hashes reach.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from typing import Annotated, BinaryIO
 import msgspec
 
 from hotline.errors import LocalFault
+from protocols.attachment import MAX_SEALED_ATTACHMENT, TAG
 from protocols.encoding import to_json
-from protocols.entry import MAX_LEAF_BYTES
+from protocols.entry import MAX_LEAF_BYTES, ThreadId
 from protocols.frames import MAX_SEALED
 from protocols.keys import Signer, public_from, verify
 from protocols.kinds import Id, Millis
@@ -31,6 +33,8 @@ from protocols.translog.note import MAX_NOTE_BYTES
 MAGIC = b"hotline-give-back/1\n"
 MAX_RECORD_BYTES = 8 << 20
 """An entry with its six parts of at most 1 MiB."""
+PIECE = 256 * 1024
+"""Bytes of a sealed file in one record."""
 Index = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
@@ -86,13 +90,30 @@ class Head(Record, frozen=True, tag="head"):
     note: Annotated[str, msgspec.Meta(max_length=MAX_NOTE_BYTES)]
 
 
+class File(Record, frozen=True, tag="file"):
+    """A sealed file that an entry of a thread binds: its hash ``blob``, its ``size`` in bytes, and which station sent it.
+    ``here``: the station has it, and its pieces follow; else it only knows of it."""
+
+    thread: ThreadId
+    blob: Id
+    size: Annotated[int, msgspec.Meta(ge=TAG, le=MAX_SEALED_ATTACHMENT)]
+    station: Id
+    here: bool
+
+
+class Piece(Record, frozen=True, tag="piece"):
+    """The next bytes of the sealed file that was named last."""
+
+    data: Annotated[bytes, msgspec.Meta(min_length=1, max_length=PIECE)]
+
+
 class Signed(Record, frozen=True, tag="signed"):
     """Last: the station's signature over `signed_text` of all bytes before this record."""
 
     signature: bytes
 
 
-Any_ = Begin | Leaf | Own | Paper | Head | Signed
+Any_ = Begin | Leaf | Own | Paper | Head | File | Piece | Signed
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[Any_] = msgspec.msgpack.Decoder(Any_)
 
@@ -133,15 +154,7 @@ def read(file: BinaryIO) -> Iterator[Record]:
         raise BadFile("it begins otherwise")
     begin: Begin | None = None
     while True:
-        size = file.read(4)
-        length = int.from_bytes(size, "big")
-        data = file.read(length) if len(size) == 4 and length <= MAX_RECORD_BYTES else b""
-        if len(data) != length or not data:
-            raise BadFile("it is cut off, or a record is too long")
-        try:
-            record = _DECODER.decode(data)
-        except msgspec.DecodeError as error:
-            raise BadFile(str(error)) from error
+        size, data, record = _next(file)
         if isinstance(record, Begin) != (begin is None):
             raise BadFile("it does not begin once with what it is")
         if isinstance(record, Begin):
@@ -153,3 +166,21 @@ def read(file: BinaryIO) -> Iterator[Record]:
     if begin is None or file.read(1):
         raise BadFile("something follows its end")
     verify(public_from(begin.sign), signed_text(seen.digest()), record.signature)
+
+
+def read_on(file: BinaryIO) -> Iterator[Record]:
+    """The records from where ``file`` stands up to the signature, of a file that `read` has gone through. Raises `BadFile`."""
+    while not isinstance(record := _next(file)[2], Signed):
+        yield record
+
+
+def _next(file: BinaryIO) -> tuple[bytes, bytes, Any_]:
+    size = file.read(4)
+    length = int.from_bytes(size, "big")
+    data = file.read(length) if len(size) == 4 and length <= MAX_RECORD_BYTES else b""
+    if len(data) != length or not data:
+        raise BadFile("it is cut off, or a record is too long")
+    try:
+        return size, data, _DECODER.decode(data)
+    except msgspec.DecodeError as error:
+        raise BadFile(str(error)) from error

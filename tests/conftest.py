@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
+import pytest
 import structlog
+
+# Files with tests of these marks take longest.
+LONG = ("scenario", "browser", "faults")
 
 # The default way to print a fault draws every local variable of every frame: seconds of it, a whole station at a time.
 structlog.configure(
@@ -11,3 +17,17 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+
+
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Two workers a core: tests of processes and of browsers wait more than they work. None: what the environment names."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return 2 * len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2 * (os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Side by side, the longest files come first: whoever began one last would keep all others waiting."""
+    if hasattr(config, "workerinput"):
+        long = {item.path for item in items if any(item.get_closest_marker(name) for name in LONG)}
+        items.sort(key=lambda item: item.path not in long)

@@ -1,9 +1,11 @@
-"""A lean client of the hub: it logs in and counts frames; it verifies nothing, because the hub is what is measured."""
+"""A lean client of the hub: it logs in as a station does and counts frames. It verifies the hub's signature and nothing
+else, because the hub is what is measured."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,17 +15,27 @@ import aiohttp
 from benchmarks.load.world import Made, Station, World
 from protocols import frames
 from protocols.encoding import b64u
+from protocols.keys import public_from, verify
+
+
+def session() -> aiohttp.ClientSession:
+    """As many connections as one likes. The hub's certificate is its own, and pinned in life; here nothing is checked."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=context))
 
 
 class Client:
-    """One logged-in station. ``waiting``: submitted entries by ref, until the hub answers."""
+    """One logged-in station. ``delivered``, ``mandates``: how many entries and mandates it was sent since the login."""
 
     def __init__(self, world: World, station: Station) -> None:
         self.world, self.station = world, station
         self.ref = 0
         self.delivered = 0
+        self.mandates = 0
         self.on_deliver: Callable[[frames.Deliver], None] | None = None
         self.caught = asyncio.Event()
+        self._directory = asyncio.Event()
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._ws: aiohttp.ClientWebSocketResponse | None = None
         self._task: asyncio.Task[None] | None = None
@@ -37,15 +49,10 @@ class Client:
         challenge = frames.decode_from_hub(await ws.receive_bytes())
         if not isinstance(challenge, frames.Challenge):
             raise RuntimeError(f"no challenge but {challenge!r}")
-        text = frames.login_text(
-            "station",
-            hub=accord.accord.hub.name,
-            accord=accord.id,
-            station=kid,
-            theirs=nonce,
-            ours=challenge.nonce,
-        )
-        await self._send(frames.Proof(self.station.sign.sign(text)))
+        terms = {"hub": accord.accord.hub.name, "accord": accord.id, "station": kid}
+        terms |= {"theirs": nonce, "ours": challenge.nonce}
+        verify(public_from(accord.accord.hub.key), frames.login_text("hub", **terms), challenge.signature)
+        await self._send(frames.Proof(self.station.sign.sign(frames.login_text("station", **terms))))
         ready = frames.decode_from_hub(await ws.receive_bytes())
         if not isinstance(ready, frames.Ready):
             raise RuntimeError(f"not ready but {ready!r}")
@@ -61,9 +68,17 @@ class Client:
         if self._ws is not None:
             await self._ws.close()
 
-    async def announce(self) -> None:
-        """Tell the hub of the officers."""
-        await self._send(frames.Announce(self.world.officer_mandates))
+    async def announce(self, *more: bytes) -> None:
+        """Tell the hub of the officers, and of ``more`` mandates."""
+        mandates = (*self.world.officer_mandates, *more)
+        for start in range(0, len(mandates), 100):
+            await self._send(frames.Announce(mandates[start : start + 100]))
+
+    async def told_of(self, mandates: int) -> None:
+        """Wait until the hub has passed on that many mandates."""
+        while self.mandates < mandates:
+            self._directory.clear()
+            await self._directory.wait()
 
     async def submit(self, made: Made) -> frames.Accepted:
         """Hand an entry in and wait for the hub's durable answer. Raises `RuntimeError` on a refusal."""
@@ -99,6 +114,9 @@ class Client:
                 self._answers.pop(frame.ref).set_result(frame)
             elif isinstance(frame, frames.Refused):
                 self._answers.pop(frame.ref).set_exception(RuntimeError(f"{frame.code}: {frame.sentence}"))
+            elif isinstance(frame, frames.Directory):
+                self.mandates += len(frame.mandates)
+                self._directory.set()
             elif isinstance(frame, frames.Caught):
                 self.caught.set()
 

@@ -145,6 +145,10 @@ def open_limits() -> Limits:
         frames_per_second=1_000_000,
         bytes_per_second=1 << 30,
         answer_bytes=1 << 28,
+        login=60.0,
+        strangers=65536,
+        strangers_each=65536,
+        arrivals_each=1_000_000,
         in_flight_bytes=1 << 28,
     )
 

@@ -18,6 +18,7 @@ from hotline.hub import asking, blob_keep, checkup
 from hotline.hub.admission import Rules
 from hotline.hub.backup import back_up
 from hotline.hub.blob_keep import names
+from hotline.hub.blob_refill import FilesBack, take_files
 from hotline.hub.blobs import adopt
 from hotline.hub.folder import HubFolder, only_one, open_folder
 from hotline.hub.fsck import fsck
@@ -148,18 +149,20 @@ def refill(folder: Path, files: tuple[Path, ...], without: tuple[str, ...], pass
     """Put back what a restored hub in FOLDER lacks, out of the FILES that stations gave back. The hub must be stopped.
 
     Every leaf is admitted anew and must come out as the leaf that was signed, and the tree must have the root of every head
-    that anybody holds. Everything is put back, or nothing is changed and what is missing is named.
+    that anybody holds. Everything is put back, or nothing is changed and what is missing is named. Then the sealed files that
+    go with entries, each by its hash; what nobody has any more is named. Where only files were lost, they alone are put back.
     """
     made = open_folder(folder)
     with only_one(folder):
         keys, _ = made.unlock(passphrase.get())
-        found = asyncio.run(_refill(made, keys, files, without))
+        found, back = asyncio.run(_refill(made, keys, files, without))
     given = found.size - found.before
     click.echo(f"{given} leaves were put back: the log has {found.size}, root {found.root}.")
     click.echo(
         f"The largest head that anybody showed is over {found.head} leaves; {found.uncovered} beyond it by their stamps."
     )
     click.echo(f"{found.heads} published heads and {found.mandates} mandates came with them.")
+    _say_files(back)
     click.echo("Not given back by anybody: time-stamps, and what operators changed. Checking the whole store ...")
     result = fsck(made.place, made.accord)
     if not result.holds:
@@ -167,7 +170,21 @@ def refill(folder: Path, files: tuple[Path, ...], without: tuple[str, ...], pass
     click.echo("All of it holds. The hub may serve.")
 
 
-async def _refill(made: HubFolder, keys: HubKeys, files: tuple[Path, ...], without: tuple[str, ...]) -> Refilled:
+def _say_files(back: FilesBack) -> None:
+    if back.count or back.there:
+        click.echo(f"{back.count} sealed files were put back ({back.size} bytes), {back.there} were there.")
+    if back.gone:
+        click.echo(f"Nobody has any more {len(back.gone)} sealed files: {names(back.gone)}. Messages hold.", err=True)
+    if back.no_room:
+        words = f"The disk has no room for {len(back.no_room)} sealed files: {names(back.no_room)}."
+        click.echo(f"{words} Make room and run the refill once more.", err=True)
+    if back.strange:
+        click.echo(f"{back.strange} files were of no thread of the station that gave them back; not taken.", err=True)
+
+
+async def _refill(
+    made: HubFolder, keys: HubKeys, files: tuple[Path, ...], without: tuple[str, ...]
+) -> tuple[Refilled, FilesBack]:
     await migrate(made.place, "hub")
     given, store = Given(made.accord), Store(made.place)
     try:
@@ -179,8 +196,9 @@ async def _refill(made: HubFolder, keys: HubKeys, files: tuple[Path, ...], witho
             given.hear(each.note)
         rules = Rules(made.accord, parse_ladders(made.accord, made.ladders), SeedSigner(keys.sign))
         safe = Safe(keys.operators, made.accord.log_origin, secrets.token_bytes)
-        names = [each.name for each in heard if not each.problem]
-        return await take_back(store, rules, safe, given, _now(), heard=names, without=without)
+        answered = [each.name for each in heard if not each.problem]
+        done = await take_back(store, rules, safe, given, _now(), heard=answered, without=without)
+        return done, await take_files(store, made.files, made.settings.attachments, given, _now())
     finally:
         await store.close()
 

@@ -319,13 +319,14 @@ async def _keep_token(path: Path, mark: str, kid: str) -> None:
 @click.option(
     "--since", type=click.IntRange(min=0), default=0, show_default=True, help="First leaf that the hub lacks."
 )
+@click.option("--without-files", is_flag=True, help="Leave out the sealed files that go with entries.")
 @passphrase.options("the station's keys")
 @says_refusals
-def give_back(folder: Path, out: Path, since: int, passphrase: PassphraseSource) -> None:
+def give_back(folder: Path, out: Path, since: int, without_files: bool, passphrase: PassphraseSource) -> None:
     """Write what this station holds of the hub's log into OUT, for a hub that lost its store (hotline hub refill).
 
-    Entries as they stand in the log, their sealed parts, the hub's own leaves, heads and mandates, signed by the station. What
-    people wrote stays sealed in it, as it was at the hub. The station may be running.
+    Entries as they stand in the log, their sealed parts, the hub's own leaves, heads and mandates, and the sealed files of all
+    threads, signed by the station. What people wrote stays sealed in it, as it was at the hub. The station may be running.
     """
     from hotline.station.give_back import write_give_back
 
@@ -337,7 +338,8 @@ def give_back(folder: Path, out: Path, since: int, passphrase: PassphraseSource)
         raise BadFolder(f"{out}: {error.strerror}") from error
     try:
         with os.fdopen(handle, "wb") as file:
-            done = asyncio.run(write_give_back(identity, folder / "station.db", since, file, now))
+            files = not without_files
+            done = asyncio.run(write_give_back(identity, folder / "station.db", since, file, now, files=files))
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
@@ -346,6 +348,10 @@ def give_back(folder: Path, out: Path, since: int, passphrase: PassphraseSource)
     click.echo(
         f"{out}: {done.entries} entries, {done.own} leaves of the hub's own, {done.heads} heads, {done.mandates} mandates."
     )
+    if done.files or done.away:
+        click.echo(f"{done.files} sealed files are in it; of {done.away} more this station only knows.")
+    if done.unread:
+        click.echo(f"{done.unread} bodies here are damaged: what files go with them only other stations know.", err=True)
     if done.lacking:
         click.echo(f"Of {done.lacking} entries this station has not all sealed parts: another station must.", err=True)
 

@@ -17,13 +17,13 @@ import hashlib
 import os
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
+from hotline.hashed import PIECE, holds
 from hotline.hub.errors import BlobBusy, BlobDiffers
 from protocols.encoding import b64u
 
-PIECE = 64 * 1024
-"""Bytes read or written at once."""
 MARK = ".hotline-files"
 
 
@@ -91,33 +91,32 @@ def drop_if_idle(part: Path, seconds: float) -> bool:
     return True
 
 
-def holds(path: Path, blob: str, size: int) -> bool:
-    """Whether a file is there, whole, and has the hash that is its name. Reads all of it, `PIECE` by `PIECE`."""
-    state, seen = hashlib.sha256(), 0
-    try:
-        with path.open("rb") as file:
-            while data := file.read(PIECE):
-                seen += len(data)
-                if seen > size:
-                    return False
-                state.update(data)
-    except FileNotFoundError:
-        return False
-    return seen == size and b64u(state.digest()) == blob
-
-
 def copy(source: Path, target: Path, blob: str, size: int) -> bool:
     """A copy on the disk, under its name only if the bytes that were written have that hash; whether they had.
 
     Raises ``OSError``, but for a ``source`` that is not there.
     """
+    try:
+        with source.open("rb") as reading:
+            return store(iter(lambda: reading.read(PIECE), b""), target, blob, size)
+    except FileNotFoundError:
+        if source.exists():
+            raise
+        return False
+
+
+def store(pieces: Iterable[bytes], target: Path, blob: str, size: int) -> bool:
+    """What comes in ``pieces``, on the disk, under its name only if it has that hash and size; whether it had.
+
+    Raises ``OSError``, and what ``pieces`` raises; nothing is left behind then.
+    """
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.copy")
     state, seen = hashlib.sha256(), 0
     try:
-        with source.open("rb") as reading, partial.open("wb") as writing:
+        with partial.open("wb") as writing:
             partial.chmod(0o600)
-            while data := reading.read(PIECE):
+            for data in pieces:
                 seen += len(data)
                 if seen > size:
                     return False
@@ -129,10 +128,6 @@ def copy(source: Path, target: Path, blob: str, size: int) -> bool:
             return False
         partial.replace(target)
         flush_names(target.parent)
-    except FileNotFoundError:
-        if source.exists():
-            raise
-        return False
     finally:
         partial.unlink(missing_ok=True)
     return True
@@ -165,3 +160,21 @@ def write_mark(folder: Path, mark: str) -> None:
         os.fsync(file.fileno())
     partial.replace(folder / MARK)
     flush_names(folder)
+
+
+__all__ = [
+    "MARK",
+    "PIECE",
+    "copy",
+    "drop_if_idle",
+    "finish",
+    "flush_names",
+    "free",
+    "holds",
+    "length",
+    "lock",
+    "put",
+    "read_mark",
+    "store",
+    "write_mark",
+]

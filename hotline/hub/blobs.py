@@ -116,21 +116,7 @@ class Blobs:
         """Before the start: make sure that all hubs of a store that is shared have the same folder. Raises `HubNotReady`."""
         if self.folder is None or not self.settings.largest or not self.store.shared:
             return
-        folder = self.folder
-        try:
-            found = await asyncio.to_thread(blob_folder.read_mark, folder)
-            async with self.store.write() as connection:  # under the store's lock: one hub is the first
-                wanted = (await connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == MARK_ROW))).scalar()
-                if wanted is None:
-                    wanted = found or secrets.token_hex(16)
-                    if not found:
-                        await asyncio.to_thread(blob_folder.write_mark, folder, wanted)
-                    await connection.execute(t.meta.insert().values(key=MARK_ROW, value=wanted))
-                elif found != wanted:
-                    raise HubNotReady(_elsewhere(folder, found))
-        except OSError as error:
-            raise HubNotReady(f"the folder of files {folder}: {error.strerror}") from error
-        self._mark = str(wanted)
+        self._mark = await agree(self.store, self.folder)
 
     async def run(self) -> None:
         """Look at the folder, drop what nobody needs, and count, for ever."""
@@ -434,6 +420,25 @@ class Blobs:
         return f"{b64u(data)}.{b64u(self._mac(data))}"
 
 
+async def agree(store: Store, folder: Path) -> str:
+    """The mark that the store and its folder of files have in common; the first that comes makes it. Raises `HubNotReady` where
+    the folder has another one, or none though the store has."""
+    try:
+        found = await asyncio.to_thread(blob_folder.read_mark, folder)
+        async with store.write() as connection:  # under the store's lock: one hub is the first
+            wanted = (await connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == MARK_ROW))).scalar()
+            if wanted is None:
+                wanted = found or secrets.token_hex(16)
+                if not found:
+                    await asyncio.to_thread(blob_folder.write_mark, folder, wanted)
+                await connection.execute(t.meta.insert().values(key=MARK_ROW, value=wanted))
+            elif found != wanted:
+                raise HubNotReady(_elsewhere(folder, found))
+    except OSError as error:
+        raise HubNotReady(f"the folder of files {folder}: {error.strerror}") from error
+    return str(wanted)
+
+
 async def adopt(store: Store, folder: Path) -> None:
     """Have ``folder`` bear the store's mark, whatever it bore: it is the one that all hubs share from now on."""
     async with store.write() as connection:
@@ -465,4 +470,4 @@ def _elsewhere(folder: Path, found: str) -> str:
     )
 
 
-__all__ = ["MARK_ROW", "PIECE", "Blobs", "Source", "Ticket", "adopt", "ticket_key"]
+__all__ = ["MARK_ROW", "PIECE", "Blobs", "Source", "Ticket", "adopt", "agree", "ticket_key"]

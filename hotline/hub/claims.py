@@ -52,6 +52,8 @@ class Claims:
         self._spoke = spoke
         self._operators = set(policy.operators)
         self._heard: set[str] = set()
+        self.held: dict[str, int] = {}
+        """The size of the head that each witness held when it last began to follow, found in this store."""
         self.proofs = 0
         """How many proofs of two histories are kept."""
 
@@ -86,6 +88,8 @@ class Claims:
                 raise BehindWitnesses(f"a head of {head.size} leaves was signed; {size} are stored")
             if await self._root(head.size) != head.root:
                 raise BehindWitnesses(f"another history of {head.size} leaves was signed")
+            if operator is not None:
+                self.held[operator] = head.size
         if operator is not None and operator in self._operators:
             self._heard.add(operator)
             self._spoke(operator)

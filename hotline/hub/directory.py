@@ -6,8 +6,8 @@ The book of mandates is never changed in place: admission reads it from another 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -19,6 +19,7 @@ from hotline.hub import commits
 from hotline.hub.errors import (
     BadKeyPackage,
     ClaimRefused,
+    KeyPackagesKept,
     MandateTooLate,
     NoKeyPackage,
     TooManyKeyPackages,
@@ -34,6 +35,8 @@ from protocols.encoding import b64u, digest, unb64u
 from protocols.mandate import MandateBook, OutOfMandate, VerifiedMandate, verify_mandate
 
 HOUR = 3_600_000
+EXPIRED = "expired"
+"""Who claimed a key package that nobody can use any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +201,7 @@ class Directory:
     ) -> dict[str, bytes]:
         """One key package of each wanted station, each handed out once, all or none.
 
-        Raises `ClaimRefused`, `NoKeyPackage`, `OutOfMandate`.
+        Raises `ClaimRefused`, `KeyPackagesKept`, `NoKeyPackage`, `OutOfMandate`.
         """
         now = self._clock.now()
         wanted = tuple(dict.fromkeys(wanted))
@@ -207,11 +210,42 @@ class Directory:
             if not self._may_need(station.office, target.office, threads()):
                 raise ClaimRefused(f"no thread brings {station.office} and {target.office} together")
         self._count(station, wanted, now)
+        offices = {each.kid: each.office for each in self.book.all()}
         found: dict[str, bytes] = {}
         async with self._store.write() as connection:
             for kid in wanted:
+                await self._leave_others_theirs(connection, kid, station.office, offices)
                 found[kid] = await self._claim_one(connection, kid, station.kid, now)
         return found
+
+    async def _leave_others_theirs(
+        self, connection: AsyncConnection, kid: str, office: str, offices: Mapping[str, str]
+    ) -> None:
+        """Each office has a few of what a station last published for itself; what is beyond that goes to whoever comes first.
+        Counted in the store, so it holds at all hubs and over a restart. Raises `KeyPackagesKept`.
+
+        ``offices``: of every station that is known."""
+        k, each = t.key_packages.c, self._limits.claims_reserved
+        free, published = (
+            await connection.execute(
+                # The oldest are handed out first: as long as one is free, the newest are.
+                sa.select(sa.func.count(), sa.func.max(k.added)).where(k.station == kid, k.claimed_at.is_(None))
+            )
+        ).one()
+        if not free:
+            return  # `_claim_one` says so
+        had: Counter[str] = Counter()
+        taken = sa.select(k.claimed_by, sa.func.count().label("taken")).where(
+            k.station == kid, k.claimed_at >= published
+        )
+        for row in await connection.execute(taken.group_by(k.claimed_by)):
+            had[offices.get(str(row.claimed_by), "")] += int(row.taken)
+        if had[office] < each:
+            return
+        others = (other.id for other in self._accord.accord.offices if other.id != office)
+        theirs = sum(max(0, each - had[other]) for other in others)
+        if free <= min(theirs, self._limits.key_packages * 2 // 5):
+            raise KeyPackagesKept(kid)
 
     async def _claim_one(self, connection: AsyncConnection, kid: str, by: str, now: int) -> bytes:
         k = t.key_packages.c
@@ -219,12 +253,13 @@ class Directory:
             sa.select(k.ref, k.data).where(k.station == kid, k.claimed_at.is_(None)).order_by(k.number)
         )
         for row in rows.all():
-            used = t.key_packages.update().where(k.ref == row.ref).values(claimed_by=by, claimed_at=now)
-            await connection.execute(used)
+            used = t.key_packages.update().where(k.ref == row.ref)
             try:
                 mls.inspect_key_package(row.data, now=now // 1000)
             except mls.MlsError:  # expired while it waited: spent, the next one
+                await connection.execute(used.values(claimed_by=EXPIRED, claimed_at=now))
                 continue
+            await connection.execute(used.values(claimed_by=by, claimed_at=now))
             return bytes(row.data)
         raise NoKeyPackage(kid)
 

@@ -6,7 +6,7 @@ Tree::
     ├── NotYours, NoSuchThread, ThreadExists, WrongEpoch, UnknownPrevious, UnknownHead,
     │   NotAMember                                                                      an entry
     ├── BadCommit, RosterDiffers, NotMandatedMember                                     a change of keys
-    ├── BadKeyPackage, ClaimRefused, TooManyMandates, MandateTooLate                    services
+    ├── BadKeyPackage, ClaimRefused, KeyPackagesKept, TooManyMandates, MandateTooLate   services
     ├── LoginRefused, LoginThrottled, Replaced, TooSlow, TooFast, OtherVersion          the line
     ├── NotProvenYet, BadCosignature                                                    the log
     └── BlobNotYours, BlobTooLarge, BlobQuota, NoRoomForBlobs, BlobNotWhole, BlobOffset,
@@ -122,6 +122,16 @@ class NoKeyPackage(RemoteError):
     _sentence = (
         "That station has no key package left on the hub, so it cannot be brought in until it has connected again. "
         "Nothing was changed; call its office."
+    )
+
+
+class KeyPackagesKept(RemoteError):
+    """There are some, and they are for offices that have had fewer since the station last published."""
+
+    code = "keys.kept"
+    _sentence = (
+        "Your office has had its share of that station's key packages; the rest is kept for other offices until it has "
+        "connected and published more. Nothing was changed. Your station asks again by itself; call that office if it lasts."
     )
 
 

@@ -301,7 +301,8 @@ class Line:
     async def offer_head(self) -> None:
         """Send the newest head for cosigning, if this station is a witness that has one to cosign."""
         if self.witness and self._following:
-            request = await self._hub.heads.request(self.witness[0].vkey)
+            held = self._hub.claims.held.get(self.witness[0].name, 0)
+            request = await self._hub.heads.request(self.witness[0].vkey, held)
             if request is not None:
                 self.push(Head(request))
 

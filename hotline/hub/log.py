@@ -244,10 +244,11 @@ class HeadKeeper:
             raise NotProvenYet("no head yet")
         return sign_checkpoint(self.head, self._signer)
 
-    async def request(self, vkey: str) -> str | None:
-        """The ``add-checkpoint`` body for a witness; None where there is nothing to cosign."""
+    async def request(self, vkey: str, held: int = 0) -> str | None:
+        """The ``add-checkpoint`` body for a witness; None where there is nothing to cosign. ``held``: the size of a head that
+        it is known to hold, which another process on this store may have shown it before this one has read so far."""
         head = self.head
-        if head is None:
+        if head is None or head.size < held:
             return None
         old, _ = self.witnessed.get(vkey, (0, 0))
         if old > head.size:

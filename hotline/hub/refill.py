@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -19,7 +20,7 @@ from hotline.hub import commits
 from hotline.hub.admission import Pass, Rules
 from hotline.hub.given_back import Given, GivenEntry, GivenOwn, TwoHistories
 from hotline.hub.own_leaves import OwnLeaf
-from hotline.hub.safekeeping import Safe
+from hotline.hub.safekeeping import NotOurs, Safe
 from hotline.store import hub as t
 from hotline.store.engine import Store
 from mediation.refusals import Refusal
@@ -37,7 +38,7 @@ from protocols.translog import (
 )
 
 AT_ONCE = 200
-"""Leaves that are judged before their rows are written."""
+"""Leaves that are judged before their rows are written, and so many are in memory at once."""
 _NAMED = 20
 """Runs of missing leaves that are named one by one."""
 
@@ -130,7 +131,7 @@ class _Refill:
         before = commits.load_frontier(connection)
         self._check_heads_below(before.size)
         self._check_heard(set(heard), set(without))
-        top = max([before.size, *given.roots, *(index + 1 for index in given.leaves)])
+        top = max([before.size, given.top, *given.roots])
         self._check_complete(before.size, top)
         frontier = self._replay(before, top)
         mandates = self._save_mandates()
@@ -152,8 +153,8 @@ class _Refill:
 
     def _check_heads_below(self, size: int) -> None:
         """What the store has already must be what was signed."""
-        if any(index < size for index in self._given.leaves):
-            raise ValueError("leaves were read that stand in the store")
+        if self._given.spoken and self._given.since != size:
+            raise ValueError(f"leaves were read from {self._given.since} on; the store has {size}")
         for head, root in self._given.roots.items():
             if head <= size and self._root(head) != root:
                 raise TwoHistories(f"the store's first {head} leaves are not those that were signed")
@@ -177,22 +178,19 @@ class _Refill:
             raise Unheard(f"{len(found)} of the {needed} witnesses that are needed; not heard: {missing}")
 
     def _check_complete(self, size: int, top: int) -> None:
-        leaves = self._given.leaves
-        missing = [index for index in range(size, top) if index not in leaves]
-        if missing:
-            raise RefillFault(f"missing are the leaves {_runs(missing)} of {top}")
-        lacking = [index for index, leaf in sorted(leaves.items()) if isinstance(leaf, GivenEntry) and leaf.lacks]
-        if lacking:
-            raise RefillFault(f"sealed parts are missing of the leaves {_runs(lacking)}")
+        if missing := _runs(self._given.missing(size, top)):
+            raise RefillFault(f"missing are the leaves {missing} of {top}")
+        if lacking := _runs(self._given.lacking()):
+            raise RefillFault(f"sealed parts are missing of the leaves {lacking}")
 
     # -- doing it -----------------------------------------------------------------------------------------------------
 
     def _replay(self, before: Frontier, top: int) -> Frontier:
         threads, frontier = commits.load_threads(self._connection), before
         newest = commits.newest_stamp(self._connection)
-        known = self._known_heads()
+        known, leaves = self._known_heads(), self._given.walk()
         for start in range(before.size, top, AT_ONCE):
-            batch = [self._given.leaves[index] for index in range(start, min(top, start + AT_ONCE))]
+            batch = list(islice(leaves, min(AT_ONCE, top - start)))
             done = Pass(self._rules, self._book, newest, frontier, threads, self._ids(batch), None, known)
             own = [made for leaf in batch if (made := self._one(done, leaf)) is not None]
             commits.save(self._connection, done, own)
@@ -202,6 +200,8 @@ class _Refill:
     def _one(self, done: Pass, leaf: GivenEntry | GivenOwn) -> OwnLeaf | None:
         """Take in the next leaf; a leaf of the hub's own is returned."""
         index = done.frontier.size
+        if index != (leaf.stamp.index if isinstance(leaf, GivenEntry) else leaf.leaf.payload.index):
+            raise RefillFault(f"leaf {index} is not where it was any more: a file was changed meanwhile")
         made = None
         at = leaf.stamp.at if isinstance(leaf, GivenEntry) else leaf.leaf.payload.at
         if at < done.at:
@@ -211,17 +211,26 @@ class _Refill:
             raise RefillFault(f"leaf {index} names a published head that nobody gave back")
         if isinstance(leaf, GivenOwn):
             done.at = at
-            disclosures = self._safe.open(index, leaf.sealed)
-            made = OwnLeaf(index, at, leaf.leaf.kind, leaf.data, disclosures)
+            made = OwnLeaf(index, at, leaf.leaf.kind, leaf.data, self._disclosures(index, leaf))
             done.frontier, nodes = done.frontier.append(leaf_hash(leaf.data))
             done.nodes += nodes
         else:
             self._admit(done, leaf, index)
-        self._at[done.frontier.size] = at
         root = self._given.roots.get(done.frontier.size)
+        if root is not None:
+            self._at[done.frontier.size] = at
         if root is not None and done.frontier.root() != root:
             raise TwoHistories(f"the first {done.frontier.size} leaves have another root than the head that was signed")
         return made
+
+    def _disclosures(self, index: int, leaf: GivenOwn) -> dict[str, str]:
+        """What opens a leaf of the hub's own, from whichever station kept it as it was."""
+        for sealed in leaf.others:
+            try:
+                return self._safe.open(index, sealed)
+            except NotOurs:
+                continue  # one station's word is nothing: the next one's, and in the end the first one's, decides
+        return self._safe.open(index, leaf.sealed)
 
     def _admit(self, done: Pass, leaf: GivenEntry, index: int) -> None:
         try:
@@ -310,13 +319,16 @@ def _witness_names(book: MandateBook, kid: str, now: int) -> set[str]:
         return set()
 
 
-def _runs(indexes: list[int]) -> str:
-    """As in "4 to 7, 9"."""
+def _runs(indexes: Iterable[int]) -> str:
+    """As in "4 to 7, 9"; "" for none. ``indexes`` ascend."""
     runs: list[list[int]] = []
+    more = 0
     for index in indexes:
-        if runs and index == runs[-1][1] + 1:
+        if runs and not more and index == runs[-1][1] + 1:
             runs[-1][1] = index
-        else:
+        elif len(runs) < _NAMED:
             runs.append([index, index])
-    words = [str(a) if a == b else f"{a} to {b}" for a, b in runs[:_NAMED]]
-    return ", ".join(words) + (f" and {len(runs) - _NAMED} runs more" if len(runs) > _NAMED else "")
+        else:
+            more += 1
+    words = [str(a) if a == b else f"{a} to {b}" for a, b in runs]
+    return ", ".join(words) + (f" and {more} leaves more" if more else "")

@@ -28,7 +28,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``office_urgent``: entries above ROUTINE that are carried as what they say.
 
     ``claims_per_hour``: key packages one station may claim; ``office_claims_per_hour``: all stations of an office;
-    ``claims_each_per_hour``: an office, of one station.
+    ``claims_each_per_hour``: an office, of one station. ``claims_reserved``: of what a station last published, so many are kept
+    for each office that has not claimed them yet.
 
     ``login_failures``: per address and minute, at the line and at the console. An address is an IPv4 address or an IPv6
     network of 64 bits. ``strangers``: connections on which no station has logged in, the console's browsers among them;
@@ -45,6 +46,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     claims_per_hour: Annotated[int, msgspec.Meta(ge=1, le=10000)] = 120
     office_claims_per_hour: Annotated[int, msgspec.Meta(ge=1, le=100000)] = 240
     claims_each_per_hour: Annotated[int, msgspec.Meta(ge=1, le=10000)] = 60
+    claims_reserved: Annotated[int, msgspec.Meta(ge=0, le=20)] = 2
     login_failures: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
     mandates: Annotated[int, msgspec.Meta(ge=8, le=100000)] = 2000
     strangers: Annotated[int, msgspec.Meta(ge=8, le=65536)] = 512

@@ -21,7 +21,9 @@ from hotline.clock import Clock
 from hotline.station.errors import FORGOTTEN, NotParted
 from hotline.station.fanout import Fanout
 from hotline.station.folder import Identity
+from hotline.station.items import Items
 from hotline.station.keys import Keys
+from hotline.station.live_groups import LiveGroups
 from hotline.station.model import Held, Thread
 from hotline.station.outbox import Intent, Item, Sealer, decode_answer, decode_intent, decode_wire, encode
 from hotline.station.parting import Parting
@@ -35,7 +37,7 @@ from mediation.effects import KeysReturned
 from mediation.renewals import open_dispute, window_open
 from mediation.state import from_bytes, state_hash, to_bytes
 from protocols.encoding import b64u, digest, from_json, unb64u
-from protocols.entry import Payload, admit
+from protocols.entry import Entry, Payload, admit, parse_entry
 from protocols.errors import ProtocolError
 from protocols.frames import Invitation, decode_from_hub, encode_frame
 from protocols.keys import Signer
@@ -92,7 +94,7 @@ class Core:
         self.fanout = Fanout()
         self.line = LineStatus()
         self.threads: dict[str, Thread] = {}
-        self.items: dict[str, Item] = {}
+        self.items = Items()
         self.bundles: dict[str, KeyPackageBundle] = {}
         self.expiry: dict[str, int] = {}
         """Of our key packages, by name: POSIX seconds."""
@@ -108,8 +110,9 @@ class Core:
         self.cosigned = 0
         self.kept: dict[str, tuple[str, tuple[str, ...]]] = {}
         """Bodies read before their entries were replayed, by entry."""
-        self.replay = Replay(identity, clock, self._newest_bundles, self._own, self._said)
-        self.sealer = Sealer(identity, rng, clock.now, lambda: None if self.head is None else self.head[1])
+        groups = LiveGroups()
+        self.replay = Replay(identity, clock, self._newest_bundles, self._own, groups, self._sent, self._said)
+        self.sealer = Sealer(identity, rng, clock.now, lambda: None if self.head is None else self.head[1], groups)
 
     # -- time and words -----------------------------------------------------------------------------------------------
 
@@ -175,8 +178,9 @@ class Core:
 
     async def queue(self, change: Transaction, row: str, thread: str, intent: Intent, state: str = "queued") -> Item:
         """Add an intent within a transaction; the caller puts the item into memory after it."""
-        position = await change.add_outbox(row, thread, state, self.seal_intent(row, intent))
-        return Item(position, row, thread, state, intent)
+        item = Item(self.store.position(), row, thread, state, intent)
+        await change.add_outbox(item.position, row, thread, state, self.seal_intent(row, intent))
+        return item
 
     def seal_intent(self, row: str, intent: Intent) -> bytes:
         """An intent as stored."""
@@ -184,8 +188,8 @@ class Core:
 
     def pending(self, thread: str | None = None) -> list[Item]:
         """Items the hub has not taken, in order."""
-        found = (item for item in self.items.values() if item.state != "accepted")
-        return sorted((i for i in found if thread is None or i.thread == thread), key=lambda item: item.position)
+        found = [item for item in self.items.open() if thread is None or item.thread == thread]
+        return sorted(found, key=lambda item: item.position)
 
     # -- loading ------------------------------------------------------------------------------------------------------
 
@@ -230,6 +234,7 @@ class Core:
         )
         if row.wire is not None:
             item.wire = decode_wire(self.vault.open(f"outbox/wire/{row.id}", row.wire))
+            item.serial = parse_entry(item.wire.entry).payload.serial
         if row.answer is not None:
             item.answer = decode_answer(self.vault.open(f"outbox/answer/{row.id}", row.answer))
         return item
@@ -450,14 +455,18 @@ class Core:
         return tuple(reversed(self.bundles.values()))
 
     def _own(self, entry: str) -> Own | None:
-        item = next((item for item in self.items.values() if item.entry == entry), None)
+        item = self.items.sealed_as(entry)
         return None if item is None else item.own()
+
+    def _sent(self, entry: str) -> Entry | None:
+        item = self.items.sealed_as(entry)
+        return None if item is None or item.verified is None else item.verified.entry
 
     def meant(self, payload: Payload) -> Item | None:
         """An item not yet sent as far as this store knows, whose words or act an entry of ours has: it was sent."""
-        for item in self.items.values():
+        for item in self.items.open():
             intent = item.intent
-            same = item.state != "accepted" and (item.thread, intent.kind) == (payload.thread, payload.kind)
+            same = (item.thread, intent.kind) == (payload.thread, payload.kind)
             if same and intent.sd == payload.sd and (intent.sd or intent.act == payload.act):
                 return item
         return None

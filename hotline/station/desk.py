@@ -39,6 +39,7 @@ from hotline.station.waiting import Waiting
 from hotline.station.writing import Writing
 from mediation.refusals import Refusal
 from protocols.encoding import b64u, digest
+from protocols.entry import parse_entry
 from protocols.errors import ProtocolError
 from protocols.kinds import Author, Reveal, act_to_dict, kind_of, parse_act
 from protocols.nomination import nomination_digest
@@ -296,13 +297,14 @@ class StationDesk:
         """Why an entry (without a stamp) would not follow now by this station's own reckoning, or None."""
         core = self._core
         try:
-            payload = core.replay.admissible(entry, core.now()).payload
+            parsed = parse_entry(entry)
+            payload = core.replay.admissible(parsed, core.now()).payload
         except ProtocolError as error:
             return Refusal(error.code, "protocol", error.sentence)
         thread = core.threads.get(payload.thread)
         if thread is None:
             return Refusal("station.unknown-thread", "protocol", "This station knows no such thread.")
-        return core.replay.judge(thread, entry, core.now())
+        return core.replay.judge(thread, parsed, core.now())
 
     async def insist(
         self, officer: str, thread: str, kind: str, act: Mapping[str, Any], fields: Mapping[str, Any]

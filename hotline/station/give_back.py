@@ -1,26 +1,36 @@
 """``hotline station give-back``: everything that this station holds of the log from a leaf on, for a hub that lost it.
 
-It only reads, and may run beside the running station. Nothing that people wrote is in it: bodies stand in it as they stood at
-the hub, sealed to the members of their thread.
+It only reads, and may run beside the running station. Nothing that people wrote is in it: bodies and files stand in it as they
+stood at the hub, sealed to the members of their thread. Files are those that an entry of any thread binds, whatever leaf it
+begins with: a hub's disk with files may be lost alone.
 """
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hotline import give_back
-from hotline.give_back import Writer
+from hotline.give_back import PIECE, File, Writer
+from hotline.hashed import holds
 from hotline.station.folder import Identity
+from hotline.station.vault import Vault
 from hotline.store import station as tables
 from hotline.store.engine import Store
+from hotline.store.errors import StoreDamaged
+from protocols.attachment import attachments_of
+from protocols.disclosure import reveal
 from protocols.encoding import b64u
 from protocols.entry import parse_entry
+from protocols.errors import ProtocolError
 
 _ROWS = 200
 """Entries read at a time."""
@@ -28,17 +38,25 @@ _ROWS = 200
 
 @dataclass(frozen=True, slots=True)
 class GivenBack:
-    """How much was written. ``lacking``: entries of which sealed parts never came here, or came before they were kept."""
+    """How much was written. ``lacking``: entries of which sealed parts never came here, or came before they were kept.
+    ``files``: sealed files that are in it; ``away``: that this station knows of and does not have; ``unread``: damaged bodies,
+    which cannot say what files they bind."""
 
     entries: int
     own: int
     heads: int
     mandates: int
     lacking: int
+    files: int = 0
+    away: int = 0
+    unread: int = 0
 
 
-async def write_give_back(identity: Identity, database: Path, since: int, file: BinaryIO, now: int) -> GivenBack:
-    """Write leaves from index ``since`` on, all heads and mandates to ``file``, signed at its end. ``now``: ms UTC."""
+async def write_give_back(
+    identity: Identity, database: Path, since: int, file: BinaryIO, now: int, *, files: bool = True
+) -> GivenBack:
+    """Write leaves from index ``since`` on, all heads and mandates, and with ``files`` the sealed files, to ``file``, signed at
+    its end. ``now``: ms UTC. Raises ``OSError``."""
     store = Store(database)
     try:
         writer = Writer(file)
@@ -46,6 +64,18 @@ async def write_give_back(identity: Identity, database: Path, since: int, file: 
         writer.add(give_back.Begin(identity.accord.log_origin, identity.accord.id, sign, since, now))
         async with store.read() as connection:
             done = await _write(connection, writer, since, [each.data for each in identity.mandates.all()])
+            if files:
+                vault = Vault(identity.keys.data, secrets.token_bytes)
+                here = away = unread = 0
+                async for said in _bound(connection, vault):
+                    if said is None:
+                        unread += 1
+                        continue
+                    there = await asyncio.to_thread(
+                        _add_file, writer, said, database.with_name(f"{database.stem}-files")
+                    )
+                    here, away = here + there, away + (not there)
+                done = replace(done, files=here, away=away, unread=unread)
         writer.sign(identity.keys.sign)
     finally:
         await store.close()
@@ -95,3 +125,33 @@ async def _entries(connection: AsyncConnection, since: int) -> AsyncIterator[giv
         if len(rows) < _ROWS:
             return
         after = rows[-1].place
+
+
+async def _bound(connection: AsyncConnection, vault: Vault) -> AsyncIterator[File | None]:
+    """The files that entries bind, each once, as the bodies say that this station could open; None for one that is damaged."""
+    e, b = tables.entries.c, tables.bodies.c
+    seen: set[tuple[str, str]] = set()
+    wanted = sa.select(e.thread, e.leaf, b.entry, b.sealed).join(tables.bodies, b.entry == e.id)
+    async for row in await connection.stream(wanted.where(b.how != "refused").order_by(e.index)):
+        payload = parse_entry(bytes(row.leaf)).payload
+        try:
+            body = vault.open_json(f"bodies/{row.entry}", bytes(row.sealed))
+            found = attachments_of(reveal(body, payload.sd or ()))
+        except (StoreDamaged, ProtocolError):
+            yield None
+            continue
+        for each in found.values():
+            if (row.thread, each.blob) not in seen:
+                seen.add((row.thread, each.blob))
+                yield File(row.thread, each.blob, each.sealed_size, payload.station, here=False)
+
+
+def _add_file(writer: Writer, said: File, folder: Path) -> bool:
+    path = folder / said.blob
+    there = holds(path, said.blob, said.size)
+    writer.add(msgspec.structs.replace(said, here=there))
+    if there:
+        with path.open("rb") as file:
+            while data := file.read(PIECE):
+                writer.add(give_back.Piece(data))
+    return there

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from hotline.station.core import Core, keys_words, log, restored_words
 from hotline.station.errors import DoesNotFollow
@@ -23,8 +25,38 @@ Invited = Callable[[Thread], list[tuple[str, Intent]]]
 URGENT = ("FLASH", "IMMEDIATE")
 
 
+BEYOND = ("open", "rekey", "rejoin", "cannot-follow", "resealed", "handover", "complaint")
+"""Kinds that bring keys, texts of other entries, or accusations: each is taken by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """An entry that only continues its thread, with what is to be stored of it."""
+
+    thread: Thread
+    taken: Taken
+    parts: Mapping[str, bytes]
+    item: Item | None
+    duties: list[tuple[str, Intent]]
+
+
+@dataclass(slots=True)
+class Run:
+    """Entries to be stored in one transaction. ``ahead``: the threads as they will stand; ``rows``: what is to be queued.
+    ``more``: the entry after them, which follows but does more than they."""
+
+    steps: list[_Step] = field(default_factory=list)
+    ahead: dict[str, Thread] = field(default_factory=dict)
+    rows: set[str] = field(default_factory=set)
+    more: Taken | None = None
+
+
+LONGEST_RUN = 32
+"""Entries in one transaction: nobody else has a turn while they are checked."""
+
+
 class Intake:
-    """`deliver` and `invite` are called frame by frame, in order. ``duties`` says what an entry obliges us to write,
+    """`take` and `invite` are called in the order of the frames. ``duties`` says what an entry obliges us to write,
     ``invited`` what a first invitation does."""
 
     def __init__(self, core: Core, duties: Duties, invited: Invited) -> None:
@@ -38,37 +70,134 @@ class Intake:
 
     async def deliver(self, frame: Deliver) -> Item | None:
         """Take one entry. Returns our own item that came back with it, if it is one."""
+        back: list[Item] = []
+        await self.take((frame,), back)
+        return back[0] if back else None
+
+    async def take(self, frames: Sequence[Deliver], back: list[Item]) -> None:
+        """Take entries in order; those that only continue their threads share a transaction, and nothing in memory moves
+        before it is on the disk. ``back`` gets our own items that came back, also where a later entry raises."""
+        at = 0
+        while at < len(frames):
+            async with self._core.lock:
+                run = self._run(frames[at : at + LONGEST_RUN])
+                await self._store_run(run)
+                back += [step.item for step in run.steps if step.item is not None]
+                at += len(run.steps)
+                if len(run.steps) < LONGEST_RUN and at < len(frames):
+                    item = await self._alone(frames[at], run.more)
+                    back += [item] if item is not None else []
+                    at += 1
+
+    async def _alone(self, frame: Deliver, taken: Taken | None) -> Item | None:
+        """Take an entry in a transaction of its own, whatever it brings. ``taken``: where it was checked already."""
         core = self._core
-        async with core.lock:
-            thread = core.threads.get(frame.thread)
-            if frame.thread in self.held_back or (thread is not None and thread.frozen):
+        thread = core.threads.get(frame.thread)
+        if frame.thread in self.held_back or (thread is not None and thread.frozen):
+            return None
+        try:
+            if thread is not None and self._known(thread, frame):
                 return None
-            try:
-                if thread is not None and self._known(thread, frame):
-                    return None
-                base = self._base(thread, frame)
-                taken = core.replay.take(base, frame)
-            except DoesNotFollow as error:
-                if error.reason == "replay.future":
-                    # One of two clocks is wrong, which passes: nothing was stored, and the hub is asked again later.
-                    self.held_back.add(frame.thread)
-                    await core.alarm("ahead", AHEAD)
-                    return None
-                await self._freeze(frame.thread, thread, error)
+            base = self._base(thread, frame)
+            taken = taken or core.replay.take(base, frame)
+        except DoesNotFollow as error:
+            if error.reason == "replay.future":
+                # One of two clocks is wrong, which passes: nothing was stored, and the hub is asked again later.
+                self.held_back.add(frame.thread)
+                await core.alarm("ahead", AHEAD)
                 return None
-            if not self.held_back:
-                core.alarms.pop("ahead", None)
-            if taken.state is None and thread is not None and taken.held.id in thread.by_id:
-                return None
-            item = next((item for item in core.items.values() if item.entry == taken.held.id), None)
-            ours = taken.held.payload.station == core.identity.kid
-            forgotten = ours and item is None and taken.mls is not None and taken.held.id not in core.kept
-            if forgotten:
-                item = core.meant(taken.held.payload)
-            if base is None:
-                base = core.blank(frame.thread, str(taken.held.payload.act.get("ladder", "")))
-            await self._store(thread, base, taken, frame.parts, item, forgotten)
+            await self._freeze(frame.thread, thread, error)
+            return None
+        if not self.held_back:
+            core.alarms.pop("ahead", None)
+        if taken.state is None and thread is not None and taken.held.id in thread.by_id:
+            return None
+        item = core.items.sealed_as(taken.held.id)
+        forgotten = self._forgotten(taken, item)
+        if forgotten:
+            item = core.meant(taken.held.payload)
+        if base is None:
+            base = core.blank(frame.thread, str(taken.held.payload.act.get("ladder", "")))
+        await self._store(thread, base, taken, frame.parts, item, forgotten)
         return item
+
+    def _forgotten(self, taken: Taken, item: Item | None) -> bool:
+        """Whether an entry of ours was sealed under keys that this store counts as unused."""
+        core, held = self._core, taken.held
+        ours = held.payload.station == core.identity.kid
+        return ours and item is None and taken.mls is not None and held.id not in core.kept
+
+    # -- entries that only continue their threads ---------------------------------------------------------------------
+
+    def _run(self, frames: Sequence[Deliver]) -> Run:
+        """As many of the first entries as only continue their threads, each checked on the state that the one before it
+        leaves. The first that does more, or does not follow, ends the run and is left to `_alone`."""
+        core, run = self._core, Run()
+        for frame in frames:
+            thread = core.threads.get(frame.thread)
+            if thread is None or self.held_back or not _ordinary(thread):
+                break
+            ahead = run.ahead.get(thread.id)
+            if ahead is None:
+                ahead = run.ahead[thread.id] = _ahead(thread)
+            if frame.seq <= ahead.position.seq:
+                break
+            try:
+                taken = core.replay.take(ahead, frame)
+            except DoesNotFollow:
+                break
+            item = core.items.sealed_as(taken.held.id)
+            if not _continues(thread, taken) or self._forgotten(taken, item):
+                run.more = taken
+                break
+            core.attach(taken.held)
+            ahead.state, ahead.position, ahead.mls, ahead.keys = taken.state, taken.position, taken.mls, taken.keys
+            duties = [
+                (row, intent)
+                for row, intent in self._duties(ahead, taken)
+                if row not in core.items and row not in run.rows
+            ]
+            run.rows.update(row for row, _ in duties)
+            ahead.by_id[taken.held.id] = ahead.by_seq[taken.held.seq] = taken.held
+            run.steps.append(_Step(thread, taken, frame.parts, item, duties))
+        return run
+
+    async def _store_run(self, run: Run) -> None:
+        core = self._core
+        if not run.steps:
+            return
+        added: list[Item] = []
+        async with core.store.change() as change:
+            for step in run.steps:
+                held = step.taken.held
+                await change.add_entry(step.thread.id, held.seq, held.id, held.stamp.index, held.admitted.leaf)
+                await change.put_parts(step.thread.id, held.seq, step.parts)
+                await self._store_bodies(change, step.taken)
+                if step.item is not None:
+                    await self._accept(change, step.item, held)
+                for row, intent in step.duties:
+                    added.append(await core.queue(change, row, step.thread.id, intent))
+            for thread in {step.thread.id: step.thread for step in run.steps}.values():
+                ahead = run.ahead[thread.id]
+                moved = {} if ahead.mls is thread.mls else {"mls": core.seal_mls(thread.id, ahead.mls)}
+                await core.put_thread(change, ahead, **moved)
+        core.alarms.pop("ahead", None)
+        for each in added:
+            core.items[each.id] = each
+        for step in run.steps:
+            thread, taken, held = step.thread, step.taken, step.taken.held
+            thread.follow(held, taken.state, taken.effects, taken.position)
+            thread.mls, thread.keys = taken.mls, taken.keys
+            if step.item is not None:
+                step.item.state, step.item.entry, step.item.wire, step.item.accepted = "accepted", held.id, None, True
+                step.item.waiting = step.item.verified = None
+            self._sound_keys(thread, taken)
+            ours = held.payload.office == core.identity.office
+            rings = _rings(core.identity.office, held.payload.precedence, taken.effects)
+            core.tell(thread.id, "entry", alarm=not ours and rings)
+
+    async def _accept(self, change: Transaction, item: Item, held: Held) -> None:
+        await change.put_outbox(item.id, state="accepted", entry=held.id, intent=self._spent(item), wire=None)
 
     async def invite(self, invitation: Invitation) -> None:
         """Note where a thread stands in which we have a part from outside."""
@@ -144,7 +273,7 @@ class Intake:
             await self._store_bodies(change, taken)
             await core.put_thread(change, after, mls=core.seal_mls(thread.id, taken.mls), **named)
             if item is not None:
-                await change.put_outbox(item.id, state="accepted", entry=held.id, intent=self._spent(item), wire=None)
+                await self._accept(change, item, held)
             if taken.spent is not None:
                 await change.drop_key_packages([taken.spent])
             for row, intent in duties:
@@ -177,7 +306,7 @@ class Intake:
             core.bundles.pop(taken.spent, None)
         if item is not None:
             item.state, item.entry, item.wire, item.accepted = "accepted", held.id, None, True
-            item.waiting = None
+            item.waiting = item.verified = None
             thread.title = thread.title or title
         for each in added:
             core.items[each.id] = each
@@ -317,6 +446,23 @@ class Intake:
         log.error("thread frozen", thread=name, reason=error.reason, seq=error.seq)
         core.tell(name, "frozen", alarm=True)
         core.tell(None, "connection", alarm=True)
+
+
+def _ordinary(thread: Thread) -> bool:
+    """Whether a thread's next entry may be one that only continues it."""
+    return thread.state is not None and thread.frozen is None and thread.parted is None and thread.renew is None
+
+
+def _continues(thread: Thread, taken: Taken) -> bool:
+    """Whether an entry changes nothing but the state, the chain and the message keys, and calls for no word of ours."""
+    quiet = taken.held.complaint is None and taken.suspect is None and taken.parted is None
+    same = taken.keys == thread.keys and taken.spent is None and not taken.joined and not taken.handed
+    return quiet and same and taken.held.payload.kind not in BEYOND
+
+
+def _ahead(thread: Thread) -> Thread:
+    """A thread to replay on before anything of it is on the disk: what it shares with ``thread`` is only read."""
+    return replace(thread, by_id=ChainMap({}, thread.by_id), by_seq=ChainMap({}, thread.by_seq))  # type: ignore[arg-type]
 
 
 def _shadow(thread: Thread, taken: Taken) -> Thread:

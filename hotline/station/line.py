@@ -1,8 +1,8 @@
 """The line: one WebSocket to the hub at a time, opened again for ever, over several addresses in turn.
 
 Both sides prove their accord key before anything else is said. TLS is pinned to the certificate the accord names; no
-authority's word counts. What is received goes to a `Receiver` frame by frame, in order; a frame is taken only when the
-one before has been dealt with, so that a slow disk slows the hub and fills no memory.
+authority's word counts. What is received goes to a `Receiver` in order, all that has come at once: it can store together
+what came together. What waits meanwhile is bounded, so that a slow disk slows the hub and fills no memory.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import random
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,6 +21,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidURI, WebSocketException
 
 from hotline.station.errors import HubImposter, LineBroken, LoginRefused
+from hotline.station.inbox import Inbox
+from hotline.tasks import end
 from protocols import frames
 from protocols.accord import SignedAccord
 from protocols.encoding import b64u, unb64u
@@ -57,8 +59,8 @@ class Receiver(Protocol):
         """Logged in."""
         ...
 
-    async def receive(self, frame: frames.FromHub) -> None:
-        """One frame, in order."""
+    async def receive(self, *frames: frames.FromHub) -> None:
+        """What has come since the last call, in order."""
         ...
 
     async def down(self, why: HubImposter | LoginRefused | LineBroken) -> None:
@@ -209,18 +211,48 @@ class Line:
         return ready
 
     async def _serve(self, socket: ClientConnection) -> None:
-        while True:
-            async with asyncio.timeout(self._settings.silence):
-                frame = await self._take(socket)
-            if isinstance(frame, frames.Failed):
-                raise _ended(frame)
-            await self._receiver.receive(frame)
+        inbox = Inbox()
+        reading = asyncio.create_task(self._read(socket, inbox))
+        try:
+            while not self._stopped.is_set():
+                found, over = _decode(await inbox.take())
+                if found:
+                    await self._receiver.receive(*found)
+                if over is not None:
+                    raise over
+        finally:
+            await end((reading,))
+
+    async def _read(self, socket: ClientConnection, inbox: Inbox) -> None:
+        try:
+            while True:
+                async with asyncio.timeout(self._settings.silence):
+                    data = await socket.recv()
+                if isinstance(data, str):
+                    raise LineBroken("text where bytes are due")
+                await inbox.put(data)
+        except Exception as error:
+            inbox.close(error)
 
     async def _take(self, socket: ClientConnection) -> frames.FromHub:
         data = await socket.recv()
         if isinstance(data, str):
             raise LineBroken("text where bytes are due")
         return frames.decode_from_hub(data)
+
+
+def _decode(waiting: Iterable[bytes]) -> tuple[list[frames.FromHub], Exception | None]:
+    """What came, up to the frame that ends the connection, and why that one does."""
+    found: list[frames.FromHub] = []
+    for data in waiting:
+        try:
+            frame = frames.decode_from_hub(data)
+        except ProtocolError as error:
+            return found, error
+        if isinstance(frame, frames.Failed):
+            return found, _ended(frame)
+        found.append(frame)
+    return found, None
 
 
 def _ended(frame: frames.Failed) -> LoginRefused | LineBroken:

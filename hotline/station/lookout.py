@@ -30,6 +30,7 @@ AWAITED = frozenset(
 )
 """Kinds that somebody waits for an answer to; of other kinds only the urgent ones are reminded of."""
 URGENT = ("FLASH", "IMMEDIATE")
+NOWHERE = ("", 0)
 GIVEN_UP = 7 * 86_400_000
 """ms after an acknowledgement from which nobody is called any more: the page still says it."""
 
@@ -53,15 +54,18 @@ def forgotten(core: Core, thread: Thread) -> tuple[Forgotten, ...]:
     state, ours = thread.state, core.identity.office
     if state is None or thread.ladder is None or thread.frozen or state.rung == thread.ladder.closed:
         return ()
+    in_hand = [held for held in thread.held if held.reached and held.reached.get(ours, NOWHERE)[0] == "acknowledged"]
+    if not in_hand:
+        return ()
     duty = core.identity.settings.duty
     spoken = max(
         (held.stamp.at for held in thread.held if held.payload.office == ours and held.kind.content), default=-1
     )
     found = []
-    for held in thread.held:
-        reached = held.reached.get(ours)
+    for held in in_hand:
+        reached = held.reached[ours]
         urgent = held.payload.precedence in URGENT
-        if reached is None or reached[0] != "acknowledged" or spoken >= reached[1]:
+        if spoken >= reached[1]:
             continue
         if held.payload.kind in AWAITED or urgent:
             seconds = duty.remind_urgent if urgent else duty.remind
@@ -71,7 +75,7 @@ def forgotten(core: Core, thread: Thread) -> tuple[Forgotten, ...]:
 
 def unanswered(core: Core, thread: Thread, held: Held) -> int | None:
     """How long (ms) an entry has been acknowledged by our office and not answered; None before the first reminder."""
-    if held.reached.get(core.identity.office, ("", 0))[0] != "acknowledged":
+    if held.reached.get(core.identity.office, NOWHERE)[0] != "acknowledged":
         return None
     found = next((each for each in forgotten(core, thread) if each.held is held), None)
     waited = 0 if found is None else core.now() - found.since
@@ -128,8 +132,8 @@ class Lookout:
         core = self._core
         wait, now = int(core.identity.settings.duty.undelivered * 1000), core.clock.now()
         standing = set()
-        for item in tuple(core.items.values()):
-            if item.state == "accepted" or item.promised is None or now - item.promised < wait:
+        for item in core.items.open():
+            if item.promised is None or now - item.promised < wait:
                 continue
             name = f"undelivered/{item.id}"
             standing.add(name)

@@ -16,6 +16,7 @@ import msgspec
 
 from hotline.station.errors import NothingToRejoin
 from hotline.station.folder import Identity
+from hotline.station.live_groups import LiveGroups
 from hotline.station.model import Thread
 from hotline.station.replay import Own
 from hotline.station.vault import StoreDamaged
@@ -24,7 +25,7 @@ from mediation.requests import roles_concerned
 from mediation.state import ThreadState
 from protocols.disclosure import Body, body_to_bytes
 from protocols.encoding import b64u, digest, rfc3339, unb64u
-from protocols.entry import Payload, Precedence, Tlp, body_aad, make_entry, parse_entry
+from protocols.entry import Entry, Payload, Precedence, Tlp, VerifiedEntry, body_aad, make_entry, parse_entry
 from protocols.keys import Signer
 from protocols.kinds import Act, Author, Breach, Member, Open, Rejoin, Rekey, Step, act_to_dict, kind_of
 from protocols.mls import Group, PublicGroup
@@ -96,7 +97,8 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 class Item:
     """One row in memory. ``entry`` is the id of its wire. ``ref``: submitted on this connection, awaiting the answer;
     ``accepted``: the hub has it, delivery back to us is due. ``newer_than``: wait for an epoch after this one.
-    ``waiting``: words for why it does not move. ``promised``: when the hub first said that it has it (own clock, ms)."""
+    ``waiting``: words for why it does not move. ``promised``: when the hub first said that it has it (own clock, ms).
+    ``serial``, ``verified``: of its wire, while it is on the way."""
 
     position: int
     id: str
@@ -111,6 +113,8 @@ class Item:
     newer_than: int | None = None
     waiting: str | None = None
     promised: int | None = None
+    serial: int = 0
+    verified: VerifiedEntry | None = None
 
     def own(self) -> Own | None:
         """What replay needs when this entry comes back."""
@@ -123,9 +127,13 @@ class Item:
 class Sealed:
     """An item made ready: store ``wire`` and, where it changed, the group's new snapshot ``mls`` together, then submit."""
 
-    id: str
+    entry: Entry
     wire: Wire
     mls: bytes | None
+
+    @property
+    def id(self) -> str:
+        return self.entry.id
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -158,8 +166,16 @@ def _decode(data: bytes, form: type[T]) -> T:
 class Sealer:
     """Makes entries. ``now``: this station's own clock (ms UTC); ``seen``: digest of the newest published head."""
 
-    def __init__(self, identity: Identity, rng: Rng, now: Callable[[], int], seen: Callable[[], str | None]) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        rng: Rng,
+        now: Callable[[], int],
+        seen: Callable[[], str | None],
+        groups: LiveGroups,
+    ) -> None:
         self._identity = identity
+        self._groups = groups
         self._rng = rng
         self._now = now
         self._seen = seen
@@ -173,12 +189,12 @@ class Sealer:
             body = body_to_bytes(Body(intent.disclosures, {}))
             recipients = self._boxed(thread, intent)
             if thread.mls is not None:
-                group = Group.restore(thread.mls)
+                group = self._groups.open(thread.id, thread.mls)
                 # Inside, the line's own number of the epoch: MLS numbers it anew after a return to earlier keys.
                 epoch = group.epoch if thread.state is None else thread.state.epoch
                 payload = msgspec.structs.replace(payload, epoch=epoch)
                 parts["body"] = group.encrypt(body, aad=body_aad(payload), rng=self._rng)
-                mls = group.snapshot()
+                mls = self._groups.keep(thread.id, group)
             if recipients:
                 parts["box"] = seal_box(body, recipients, body_aad(payload), self._rng)
         return self._sign(payload, parts, officer, mls=mls)
@@ -319,7 +335,7 @@ class Sealer:
         payload = msgspec.structs.replace(payload, parts={name: digest(part) for name, part in parts.items()})
         data = make_entry(payload, self._identity.keys.sign, officer)
         used = payload.epoch if payload.epoch is not None else epoch
-        return Sealed(parse_entry(data).id, Wire(data, parts, used, staged, group), mls)
+        return Sealed(parse_entry(data), Wire(data, parts, used, staged, group), mls)
 
     def _boxed(self, thread: Thread, intent: Intent) -> tuple[str, ...]:
         """X25519 keys of those outside the group who shall read it too: a verifier named in a report, whoever has a say

@@ -38,13 +38,7 @@ class Queue:
 
     async def enqueue(self, row: str, thread: str, intent: Intent) -> Outcome:
         """On the disk first, then out."""
-        core = self._core
-        async with core.lock:
-            async with core.store.change() as change:
-                item = await core.queue(change, row, thread, intent)
-            core.items[row] = item
-        core.tell(thread, "pending")
-        return await self.outcome(item)
+        return await self.outcome(await self._sender.put(row, thread, intent))
 
     async def change(self, item: Item, intent: Intent, state: str) -> None:
         """Put a changed intent in an item\'s place."""
@@ -60,7 +54,8 @@ class Queue:
         """Wait a little for the hub's answer, then say where the item stands."""
         if item.state in ("queued", "sending"):
             done = self._sender.done.setdefault(item.id, asyncio.get_running_loop().create_future())
-            self._sender.wake()
+            if item.state == "queued":
+                self._sender.wake()
             if self._core.line.caught:
                 await asyncio.wait([done], timeout=self._core.identity.settings.duty.answer)
         answer = item.answer

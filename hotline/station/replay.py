@@ -20,7 +20,9 @@ from hotline.clock import Clock
 from hotline.station.errors import FORGOTTEN, DoesNotFollow
 from hotline.station.folder import Identity
 from hotline.station.keys import Keys
+from hotline.station.live_groups import LiveGroups
 from hotline.station.model import Held, Position, Thread
+from hotline.station.own_again import name_of, remembering, stamped
 from hotline.station.parting import Parting, carried, moved
 from mediation.effects import Effect
 from mediation.fold import Outcome, open_thread, step
@@ -102,7 +104,8 @@ class Taken:
 
 class Replay:
     """The checks, over one identity. ``bundles`` gives our unspent key packages, ``own`` what we kept about an entry,
-    ``said`` the disclosures of an entry of ours that we kept before it was sealed."""
+    ``sent`` one that we sealed ourselves and have verified, ``said`` the disclosures of an entry of ours that we kept before
+    it was sealed."""
 
     def __init__(
         self,
@@ -110,12 +113,16 @@ class Replay:
         clock: Clock,
         bundles: Callable[[], Iterable[KeyPackageBundle]],
         own: Callable[[str], Own | None],
+        groups: LiveGroups,
+        sent: Callable[[str], Entry | None] = lambda _: None,
         said: Callable[[Payload], tuple[str, ...] | None] = lambda _: None,
     ) -> None:
         self._identity = identity
         self._clock = clock
         self._bundles = bundles
         self._own = own
+        self._groups = groups
+        self._sent = sent
         self._said = said
         self.hash_of: Callable[[ThreadState], str] = state_hash
         """What is compared with the stamp: another version of this program may come to other states."""
@@ -158,31 +165,33 @@ class Replay:
             parted=parted,
         )
 
-    def judge(self, thread: Thread, data: bytes, at: int) -> Refusal | None:
+    def judge(self, thread: Thread, entry: Entry, at: int) -> Refusal | None:
         """Whether an entry without a stamp would follow at ``at`` (ms UTC), by this station's own reckoning."""
         try:
-            verified = self.admissible(data, at)
+            outcome = self.foresee(thread, self.admissible(entry, at), at)
         except ProtocolError as error:
             return Refusal(error.code, "protocol", error.sentence)
+        return outcome if isinstance(outcome, Refusal) else None
+
+    def foresee(self, thread: Thread, verified: VerifiedEntry, at: int) -> Outcome | Refusal:
+        """What an entry without a stamp would lead to at ``at`` (ms UTC) as the next of its thread."""
         if thread.state is None or thread.ladder is None:
             return Refusal("station.outside", "protocol", "This station does not follow that thread's ladder.")
         if verified.payload.epoch is not None and verified.payload.epoch != thread.state.epoch:
             return Refusal("entry.wrong-epoch", "protocol", "The keys were renewed since; nothing was sent.")
-        outcome = step(
-            thread.ladder, thread.state, move_of(verified, thread.position.seq + 1), max(at, thread.position.at)
-        )
-        return outcome if isinstance(outcome, Refusal) else None
+        state = thread.state
+        return step(thread.ladder, state, move_of(verified, state.seq + 1), max(at, state.at))
 
-    def admissible(self, data: bytes, at: int) -> VerifiedEntry:
+    def admissible(self, entry: Entry, at: int) -> VerifiedEntry:
         """An entry without a stamp, signatures and mandates checked at ``at``. Raises `ProtocolError`, in the hub's words."""
-        entry = parse_entry(data)
         if entry.kind.author is Author.HUB:
             raise OutOfMandate("only the hub writes this")
-        return verify_entry(entry, self._identity.accord, self._identity.mandates, at=at)
+        return verify_entry(remembering(entry), self._identity.accord, self._identity.mandates, at=at)
 
     def verified(self, thread: str, seq: int, leaf: bytes) -> tuple[VerifiedEntry, Stamp]:
         """Form, stamp, signatures, mandates, and that it is the entry it is said to be. Raises `ProtocolError`."""
-        entry: Entry = parse_entry(leaf)
+        sent = self._sent(name_of(leaf))
+        entry = parse_entry(leaf) if sent is None else stamped(sent, leaf)
         stamp = verify_stamp(entry, self._identity.accord)
         verified = verify_entry(entry, self._identity.accord, self._identity.mandates, at=stamp.at)
         if entry.payload.thread != thread or stamp.seq != seq:
@@ -266,9 +275,11 @@ class Replay:
         mls, keys = (None, Keys()) if thread is None else (thread.mls, thread.keys)
         kind, seated = verified.entry.kind.name, self._identity.kid in state.roster
         if kind == "cannot-follow":
+            self._groups.forget(state.thread)
             return self._return(keys, state, verified, seated)
         if kind not in ("open", "rekey", "rejoin"):
             return mls, keys if state.renewal is not None else keys.settled(), None
+        self._groups.forget(state.thread)
         tainted = thread is not None and thread.must_renew
         keys = keys.renewed(mls, tainted, parts.get("external"), state)
         try:
@@ -379,10 +390,10 @@ class Replay:
                 if (said := self._said(payload)) is not None:
                     self._fill(held, reveal_body(said, payload.sd), "own")
             elif mls is not None and "body" in delivered.parts:
-                group = Group.restore(mls)
+                group = self._groups.open(payload.thread, mls)
                 plain = group.decrypt(delivered.parts["body"])
                 # The key is used up whatever the content is worth.
-                mls = group.snapshot()
+                mls = self._groups.keep(payload.thread, group)
                 author = self._identity.mandates.find(payload.station, stamp.at).station_keys.mls
                 if plain.aad != body_aad(payload) or plain.signature_key != unb64u(author):
                     held.complaint = "entry.body-misplaced"

@@ -1,20 +1,27 @@
-"""The pump: brings the outbox to the hub, one entry a thread at a time, in order.
+"""The pump: brings the outbox to the hub, thread by thread, in order.
 
-An entry is sealed only when everything before it has come back through replay, so that serial, keys and ladder are
-those in force. What waits for an officer's key, for another station's key package or for the line waits in the outbox.
+What only continues a thread is sealed while others are on their way (`hotline.station.flight`); an entry that changes keys
+only when everything before it has come back through replay. What waits for an officer's key, for another station's key
+package or for the line waits in the outbox.
+
+What comes while a transaction is being written shares the next one: new intents, and whatever can be sealed at once. Nothing
+leaves before the transaction that holds it, and the keys it was sealed from, is on the disk.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from hotline.station.core import Core, log
 from hotline.station.duties import Duties
 from hotline.station.errors import LineBroken, NothingToRejoin
+from hotline.station.flight import OUT_OF_ORDER, Flight, Ready, on_the_way
 from hotline.station.model import Thread
-from hotline.station.outbox import Answer, Item, Sealed, encode
+from hotline.station.outbox import Answer, Intent, Item, Sealed, encode
 from hotline.station.parting import CODE, passes
 from mediation.refusals import Refusal
 from protocols import frames
@@ -35,15 +42,41 @@ LONGEST_WAIT = 120_000
 """ms. Whatever the hub says, it is asked again then."""
 OF_KEYS = ("open", "rekey", "rejoin", "cannot-follow")
 """Before anything else: without it nothing can be sealed."""
+LOCKED = "waits until the officer who released it unlocks their key"
+RENEWING = "waits until this station has renewed its keys: it was restored from an older copy"
 RANK = {"FLASH": 0, "IMMEDIATE": 1, "PRIORITY": 2, "ROUTINE": 3}
 
-KEEP_PACKAGES = 10
+LEAST_PACKAGES, MOST_PACKAGES = 10, 100
 PACKAGE_DAYS = 60
 CLAIM_WAIT = 10.0  # seconds
 
 
+def packages_kept(offices: int) -> int:
+    """How many key packages a station keeps on the hub. With half of them each of so many offices can still have two, whatever
+    the others took: the hub keeps that much for each, and the station fills up below it."""
+    return min(MOST_PACKAGES, max(LEAST_PACKAGES, 4 * offices + 2))
+
+
 class ClaimFailed(Exception):
     """A key package that could not be had; ``args`` say why in words."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _New:
+    """An intent that is not in the store yet, and who waits for it to be."""
+
+    row: str
+    thread: str
+    intent: Intent
+    done: asyncio.Future[Item]
+
+
+@dataclass(slots=True)
+class _Filled:
+    """What could not be sealed: refused by our own ladder, or for a fault of ours."""
+
+    refused: list[tuple[Item, Refusal]] = field(default_factory=list)
+    fault: Exception | None = None
 
 
 class Sender:
@@ -57,6 +90,10 @@ class Sender:
         self._next_ref = 0
         self._stopping = False
         self._refs: dict[int, Item] = {}
+        self._flight = Flight(core)
+        self._new: list[_New] = []
+        self._outgoing: deque[tuple[int, Item]] = deque()
+        self._sending = asyncio.Lock()
         self._claims: dict[int, asyncio.Future[dict[str, bytes]]] = {}
         self._packages: dict[str, bytes] = {}
         self._not_before: dict[str, int] = {}
@@ -72,6 +109,27 @@ class Sender:
     def wake(self) -> None:
         """Look at the outbox now."""
         self._event.set()
+
+    async def put(self, row: str, thread: str, intent: Intent) -> Item:
+        """Queue an intent: it is on the disk when this returns, and on its way if nothing stands against that. The same row
+        twice is one item. Raises what storing raises, and then nothing was kept."""
+        core = self._core
+        new = _New(row, thread, intent, asyncio.get_running_loop().create_future())
+        self._new.append(new)
+        try:
+            async with core.lock:
+                if not new.done.done():
+                    await self._store_new()
+        except asyncio.CancelledError:
+            if new in self._new:  # nobody has begun to store it
+                self._new.remove(new)
+            raise
+        item = new.done.result()
+        core.tell(thread, "pending")
+        await self._flush_or_wait()
+        if item.state == "queued":
+            self.wake()
+        return item
 
     def stop(self) -> None:
         """Let `run` end between two entries."""
@@ -120,6 +178,7 @@ class Sender:
             # Asked again on the next connection: the answer to a repeated submission is the same.
             item.accepted = item.state == "accepted"
         self._refs.clear()
+        self._outgoing.clear()
         for claim in self._claims.values():
             if not claim.done():
                 claim.set_exception(LineBroken("the line went down during a claim"))
@@ -145,13 +204,14 @@ class Sender:
         if item is None:
             return
         item.ref = item.promised = None
+        item.accepted = False
         if frame.code == WAIT:
             self._wait(item, frame)
         elif frame.code in LATER:
             self._not_before[item.id] = self._core.clock.now() + 2_000
             item.waiting = frame.sentence
-        elif frame.code in STALE:
-            await self._unseal(item)
+        elif frame.code in STALE or (frame.code == OUT_OF_ORDER and self._flight.behind(item)):
+            await self._unseal(item, stale=frame.code in STALE)
         else:
             answer = Answer(frame.code, frame.sentence, self._core.now(), "hub", frame.rule, frame.clock, frame.until)
             await self.settle(item, answer)
@@ -181,7 +241,8 @@ class Sender:
     async def replenish(self, left: int) -> None:
         """Keep key packages on the hub: it holds ``left`` of ours."""
         core, identity = self._core, self._core.identity
-        if left >= KEEP_PACKAGES // 2:
+        keep = packages_kept(len(identity.accord.accord.offices))
+        if left >= keep // 2:
             return
         now = core.clock.now() // 1000
         fresh = [
@@ -193,7 +254,7 @@ class Sender:
                 not_after=now + PACKAGE_DAYS * 86_400,
                 rng=core.rng,
             )
-            for _ in range(KEEP_PACKAGES - left)
+            for _ in range(keep - left)
         ]
         # One that was handed out may still arrive in a welcome: it is kept until it could no longer be used.
         stale = [name for name, expires in core.expiry.items() if expires < now - 86_400]
@@ -235,7 +296,7 @@ class Sender:
     def _pause(self) -> float:
         """Seconds until an item that waits for a time is due, at most a tick."""
         now = self._core.clock.now()
-        waiting = [item for item in self._core.items.values() if item.state in ("queued", "sending")]
+        waiting = [item for item in self._core.items.open() if item.state in ("queued", "sending")]
         times = [at for item in waiting for at in (item.intent.after, self._not_before.get(item.id, 0)) if at > now]
         return min([self._core.identity.settings.duty.tick, *((at - now) / 1000 for at in times)])
 
@@ -254,47 +315,175 @@ class Sender:
                         item = await core.queue(change, due[0], thread.id, due[1])
                     core.items[item.id] = item
         failed: Exception | None = None
-        for name in self._by_urgency():
+        names = self._by_urgency()
+        for name in names:
             try:
                 await self._advance(name)
             except LineBroken:
                 raise
             except Exception as error:  # told by `run`, once the other threads have had their turn
                 failed = error
+        async with core.lock:
+            filled = await self._fill(names)
+        await self._flush()
+        await self._settle_all(filled.refused)
+        failed = failed or filled.fault
         if failed is not None:
             raise failed
 
     def _by_urgency(self) -> list[str]:
         """The threads in which something waits to go out, the one with the most urgent first, then the oldest."""
         first: dict[str, tuple[int, int]] = {}
-        for item in self._core.items.values():
+        for item in self._core.items.open():
             if item.state in ("queued", "sending"):
                 mine = RANK[item.intent.precedence], item.position
                 first[item.thread] = min(mine, first.get(item.thread, mine))
         return sorted(first, key=lambda name: first[name])
 
     async def _advance(self, name: str) -> None:
-        """One thread: submit what is sealed, or seal the next."""
+        """One thread: submit again what is sealed, or seal the next that must be alone."""
         thread = self._core.threads.get(name)
         if thread is not None and thread.frozen:
             return
         items = [item for item in self._core.pending(name) if item.state in ("queued", "sending")]
-        sending = next((item for item in items if item.state == "sending"), None)
-        if sending is not None:
-            if sending.ref is None and not sending.accepted and self._is_time(sending):
-                await self._submit(sending)
-            return
-        while (item := self._head(items)) is not None:
-            items.remove(item)
-            if thread is not None and self._duties.is_done(thread, item.intent):
-                await self._drop(item)
-                continue
-            if await self._prepare(item, thread):
+        flight = on_the_way(items)
+        for item in flight:
+            if item.ref is None and not item.accepted:
+                if not self._is_time(item):
+                    return  # those behind it would leave a gap
                 await self._submit(item)
+        if flight:
+            return
+        while (head := self._head(items)) is not None:
+            items.remove(head)
+            if thread is not None and self._duties.is_done(thread, head.intent):
+                await self._drop(head)
+                continue
+            if self._flight.has_room(thread, ()) and self._flight.may_share(head):
+                return  # with others: `_fill`
+            if await self._prepare(head, thread):
+                await self._submit(head)
                 return
-            if not item.intent.auto:
+            if not head.intent.auto:
                 # Equally urgent entries of officers keep their order; the station's own are not held up by them.
                 items = [each for each in items if each.intent.auto]
+
+    def _ready(self, thread: Thread, flight: Sequence[Item], queued: list[Item]) -> Iterable[Item]:
+        """What of a thread may be sealed now with what is on the way, in order."""
+        while (item := self._head(queued)) is not None:
+            queued.remove(item)
+            if not self._flight.may_share(item) or self._duties.is_done(thread, item.intent):
+                return  # `_advance` has it sealed, or drops it, once the others are back
+            if self._hindrance(item, thread) is None:
+                yield item
+            elif not item.intent.auto:
+                queued[:] = [each for each in queued if each.intent.auto]
+
+    def _hindrance(self, item: Item, thread: Thread) -> str | None:
+        """Why an item of a thread cannot be sealed now, said in the item too; None where it can."""
+        core, intent = self._core, item.intent
+        why = None
+        if intent.officer is not None and intent.officer not in core.officers:
+            why = LOCKED
+        elif item.newer_than is not None and thread.state is not None and thread.state.epoch <= item.newer_than:
+            return "waits for newer keys"
+        elif intent.sd:
+            why = _keyless(thread, intent.kind) or (RENEWING if thread.must_renew else None)
+        if why is not None and item.waiting != why:
+            item.waiting = why
+            core.tell(item.thread, "pending")
+        return why
+
+    async def _store_new(self) -> None:
+        """Store every new intent, and seal what can be sealed of their threads, in one transaction. Under the lock."""
+        new, self._new = self._new, []
+        try:
+            filled = await self._fill({each.thread: None for each in new}, new)
+        except Exception as error:
+            for each in new:
+                if not each.done.done():
+                    each.done.set_exception(error)
+            return
+        if filled.refused or filled.fault is not None:
+            # The pump meets it again: it settles what is refused without the lock, and tells of faults.
+            self.wake()
+
+    async def _fill(self, names: Iterable[str], new: Sequence[_New] = ()) -> _Filled:
+        """Seal what may go together of these threads; store it, and what is ``new``, in one transaction. Under the lock."""
+        core = self._core
+        items: dict[str, Item] = {}
+        for each in new:
+            known = core.items.get(each.row) or items.get(each.row)
+            items[each.row] = known or Item(core.store.position(), each.row, each.thread, "queued", each.intent)
+        fresh = {row: item for row, item in items.items() if row not in core.items}
+        ready: list[Ready] = []
+        filled = _Filled()
+        for name in names if core.line.caught and not self._stopping else ():
+            thread = core.threads.get(name)
+            pending = [*core.pending(name), *(item for item in fresh.values() if item.thread == name)]
+            flight = on_the_way(pending)
+            if thread is None or not self._flight.has_room(thread, flight):
+                continue
+            queued = [item for item in pending if item.state == "queued"]
+            found = self._flight.seal(thread, flight, self._ready(thread, flight, queued))
+            ready += found.ready
+            filled.refused += [] if found.refused is None else [found.refused]
+            filled.fault = filled.fault or found.fault
+        await self._store(fresh.values(), ready)
+        for each in new:
+            if not each.done.done():
+                each.done.set_result(items[each.row])
+        return filled
+
+    async def _store(self, fresh: Iterable[Item], ready: Sequence[Ready]) -> None:
+        core = self._core
+        sealed = {each.item.id: each for each in ready}
+        # The newest snapshot of a group holds none of the keys from which these were sealed.
+        groups = {each.thread.id: each for each in ready if each.sealed.mls is not None}
+        async with core.store.change() as change:
+            for item in fresh:
+                made = sealed.pop(item.id, None)
+                await change.add_outbox(
+                    item.position,
+                    item.id,
+                    item.thread,
+                    "queued" if made is None else "sending",
+                    core.seal_intent(item.id, item.intent),
+                    entry=None if made is None else made.sealed.id,
+                    wire=None if made is None else self._seal_wire(made.item, made.sealed),
+                )
+            for each in sealed.values():
+                wire = self._seal_wire(each.item, each.sealed)
+                await change.put_outbox(each.item.id, state="sending", entry=each.sealed.id, wire=wire)
+            for name, each in groups.items():
+                # The keys are gone from the disk before the ciphertexts exist anywhere else.
+                await change.put_thread(name, mls=core.seal_mls(name, each.sealed.mls))
+        for item in fresh:
+            core.items[item.id] = item
+        for each in ready:
+            self._sealed(each.item, each.thread, each.sealed)
+            each.item.verified = each.verified
+            self._number(each.item)
+
+    def _seal_wire(self, item: Item, sealed: Sealed) -> bytes:
+        return self._core.vault.seal(f"outbox/wire/{item.id}", encode(sealed.wire))
+
+    def _sealed(self, item: Item, thread: Thread | None, sealed: Sealed) -> None:
+        """In memory what is on the disk."""
+        item.state, item.entry, item.wire, item.waiting = "sending", sealed.id, sealed.wire, None
+        item.serial = sealed.entry.payload.serial
+        if thread is not None and sealed.mls is not None:
+            thread.mls = sealed.mls
+
+    async def _settle_all(self, refused: Iterable[tuple[Item, Refusal]]) -> None:
+        for item, refusal in refused:
+            await self.settle(item, self._answer(refusal))
+        if refused:
+            self.wake()
+
+    def _answer(self, refusal: Refusal) -> Answer:
+        at = self._core.now()
+        return Answer(refusal.code, refusal.sentence, at, "station", refusal.rule, refusal.clock, refusal.until)
 
     def _head(self, items: list[Item]) -> Item | None:
         ready = [item for item in items if self._is_time(item)]
@@ -315,7 +504,7 @@ class Sender:
         core, intent = self._core, item.intent
         officer = core.officers.get(intent.officer) if intent.officer is not None else None
         if intent.officer is not None and officer is None:
-            item.waiting = "waits until the officer who released it unlocks their key"
+            item.waiting = LOCKED
             return False
         if thread is None and intent.kind != "open":
             item.waiting = "waits until the thread is open"
@@ -346,7 +535,7 @@ class Sender:
                 core.tell(item.thread, "pending")
                 return False
             if thread is not None and intent.sd and thread.must_renew:
-                item.waiting = "waits until this station has renewed its keys: it was restored from an older copy"
+                item.waiting = RENEWING
                 core.tell(item.thread, "pending")
                 return False
             try:
@@ -366,46 +555,67 @@ class Sender:
                 for kid in packages:
                     self._packages.pop(kid, None)
                 return True
-        answer = Answer(
-            refusal.code, refusal.sentence, core.now(), "station", refusal.rule, refusal.clock, refusal.until
-        )
-        await self.settle(item, answer)
+        await self.settle(item, self._answer(refusal))
         return False
 
     def _judge(self, thread: Thread | None, sealed: Sealed, force: bool) -> Refusal | None:
         core = self._core
-        core.replay.admissible(sealed.wire.entry, core.now())
         if thread is None or thread.state is None or force or thread.parted is not None:
-            return None  # what our ladder says of a state that is not agreed is no reason to keep words back
-        return core.replay.judge(thread, sealed.wire.entry, core.now())
+            # What our ladder says of a state that is not agreed is no reason to keep words back.
+            core.replay.admissible(sealed.entry, core.now())
+            return None
+        return core.replay.judge(thread, sealed.entry, core.now())
 
     async def _persist(self, item: Item, thread: Thread | None, sealed: Sealed) -> None:
         core = self._core
         async with core.store.change() as change:
-            wire = core.vault.seal(f"outbox/wire/{item.id}", encode(sealed.wire))
+            wire = self._seal_wire(item, sealed)
             await change.put_outbox(item.id, state="sending", entry=sealed.id, wire=wire)
             if thread is not None and sealed.mls is not None:
                 # The key is gone from the disk before the ciphertext exists anywhere else.
                 await change.put_thread(thread.id, mls=core.seal_mls(thread.id, sealed.mls))
-        item.state, item.entry, item.wire, item.waiting = "sending", sealed.id, sealed.wire, None
-        if thread is not None and sealed.mls is not None:
-            thread.mls = sealed.mls
+        self._sealed(item, thread, sealed)
 
-    async def _submit(self, item: Item) -> None:
-        if item.wire is None:
-            return
+    # -- submitting ---------------------------------------------------------------------------------------------------
+
+    def _number(self, item: Item) -> None:
+        """Hand an item to whoever flushes next, in the order in which it was stored."""
         item.ref = self.ref()
         self._refs[item.ref] = item
-        try:
-            await self._send(frames.Submit(item.ref, item.wire.entry, item.wire.parts))
-        except LineBroken:
-            self._refs.pop(item.ref, None)
-            item.ref = None
-            raise
-        self._core.tell(item.thread, "pending")
+        self._outgoing.append((item.ref, item))
 
-    async def _unseal(self, item: Item) -> None:
-        """Back to an intent: the hub said for certain that this entry does not stand."""
+    async def _submit(self, item: Item) -> None:
+        if item.wire is not None:
+            self._number(item)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        """Submit what was handed over, one after another. Raises `LineBroken`: it is asked for again on the next line."""
+        async with self._sending:
+            while self._outgoing:
+                ref, item = self._outgoing.popleft()
+                if item.ref != ref or item.wire is None:
+                    continue  # the line went down meanwhile
+                try:
+                    await self._send(frames.Submit(ref, item.wire.entry, item.wire.parts))
+                except LineBroken:
+                    for each in (item, *(left for _, left in self._outgoing)):
+                        self._refs.pop(each.ref or 0, None)
+                        each.ref = None
+                    self._outgoing.clear()
+                    raise
+                self._core.tell(item.thread, "pending")
+
+    async def _flush_or_wait(self) -> None:
+        """As `_flush`; where the line is down, it waits in the outbox."""
+        try:
+            await self._flush()
+        except LineBroken as error:
+            log.info("send interrupted", detail=error.detail)
+
+    async def _unseal(self, item: Item, *, stale: bool) -> None:
+        """Back to an intent: the hub said for certain that this entry does not stand. ``stale``: nor will another under the
+        same keys."""
         core = self._core
         epoch = None if item.wire is None else item.wire.epoch
         if item.intent.kind in ("rekey", "rejoin"):
@@ -414,7 +624,8 @@ class Sender:
         async with core.lock:
             async with core.store.change() as change:
                 await change.put_outbox(item.id, state="queued", entry=None, wire=None)
-            item.state, item.entry, item.wire, item.newer_than = "queued", None, None, epoch
+            item.state, item.entry, item.wire, item.verified = "queued", None, None, None
+            item.newer_than = epoch if stale else None
 
     async def _drop(self, item: Item) -> None:
         core = self._core
@@ -463,14 +674,16 @@ class Sender:
         ref = self.ref()
         claim: asyncio.Future[dict[str, bytes]] = asyncio.get_running_loop().create_future()
         self._claims[ref] = claim
-        await self._send(frames.Claim(ref, (kid,)))
         try:
             async with asyncio.timeout(CLAIM_WAIT):
+                await self._send(frames.Claim(ref, (kid,)))
                 packages = await claim
         except TimeoutError:
             raise LineBroken("no answer to a claim") from None
         finally:
             self._claims.pop(ref, None)
+            if claim.done() and not claim.cancelled():
+                claim.exception()  # heard, also where sending failed and nobody waited for it any more
         if kid not in packages:
             raise ClaimFailed("that station has no key package left on the hub; it must connect first")
         self._check_package(kid, packages[kid])

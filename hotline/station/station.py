@@ -32,7 +32,7 @@ from hotline.station.line import Line
 from hotline.station.lookout import Lookout
 from hotline.station.observer import Observer
 from hotline.station.officers import OfficerKeys
-from hotline.station.outbox import Intent
+from hotline.station.outbox import Intent, Item
 from hotline.station.papers import Papers
 from hotline.station.replay import MAX_AHEAD
 from hotline.station.sender import Sender
@@ -201,15 +201,43 @@ class Station(StationDesk):
         self.attachments.up()
         core.tell(None, "connection")
 
-    async def receive(self, frame: frames.FromHub) -> None:
-        """One frame. A fault of our own ends the connection: what was not stored is delivered again."""
+    async def receive(self, *found: frames.FromHub) -> None:
+        """Frames in order; entries that follow each other are stored together. A fault of our own ends the connection: what
+        was not stored is delivered again."""
         self.core.line.heard = self.core.clock.now()
+        what = ""
         try:
-            await self._receive(frame)
+            entries: list[frames.Deliver] = []
+            for frame in found:
+                what = type(frame).__name__
+                if isinstance(frame, frames.Deliver):
+                    entries.append(frame)
+                elif isinstance(frame, frames.Accepted):
+                    # That the hub has an entry changes nothing about those it delivers.
+                    await self.sender.accepted(frame)
+                else:
+                    await self._delivered(entries)
+                    entries = []
+                    await self._receive(frame)
+            await self._delivered(entries)
         except LineBroken:
             raise
         except Exception as error:
-            await self._fault(type(frame).__name__, error)
+            await self._fault(what, error)
+
+    async def _delivered(self, entries: list[frames.Deliver]) -> None:
+        if not entries:
+            return
+        back: list[Item] = []
+        try:
+            await self.intake.take(entries, back)
+        finally:
+            for item in back:
+                self.sender.delivered(item)
+        for thread in dict.fromkeys(frame.thread for frame in entries):
+            await self.tails.arrived(thread)
+        self.sender.wake()
+        await self.disagreements.tell(self.intake.unsaid)
 
     async def _fault(self, what: str, error: Exception) -> NoReturn:
         log.error("fault while receiving", frame=what, exc_info=error)
@@ -236,18 +264,9 @@ class Station(StationDesk):
 
     async def _receive(self, frame: frames.FromHub) -> None:
         match frame:
-            case frames.Deliver():
-                item = await self.intake.deliver(frame)
-                await self.tails.arrived(frame.thread)
-                if item is not None:
-                    self.sender.delivered(item)
-                self.sender.wake()
-                await self.disagreements.tell(self.intake.unsaid)
             case frames.Invitation():
                 await self.intake.invite(frame)
                 self.sender.wake()
-            case frames.Accepted():
-                await self.sender.accepted(frame)
             case frames.Refused() if self.attachments.refused(frame):
                 pass
             case frames.BlobTicket():

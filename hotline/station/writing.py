@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import msgspec
 
 from hotline.station.core import Core
 from hotline.station.model import Thread
-from hotline.station.outbox import Intent, Sealer
+from hotline.station.outbox import Intent
 from hotline.station.outcomes import no, talk_only
 from hotline.station.views import Outcome, UnknownThread
 from mediation.fold import step
+from mediation.ladder import Ladder
 from mediation.move import Move
 from mediation.refusals import Refusal
+from mediation.state import ThreadState
 from protocols.disclosure import body_to_bytes, make_body
 from protocols.encoding import Malformed, digest
 from protocols.entry import Precedence, Tlp, draft_content, sign_draft
@@ -27,6 +30,8 @@ class Writing:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._kept: dict[str, tuple[ThreadState, list[Intent], ThreadState]] = {}
+        """By thread: the state it had, what waited then, and the state after that."""
 
     def find(self, thread: str) -> Thread:
         """The thread of that id. Raises `UnknownThread`."""
@@ -55,9 +60,10 @@ class Writing:
         if not thread.title or not fields or "subject" not in kind.fields or fields.get("subject"):
             return fields
         core = self._core
-        said = [held.fields for held in thread.held if held.payload.office == core.identity.office]
-        waiting = [core.fields(item.intent) for item in core.pending(thread.id)]
-        if any(each is not None and each.get("subject") for each in (*said, *waiting)):
+        # The first of them has it: nothing after that is looked at.
+        said = (held.fields for held in thread.held if held.payload.office == core.identity.office)
+        waiting = (core.fields(item.intent) for item in core.pending(thread.id))
+        if any(each is not None and each.get("subject") for each in chain(said, waiting)):
             return fields
         return {**fields, "subject": thread.title}
 
@@ -106,24 +112,36 @@ class Writing:
             return apart
         if thread.state is None or thread.ladder is None or thread.parted is not None:
             return None
-        core, state = self._core, thread.state
-        for item in core.pending(thread.id):
-            if (
-                item.state not in ("queued", "sending")
-                or item.intent is intent
-                or item.intent.kind in ("open", "rekey")
-            ):
-                continue
-            move = self._move(thread, state, item.intent, item.intent.draft is not None, core.sealer)
-            outcome = step(thread.ladder, state, move, max(core.now(), state.at))
-            if not isinstance(outcome, Refusal):
-                state = outcome.state
+        state = self._expected(thread, thread.state, thread.ladder, intent)
         verdict = step(
-            thread.ladder, state, self._move(thread, state, intent, two_person, core.sealer), max(core.now(), state.at)
+            thread.ladder, state, self._move(thread, state, intent, two_person), max(self._core.now(), state.at)
         )
         return verdict if isinstance(verdict, Refusal) else None
 
-    def _move(self, thread: Thread, state: Any, intent: Intent, two_person: bool, sealer: Sealer) -> Move:
+    def _expected(self, thread: Thread, base: ThreadState, ladder: Ladder, intent: Intent) -> ThreadState:
+        """The state after everything that waits but ``intent``. What was folded for the last question is not folded again as
+        long as the thread stands where it stood and what waits has only grown."""
+        core = self._core
+        items = [
+            item
+            for item in core.pending(thread.id)
+            if item.state in ("queued", "sending")
+            and item.intent is not intent
+            and item.intent.kind not in ("open", "rekey")
+        ]
+        kept = self._kept.get(thread.id)
+        state, begin = base, 0
+        if kept is not None and kept[0] is base and kept[1] == [item.intent for item in items[: len(kept[1])]]:
+            state, begin = kept[2], len(kept[1])
+        for item in items[begin:]:
+            move = self._move(thread, state, item.intent, item.intent.draft is not None)
+            outcome = step(ladder, state, move, max(core.now(), state.at))
+            if not isinstance(outcome, Refusal):
+                state = outcome.state
+        self._kept[thread.id] = base, [item.intent for item in items], state
+        return state
+
+    def _move(self, thread: Thread, state: Any, intent: Intent, two_person: bool) -> Move:
         identity = self._core.identity
         seat = state.seats.get(identity.kid)
         people = tuple(kid for kid in (intent.officer, intent.drafter) if kid is not None)

@@ -267,9 +267,8 @@ class Change:
     decided within the transaction has a ``connection`` (`StationStore.decide`).
     """
 
-    def __init__(self, positions: Positions, connection: AsyncConnection | None = None) -> None:
+    def __init__(self, connection: AsyncConnection | None = None) -> None:
         self.recording = Recording()
-        self._positions = positions
         self._connection = connection
 
     async def _do(self, table: sa.Table, statement: Any, *rows: Mapping[str, Any]) -> None:
@@ -332,6 +331,7 @@ class Change:
 
     async def add_outbox(
         self,
+        position: int,
         row: str,
         thread: str,
         state: str,
@@ -339,12 +339,10 @@ class Change:
         *,
         entry: str | None = None,
         wire: bytes | None = None,
-    ) -> int:
-        """Queue an intent, sealed already or not; its position."""
-        position = self._positions.next()
+    ) -> None:
+        """Queue an intent at a position of `StationStore.position`; with ``entry`` and ``wire`` where it is sealed already."""
         values = {"position": position, "id": row, "thread": thread, "state": state, "intent": intent}
         await self._do(outbox, _insert(outbox), {**values, "entry": entry, "wire": wire})
-        return position
 
     async def put_outbox(self, row: str, **values: Any) -> None:
         await self._do(outbox, _update(outbox, "id", tuple(sorted(values))), {"_id": row, **values})
@@ -479,13 +477,17 @@ class StationStore:
     async def close(self) -> None:
         await self._store.close()
 
+    def position(self) -> int:
+        """The next position in the outbox; none is given twice."""
+        return self._positions.next()
+
     async def _transact(self, work: Callable[[sa.Connection], None]) -> None:
         await self._store.transact(work)
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator[Change]:
         """One transaction; an exception inside leaves nothing of it. On the disk when the block ends."""
-        change = Change(self._positions)
+        change = Change()
         yield change
         await self._group.write(change.recording)
 
@@ -493,7 +495,7 @@ class StationStore:
     async def decide(self) -> AsyncIterator[Change]:
         """One transaction that depends on what the store holds; an exception inside rolls all of it back."""
         async with self._store.write() as connection:
-            yield Change(self._positions, connection)
+            yield Change(connection)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:

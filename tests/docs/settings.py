@@ -53,6 +53,7 @@ _LIMITS = {
     "claims_per_hour": "Key packages one station may claim in an hour.",
     "office_claims_per_hour": "The same for all stations of an office together.",
     "claims_each_per_hour": "Key packages of one station that one office may claim in an hour.",
+    "claims_reserved": "Key packages of each station kept for each office that has claimed fewer since it last published.",
     "login_failures": "Failed logins from one address in a minute before it has to wait; of stations and of operators, each "
     "for itself. An address is an IPv4 address or an IPv6 network of 64 bits.",
     "strangers": "Connections on which no station has logged in, browsers at the console among them. One more, and the address "

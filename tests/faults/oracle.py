@@ -68,21 +68,22 @@ class Ledger:
         if len(sentence) < 20:
             self.wordless.append(code)
 
-    def hear(self, remote: Remote) -> int:
-        """Take in what a station in another process told; how many texts it kept."""
+    def hear(self, remote: Remote) -> list[tuple[Any, ...]]:
+        """Take in what a station in another process told; gives back what is no promise."""
         assert remote.pipe is not None
-        kept = 0
+        rest = []
         for word in remote.pipe.taken():
             match word:
                 case ("kept", thread, text):
                     self.said[thread, remote.cast.kid].append(text)
                     self.unsure.discard(text)
-                    kept += 1
                 case ("acknowledged", *place):
                     self.acknowledge(*place)
                 case ("refused", code, sentence):
                     self.refuse(code, sentence)
-        return kept
+                case _:
+                    rest.append(word)
+        return rest
 
     async def settle(self, threads: Iterable[str], *stations: Station, seconds: float = 60) -> None:
         """Wait until every station is level and nothing waits anywhere."""

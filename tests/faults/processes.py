@@ -9,13 +9,15 @@ event.
     hub = Hub(world)                       # a port of its own, kept over restarts
     await hub.start(); hub.end(SIGKILL); await hub.start()
 
-``<folder>/wall`` holds the milliseconds by which the wall clock of these processes is wrong, read whenever they look at it.
+``<folder>/wall`` holds the milliseconds by which the wall clock of these processes is wrong, read whenever they look at it;
+``<folder>/boot``, where there is one, the name of the boot of the machine they run on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import json
 import multiprocessing
 import os
@@ -38,12 +40,14 @@ from hotline import clock
 from hotline.hub import hub as hubs
 from hotline.hub.app import make_app
 from hotline.hub.errors import BehindWitnesses
+from hotline.station.station import Station
 from hotline.store.place import Place
 from protocols.accord import open_accord
 from protocols.translog import ed25519_cosigner
 from tests.faults.kit import open_impatient, say
 from tests.hotline.harness import LADDER, World
 from tests.hotline.harness import Station as Cast
+from tests.hotline.station.kit import officer
 
 _FORKED = multiprocessing.get_context("forkserver")
 _FORKED.set_forkserver_preload(["tests.faults.processes", "hotline.store.migrate", "hotline.store.postgres"])
@@ -133,6 +137,17 @@ class Child:
     def runs(self) -> bool:
         return self._process is not None and self._process.exitcode is None
 
+    def resident(self) -> int:
+        """Bytes of memory in use."""
+        found = next(
+            row for row in Path(f"/proc/{self.pid}/status").read_text().splitlines() if row.startswith("VmRSS")
+        )
+        return int(found.split()[1]) * 1024
+
+    def descriptors(self) -> int:
+        """Files, sockets and pipes that are open."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
     def send(self, how: signal.Signals) -> None:
         """SIGKILL, SIGSTOP, SIGCONT, ... to this child alone."""
         os.kill(self.pid, how)
@@ -189,6 +204,8 @@ def _begin(
             logger_factory=structlog.WriteLoggerFactory(file=file),
         )
         vars(clock)["time"] = _wall(folder / "wall")
+        if (folder / "boot").exists():
+            vars(clock)["_BOOT_ID"] = folder / "boot"
 
         async def run() -> int:
             return await main(Pipe(connection), folder, *arguments)
@@ -280,8 +297,12 @@ class Remote(Child):
 
     def tell(self, thread: str, text: str) -> None:
         """Have it say this."""
+        self.ask("say", thread, text)
+
+    def ask(self, *words: str) -> None:
+        """``say``, ``open COUNTERPART``, ``close THREAD`` or ``count``."""
         assert self.pipe is not None
-        self.pipe.say("say", thread, text)
+        self.pipe.say(*words)
 
 
 def witness_name(office: str, name: str) -> str:
@@ -316,14 +337,32 @@ async def stand(pipe: Pipe, folder: Path, pickled: bytes, seed: bytes, url: str,
         if not word.done():
             word.cancel()
             break
-        match word.result():
-            case ("say", thread, text):
-                if thread not in station.core.threads:
-                    pipe.say("unknown", thread, text)
-                    continue
-                await say(station, thread, text)
-                pipe.say("kept", thread, text)
-            case ("ended",):
-                break
+        if word.result() == ("ended",):
+            break
+        await _obey(pipe, station, word.result())
     await station.stop()
     return 0
+
+
+async def _obey(pipe: Pipe, station: Station, word: tuple[Any, ...]) -> None:
+    match word:
+        case ("say" | "close", thread, *_) if thread not in station.core.threads:
+            pipe.say("unknown", *word)
+        case ("say", thread, text):
+            await say(station, thread, text)
+            pipe.say("kept", thread, text)
+        case ("open", counterpart):
+            opened = await station.open_thread(officer(station), counterpart, LADDER, "Test thread")
+            pipe.say("opened", opened.thread, opened.ok, opened.sentence)
+        case ("close", thread):
+            closed = await station.send(
+                officer(station), thread, "close", {}, {"text": f"closed by {station.office.id}"}
+            )
+            if closed.state == "draft":
+                closed = await station.release(officer(station, 1), str(closed.id))
+            pipe.say("closed", thread, closed.ok, closed.sentence)
+        case ("count",):
+            gc.collect()
+            threads = station.core.threads.values()
+            waiting = station.connection().queued
+            pipe.say("counted", len(threads), sum(len(thread.held) for thread in threads), waiting)

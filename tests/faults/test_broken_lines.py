@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hotline.station.sender import packages_kept
 from tests.faults.kit import agree, impatient, opened, positions, say, texts, until
 from tests.faults.proxy import proxy
 from tests.hotline.harness import make_world, running_hub
@@ -69,22 +70,22 @@ async def test_a_line_that_keeps_breaking_in_mid_traffic_loses_and_doubles_nothi
 
 
 async def test_a_station_that_stays_on_the_line_never_runs_out_of_key_packages(tmp_path: Path) -> None:
-    """Each thread opened with it spends one; it had ten when it logged in."""
+    """Each thread opened with it spends one; it fills up when half of them are left."""
     world = make_world(tmp_path)
     async with (
         running_hub(world) as hub,
         impatient(world, "KV", hub.url) as kv,
         impatient(world, "AV", hub.url) as av,
     ):
-        kid = world.stations["KV"].kid
-        for _ in range(6):
+        kid, keep = world.stations["KV"].kid, packages_kept(4)
+        for _ in range(keep // 2 + 1):
             await opened(av, kv)
-        assert await hub.hub.directory.left(kid) >= 4
-        assert len(kv.core.bundles) >= 4
+        assert await hub.hub.directory.left(kid) >= keep // 2 - 1
+        assert len(kv.core.bundles) >= keep // 2 - 1
         before = hub.hub.lines.since()[kid]
         for _ in range(200):
-            if await hub.hub.directory.left(kid) == 10:
+            if await hub.hub.directory.left(kid) == keep:
                 break
             await asyncio.sleep(0.05)
-        assert await hub.hub.directory.left(kid) == 10
+        assert await hub.hub.directory.left(kid) == keep
         assert hub.hub.lines.since()[kid] == before, "it did not log in again"

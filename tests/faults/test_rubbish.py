@@ -160,7 +160,7 @@ async def test_rubbish_on_every_port_raises_out_of_no_handler(
 
 
 async def answers(session: aiohttp.ClientSession, url: str, log: Path) -> None:
-    for _ in range(300):
+    for _ in range(1200):
         try:
             async with session.get(url) as answer:
                 assert answer.status < 500

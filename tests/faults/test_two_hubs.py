@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,7 @@ from mediation.state import from_bytes
 from protocols.encoding import b64u, digest
 from protocols.entry import parse_entry, verify_stamp
 from protocols.translog.tree import leaf_hash, root_of
+from tests.faults.kit import impatient, opened, say, until
 from tests.hotline.harness import LADDER, World, connect, make_world, open_thread, running_hub
 from tests.hotline.hub.test_clocks import notify
 
@@ -99,6 +102,32 @@ async def test_a_hub_that_begins_while_another_goes_on_takes_a_newer_head_for_wh
         found.execute("INSERT INTO heads VALUES (99, x'00', 1)")
     with pytest.raises(HubNotReady, match="99 was signed"):
         await Hub.open(world.place, world.settings, world.keys, world.accord, world.ladders)
+
+
+async def test_a_witness_is_offered_no_head_older_than_its_own_by_a_hub_that_has_not_read_so_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logs: list[Any]
+) -> None:
+    """It would take the log for shorter than it was, and call the engineers."""
+    world = make_world(tmp_path, quorum=1)
+    async with running_hub(world) as one, impatient(world, "KV", one.url) as kv, impatient(world, "AV", one.url) as av:
+        thread = await opened(av, kv)
+        await until(lambda: av.core.cosigned == one.hub.writer.standing.frontier.size)
+        async with running_hub(world) as two:
+
+            async def blind() -> None:
+                await asyncio.sleep(0)
+
+            monkeypatch.setattr(two.hub.writer, "look", blind)
+            before = two.hub.writer.standing.frontier.size
+            await say(kv, thread, "meanwhile")
+            await until(lambda: av.core.cosigned > before)
+            await av.stop()
+            for _ in range(3):
+                async with impatient(world, "AV", two.url) as again:
+                    await asyncio.sleep(0.3)
+                    assert not again.connection().alarms
+            assert two.hub.heads.head is not None and two.hub.heads.head.size == before
+    assert "head not cosigned" not in {event["event"] for event in logs}
 
 
 def _leaves(found: sqlite3.Connection, thread: str) -> list[bytes]:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from copy import copy
 from pathlib import Path
+from secrets import token_bytes
 
 import msgspec
 import pytest
@@ -17,9 +18,11 @@ from hotline.hub.errors import TooFast
 from hotline.hub.flow import InFlight, Outgoing
 from hotline.hub.lanes import Lanes
 from hotline.hub.settings import Limits
+from hotline.station.sender import packages_kept
+from protocols import frames, mls
 from protocols.encoding import rfc3339
 from protocols.frames import AskTails, Refused
-from tests.hotline.harness import RunningHub, connect, make_world, open_thread, running_hub
+from tests.hotline.harness import SUITE, RunningHub, connect, make_station, make_world, open_thread, running_hub
 from tests.hotline.hub.test_writer import job
 from tests.hotline.station.kit import DUTY, officer, open_station, opened, running, until
 
@@ -244,3 +247,65 @@ async def test_no_office_can_use_up_the_key_packages_that_others_need(tmp_path: 
         assert [type(await av.claim(mine)) for _ in range(3)] == [dict, dict, Refused]  # five in all
         assert (await hub.hub.directory.left(theirs), await hub.hub.directory.left(mine)) == (17, 18)
         assert isinstance(await kv.claim(theirs), dict)
+
+
+async def test_a_hostile_office_leaves_each_other_office_enough_to_open_a_thread_also_over_a_restart(
+    tmp_path: Path,
+) -> None:
+    world = make_world(tmp_path, others={"XX": "party", "YY": "party"})
+    keep = packages_kept(6)
+    second = make_station("XX", "2", world.roots["XX"], serial=40)
+    async with running_hub(world) as hub, connect(hub.url, world, "KV") as kv:
+        await kv.publish(keep)
+        theirs = kv.station.kid
+        async with connect(hub.url, world, "XX") as xx, connect(hub.url, world, second) as more:
+            answers = [await client.claim(theirs) for _ in range(keep) for client in (xx, more)]
+        had = [each for each in answers if isinstance(each, dict)]
+        refused = {each.code for each in answers if isinstance(each, Refused)}
+        assert refused == {"keys.kept"}, "one office, however many stations it has"
+        bundles, left = kv.packages, await hub.hub.directory.left(theirs)
+        assert (len(had), left) == (keep - 2 * 5, 2 * 5)
+        assert left < packages_kept(6) // 2, "so a station on the line fills up with its next ping"
+    async with running_hub(world) as hub:
+        async with connect(hub.url, world, "XX") as xx:
+            assert (await xx.claim(theirs)).code == "keys.kept"  # type: ignore[union-attr]
+        for office in ("AV", "YY"):
+            async with connect(hub.url, world, office) as client:
+                assert [type(await client.claim(theirs)) for _ in range(3)] == [dict, dict, Refused]
+        async with connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
+            await kv.publish(keep - await hub.hub.directory.left(theirs))
+            kv.packages += bundles
+            assert (await open_thread(av, kv)).id in kv.threads
+        async with connect(hub.url, world, "XX") as xx:
+            assert isinstance(await xx.claim(theirs), dict), "the station was there: everybody has a share again"
+
+
+async def test_what_ran_out_by_age_is_counted_to_nobody(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
+        now = int(time.time())
+        old = [
+            mls.make_key_package(
+                SUITE,
+                kv.station.kid.encode(),
+                kv.station.mls_seed,
+                not_before=now - 60,
+                not_after=now + 2,
+                rng=token_bytes,
+            )
+            for _ in range(4)
+        ]
+        await kv.send(frames.Publish(tuple(each.key_package for each in old)))
+        await kv.publish(2)
+        await asyncio.sleep(2.5)
+        assert [type(await av.claim(kv.station.kid)) for _ in range(3)] == [dict, dict, Refused]
+        assert await hub.hub.directory.left(kv.station.kid) == 0
+
+
+def test_a_station_keeps_so_many_that_half_of_them_are_more_than_what_is_kept_for_others() -> None:
+    for offices in range(2, 25):
+        keep = packages_kept(offices)
+        assert 10 <= keep <= Limits().key_packages
+        assert keep // 2 > Limits().claims_reserved * (offices - 1)
+        # Whoever met `keys.kept` finds a station that fills up: what is left then is below the half.
+    assert packages_kept(100) == Limits().key_packages

@@ -42,6 +42,8 @@ from tests import postgres
 from tests.hotline.harness import World, running_hub
 from tests.hotline.hub.test_process import PASSPHRASE, Serving, make_folder
 from tests.hotline.station.kit import identity_of, officer, opened, running, until
+from tests.hotline.test_attachments import attach, saved, state
+from tests.hotline.test_attachments import say as say_file
 
 NOW = 1_890_000_000_000
 CAST = ("AV", "KV", "MD")
@@ -286,7 +288,7 @@ async def test_a_published_head_that_a_leaf_names_must_be_given_back_too(lost: L
         given = trial.given()
         seen = {
             leaf.leaf.payload.seen if isinstance(leaf, GivenOwn) else leaf.entry.payload.seen
-            for leaf in given.leaves.values()
+            for leaf in given.walk()
             if isinstance(leaf, GivenOwn) == (kind is give_back.Own)
         } - {None}
         assert seen
@@ -363,7 +365,7 @@ def test_a_file_that_is_not_whole_or_not_signed_counts_for_nothing(lost: Lost, t
         given = Given(lost.world.accord)
         with pytest.raises((BadFile, ProtocolError)):
             trial.read(given, "AV", changed)
-        assert not given.leaves
+        assert given.top == 0
         assert not given.spoken
 
 
@@ -426,6 +428,8 @@ def test_disclosures_are_sealed_to_their_place_and_hide_their_number() -> None:
 async def serving(tmp_path: Path) -> AsyncIterator[tuple[World, Serving]]:
     world, hub, port = make_folder(tmp_path, plain=True)
     (hub / "hub.toml").write_text((hub / "hub.toml").read_text().replace("head_interval = 60.0", "head_interval = 1.0"))
+    with (hub / "hub.toml").open("a") as settings:
+        settings.write("[attachments]\nspare = 0\n")
     process = Serving(tmp_path, hub, port, plain=True)
     await process.start()
     try:
@@ -448,6 +452,13 @@ def hotline(*words: object) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+async def sent_file(station: Station, thread: str, data: bytes) -> str:
+    file = await attach(station, thread, data)
+    await until(lambda: state(station, thread, file.blob) == "whole")
+    assert (await say_file(station, thread, file)).ok
+    return file.blob
+
+
 async def test_rehearsal_back_up_go_on_kill_restore_refill_and_everybody_has_everything(
     serving: tuple[World, Serving], tmp_path: Path
 ) -> None:
@@ -458,8 +469,10 @@ async def test_rehearsal_back_up_go_on_kill_restore_refill_and_everybody_has_eve
         stations = (av, kv, md)
         thread = await opened(av, kv)
         await until(lambda: all(each.observer.mirroring.size >= 1 for each in stations))
+        early = await sent_file(av, thread, b"plan of the site " * 5000)
         status, said = await asyncio.to_thread(hotline, "hub", "backup", process.hub, tmp_path / "backup")
-        assert status == 0, said
+        assert status == 0 and "1 sealed files" in said, said
+        late = await sent_file(av, thread, b"plan of the valley " * 5000)
         for number in range(4):
             await say(av, thread, f"from Arvenia {number}")
             await say(kv, thread, f"from Kostrava {number}")
@@ -491,18 +504,22 @@ async def test_rehearsal_back_up_go_on_kill_restore_refill_and_everybody_has_eve
         assert (status, "KV station 1" in said) == (1, True), said
         status, said = await asyncio.to_thread(hotline, "hub", "refill", new, *files, *secret)
         assert status == 0, said
-        assert "The hub may serve" in said
+        assert "The hub may serve" in said and "1 sealed files were put back" in said
 
         await process.start()
         await until(lambda: all(each.core.line.caught for each in stations), 60)
         cosigned = md.core.cosigned
         await say(kv, thread, "Do you still read us?")
-        await until(lambda: len(av.core.threads[thread].held) == len(kv.core.threads[thread].held) == 10)
+        await until(lambda: len(av.core.threads[thread].held) == len(kv.core.threads[thread].held) == 12)
         await until(lambda: md.core.cosigned > cosigned)
         await until(lambda: all(held.proven for held in av.core.threads[thread].held))
         assert not any(each.core.threads[thread].frozen for each in (av, kv))
         texts = [held.fields["text"] for held in kv.core.threads[thread].held if held.fields and "text" in held.fields]
-        assert len(texts) == 9
+        assert len(texts) == 11
+        for blob, data in ((early, b"plan of the site " * 5000), (late, b"plan of the valley " * 5000)):
+            await kv.fetch(officer(kv), thread, blob)
+            await until(lambda blob=blob: state(kv, thread, blob) == "whole", 60)  # type: ignore[misc]
+            assert await saved(kv, thread, blob) == data
     await kill(process)
     found = fsck(new / "hub.db", world.accord)
     assert found.holds, found.findings

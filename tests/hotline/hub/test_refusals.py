@@ -242,11 +242,12 @@ async def test_key_packages_are_handed_only_to_those_who_may_need_them(tmp_path:
 
 async def test_a_key_package_is_handed_out_once_and_never_taken_back(tmp_path: Path) -> None:
     async with two(tmp_path) as (_, _, av, kv, _):
-        await kv.publish(2)
+        await kv.publish(1)
         first, second = await av.claim(kv.station.kid), await av.claim(kv.station.kid)
         assert isinstance(first, dict) and isinstance(second, dict)
         assert first != second
 
+        await kv.publish(1)
         third = await av.claim(kv.station.kid)
         assert isinstance(third, dict)
         await kv.send(Publish((first[kv.station.kid],)))

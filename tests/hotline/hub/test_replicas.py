@@ -132,7 +132,14 @@ async def test_a_mandate_told_to_one_hub_counts_at_the_other_in_the_same_moment(
         entry = kv.write(kv.threads[thread.id], "goodwill-note", fields={"text": "after"})
         now = one.hub.clock.now()
         over = mandate_of("KV", "station 1", station.sign, (), 9, station_keys(station), not_before=rfc3339(now + 300))
-        two.hub.replicas.attach(**{**quiet(), "look": asyncio.Event().wait})  # it neither looks nor hears
+        deaf = asyncio.Event()
+
+        async def look() -> None:
+            deaf.set()
+            await asyncio.Event().wait()
+
+        two.hub.replicas.attach(**{**quiet(), "look": look})  # it neither looks nor hears
+        await deaf.wait()  # nor is it still about to
         await av.send(frames.Announce((sign_mandate(over, world.roots["KV"]),)))
         await av.ping()
         await asyncio.sleep(0.4)

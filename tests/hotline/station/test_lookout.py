@@ -11,7 +11,7 @@ from protocols.frames import Deliver, FromHub, Published
 from tests.hotline.harness import make_world, running_hub
 from tests.hotline.station.kit import officer, opened, running, until
 
-DUTY = DutyTable(fallback=1.0, tick=0.1, answer=0.2, undelivered=0.3, heads=0.3)
+DUTY = DutyTable(fallback=1.0, tick=0.1, answer=2.0, undelivered=0.3, heads=0.3)
 SLOW = DutyTable(fallback=1.0, tick=0.1, answer=20.0)
 
 
@@ -25,15 +25,13 @@ async def test_what_the_hub_took_and_keeps_back_is_said_with_the_time_until_it_c
         running(world, "KV", hub.url) as kv,
     ):
         thread = await opened(av, kv)
-        real, held = av._receive, []
+        real, held = av._delivered, []
 
-        async def keeps_back(frame: FromHub) -> None:
-            if isinstance(frame, Deliver) and frame.thread == thread:
-                held.append(frame)
-            else:
-                await real(frame)
+        async def keeps_back(entries: list[Deliver]) -> None:
+            held.extend(each for each in entries if each.thread == thread)
+            await real([each for each in entries if each.thread != thread])
 
-        monkeypatch.setattr(av, "_receive", keeps_back)
+        monkeypatch.setattr(av, "_delivered", keeps_back)
         outcome = await av.send(officer(av), thread, "goodwill-note", {}, {"text": "taken, not delivered"})
         assert outcome.state == "accepted"
         await until(lambda: any("has not delivered it back" in alarm for alarm in av.connection().alarms))
@@ -42,9 +40,8 @@ async def test_what_the_hub_took_and_keeps_back_is_said_with_the_time_until_it_c
         assert "taken, not delivered" not in alarm
         (pending,) = av.thread(thread).pending
         assert pending.sentence is not None and "has not delivered it back" in pending.sentence
-        monkeypatch.setattr(av, "_receive", real)
-        for frame in held:
-            await real(frame)
+        monkeypatch.setattr(av, "_delivered", real)
+        await real(held)
         await until(lambda: not any("delivered it back" in alarm for alarm in av.connection().alarms))
         assert av.thread(thread).pending == ()
 

@@ -35,7 +35,9 @@ def counting(store: StationStore) -> list[int]:
 
 async def queue(store: StationStore, name: str) -> int:
     async with store.change() as change:
-        return await change.add_outbox(name, "thread", "queued", b"intent")
+        position = store.position()
+        await change.add_outbox(position, name, "thread", "queued", b"intent")
+    return position
 
 
 async def names(store: StationStore) -> list[str]:
@@ -62,7 +64,7 @@ async def test_one_that_breaks_a_rule_fails_alone(store: StationStore) -> None:
 async def test_an_exception_inside_writes_nothing(store: StationStore) -> None:
     with pytest.raises(ZeroDivisionError):
         async with store.change() as change:
-            await change.add_outbox("never", "thread", "queued", b"intent")
+            await change.add_outbox(1, "never", "thread", "queued", b"intent")
             raise ZeroDivisionError
     assert await names(store) == []
     await store.close()
@@ -81,10 +83,11 @@ async def test_whoever_is_cancelled_while_it_is_written_finds_it_written(store: 
 
 async def test_within_a_table_the_order_stands_and_a_position_is_never_given_twice(store: StationStore) -> None:
     async with store.change() as change:
-        first = await change.add_outbox("a", "thread", "queued", b"1")
+        first, second = store.position(), store.position()
+        await change.add_outbox(first, "a", "thread", "queued", b"1")
         await change.put_outbox("a", state="refused", answer=b"no")
         await change.drop_outbox("a")
-        second = await change.add_outbox("a", "thread", "queued", b"2")
+        await change.add_outbox(second, "a", "thread", "queued", b"2")
     assert [(row.position, row.intent) for row in await store.outbox()] == [(second, b"2")]
     async with store.change() as change:
         await change.drop_outbox("a")
