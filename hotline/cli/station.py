@@ -351,7 +351,9 @@ def give_back(folder: Path, out: Path, since: int, without_files: bool, passphra
     if done.files or done.away:
         click.echo(f"{done.files} sealed files are in it; of {done.away} more this station only knows.")
     if done.unread:
-        click.echo(f"{done.unread} bodies here are damaged: what files go with them only other stations know.", err=True)
+        click.echo(
+            f"{done.unread} bodies here are damaged: what files go with them only other stations know.", err=True
+        )
     if done.lacking:
         click.echo(f"Of {done.lacking} entries this station has not all sealed parts: another station must.", err=True)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -18,13 +19,10 @@ from hotline.hub.own_leaves import OwnLeaf
 from hotline.hub.thread import Membership, Thread
 from hotline.store import hub as t
 from hotline.store.pairs import find_pairs
-from hotline.store.prepared import Prepared, PreparedIn, insert
+from hotline.store.prepared import Prepared, PreparedIn, insert, together
 from mediation import state as states
-from protocols.frames import Deliver
 from protocols.translog import Frontier
 
-_FRESH, _FRESH_BYTES = 256, 4 << 20
-"""Entries of another process that are read at once, for all stations on the line."""
 _IN = 400
 """Threads in one statement; SQLite takes 32766 variables."""
 
@@ -79,41 +77,6 @@ def read_stand(connection: Connection) -> Stand:
     return Stand(size, mandates, newest, max(times))
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """What another process on the same store wrote: the threads, and their new entries, none where they are many."""
-
-    threads: set[str]
-    frames: tuple[Deliver, ...] = ()
-
-
-def read_since(connection: Connection, size: int) -> Moved:
-    """Threads with entries among the leaves from ``size`` on, and those entries as they are delivered; none of them where
-    they are many, and better read by whoever needs them."""
-    e, p = t.entries.c, t.parts.c
-    rows = connection.execute(sa.select(e.thread, e.size).where(e.idx >= size).order_by(e.idx).limit(_FRESH + 1)).all()
-    if len(rows) > _FRESH:
-        return Moved(moved_since(connection, size))
-    threads = {row.thread for row in rows}
-    if not rows or sum(row.size for row in rows) > _FRESH_BYTES:
-        return Moved(threads)
-    leaves = sa.select(e.thread, e.seq, t.leaves.c.data).join(t.leaves, t.leaves.c.idx == e.idx).where(e.idx >= size)
-    joined = sa.and_(p.thread == e.thread, p.seq == e.seq)
-    sealed = sa.select(p.thread, p.seq, p.name, p.data).join(t.entries, joined).where(e.idx >= size)
-    parts: dict[tuple[str, int], dict[str, bytes]] = {}
-    for row in connection.execute(sealed):
-        parts.setdefault((row.thread, row.seq), {})[row.name] = row.data
-    found = connection.execute(leaves.order_by(e.idx)).all()
-    frames = (Deliver(row.thread, row.seq, row.data, parts.get((row.thread, row.seq), {})) for row in found)
-    return Moved(threads, tuple(frames))
-
-
-def moved_since(connection: Connection, size: int) -> set[str]:
-    """Threads with entries among the leaves from ``size`` on."""
-    e = t.entries.c
-    return set(connection.execute(sa.select(e.thread).where(e.idx >= size).distinct()).scalars())
-
-
 def load_threads(connection: Connection, names: Set[str] | None = None) -> dict[str, Thread]:
     """Every thread with its memberships, or those of these names.
 
@@ -135,31 +98,46 @@ def load_threads(connection: Connection, names: Set[str] | None = None) -> dict[
     for row in connection.execute(inside):
         known = members.setdefault(row.thread, {})
         known[row.station] = (*known.get(row.station, ()), Membership(row.joined, row.left))
-    found = {}
-    for row in connection.execute(standing):
-        try:
-            state = states.from_bytes(row.state)
-        except ValueError as error:  # msgspec's errors are ValueErrors
-            raise HubNotReady(f"the state of thread {row.thread} cannot be read") from error
-        found[row.thread] = Thread(
-            row.thread,
-            row.ladder,
-            row.seq,
-            row.head,
-            row.chain,
-            row.at,
-            row.opened,
-            state,
-            row.group,
-            members.get(row.thread, {}),
-        )
-    return found
+    return {row.thread: made_of(row, members.get(row.thread, {})) for row in connection.execute(standing)}
+
+
+def made_of(row: Sequence[Any], members: dict[str, tuple[Membership, ...]]) -> Thread:
+    """A thread from its row, all columns in order. Raises `HubNotReady` where the state cannot be read."""
+    name, ladder, seq, head, chain, at, opened, state, group = row
+    try:
+        read = states.from_bytes(state)
+    except ValueError as error:  # msgspec's errors are ValueErrors
+        raise HubNotReady(f"the state of thread {name} cannot be read") from error
+    return Thread(name, ladder, seq, head, chain, at, opened, read, group, members)
 
 
 def load_frontier(connection: Connection, size: int | None = None) -> Frontier:
     """The right edge of the stored tree, or of the tree that it was at ``size``. Raises ``KeyError`` for a node that is not
     there."""
     size = log_size(connection) if size is None else size
+    nodes = read_nodes(connection, _edge(size))
+    return Frontier.load(size, lambda level, index: nodes[level, index])
+
+
+def load_grown(connection: Connection, known: Frontier, size: int | None = None) -> Frontier:
+    """The right edge of the stored tree (of ``size`` leaves, where that is known). Refuses (`BehindWitnesses`) a store that
+    does not begin with the log a process has acknowledged: one that was restored under it, or a standby that took over
+    without having everything."""
+    size = log_size(connection) if size is None else size
+    if size < known.size:
+        raise BehindWitnesses(f"{known.size} leaves were acknowledged; {size} are stored")
+    nodes = read_nodes(connection, sorted({*_edge(known.size), *_edge(size)}))
+    try:
+        before, now = (Frontier.load(each, lambda level, index: nodes[level, index]) for each in (known.size, size))
+    except KeyError as error:  # a node that is missing
+        raise BehindWitnesses(f"the tree of {known.size} leaves that were acknowledged is not whole") from error
+    if before.root() != known.root():
+        raise BehindWitnesses(f"another history of {known.size} leaves was acknowledged")
+    return now
+
+
+def _edge(size: int) -> list[tuple[int, int]]:
+    """The nodes that are the right edge of a tree of ``size`` leaves."""
     wanted: list[tuple[int, int]] = []
 
     def plan(level: int, index: int) -> bytes:
@@ -167,25 +145,7 @@ def load_frontier(connection: Connection, size: int | None = None) -> Frontier:
         return bytes(32)
 
     Frontier.load(size, plan)
-    nodes = read_nodes(connection, wanted)
-    return Frontier.load(size, lambda level, index: nodes[level, index])
-
-
-def check_grown(connection: Connection, known: Frontier, size: int | None = None) -> None:
-    """Refuses (`BehindWitnesses`) a store that does not begin with the log a process has acknowledged: one that was restored
-    under it, or a standby that took over without having everything."""
-    size = log_size(connection) if size is None else size
-    if size < known.size:
-        raise BehindWitnesses(f"{known.size} leaves were acknowledged; {size} are stored")
-    if known.size and _root_at(connection, known.size) != known.root():
-        raise BehindWitnesses(f"another history of {known.size} leaves was acknowledged")
-
-
-def _root_at(connection: Connection, size: int) -> bytes | None:
-    try:
-        return load_frontier(connection, size).root()
-    except KeyError:  # a node that is missing
-        return None
+    return wanted
 
 
 def newest_stamp(connection: Connection) -> int:
@@ -256,17 +216,16 @@ def save(connection: Connection, done: Pass, own: Sequence[OwnLeaf] = ()) -> Non
         recipients += [(payload.thread, stamp.seq, seal) for seal in each.recipients]
     leaves += [(leaf.index, leaf.data) for leaf in own]
     nodes = [(level, index, node) for level, index, node in done.nodes]
-    for table, rows in (
-        (t.leaves, leaves),
-        (t.entries, entries),
-        (t.parts, parts),
-        (t.recipients, recipients),
-        (t.nodes, nodes),
-    ):
-        if rows:
-            _INSERT[table].many(connection, rows)
+    tables = (t.leaves, t.entries, t.parts, t.recipients, t.nodes)
+    made: tuple[list[Any], ...] = (leaves, entries, parts, recipients, nodes)
+    with together(connection):
+        for table, rows in zip(tables, made, strict=True):
+            if rows:
+                _INSERT[table].many(connection, rows)
+        members = _save_threads(connection, done)
     own_leaves.save(connection, own)
-    _save_threads(connection, done)
+    for thread, known in members:
+        _save_members(connection, thread, known)
 
 
 _MOVED = Prepared(
@@ -281,9 +240,11 @@ _RENEWED = Prepared(
 )
 
 
-def _save_threads(connection: Connection, done: Pass) -> None:
-    """Where the threads stand now. What an ordinary entry leaves as it was (group, members) is not written again."""
-    moved, renewed, opened, members = [], [], [], []
+def _save_threads(connection: Connection, done: Pass) -> list[tuple[Thread, Mapping[str, Sequence[Membership]]]]:
+    """Where the threads stand now. What an ordinary entry leaves as it was (group, members) is not written again; those whose
+    members changed are the answer, with the members before."""
+    moved, renewed, opened = [], [], []
+    members: list[tuple[Thread, Mapping[str, Sequence[Membership]]]] = []
     for name, thread in done.changed.items():
         before = done.threads.get(name)
         stands = (thread.seq, thread.head, thread.chain, thread.at)
@@ -299,8 +260,7 @@ def _save_threads(connection: Connection, done: Pass) -> None:
     for statement, rows in ((_INSERT[t.threads], opened), (_MOVED, moved), (_RENEWED, renewed)):
         if rows:
             statement.many(connection, rows)
-    for thread, known in members:
-        _save_members(connection, thread, known)
+    return members
 
 
 def _save_members(connection: Connection, thread: Thread, known: Mapping[str, Sequence[Membership]]) -> None:

@@ -25,6 +25,7 @@ from hotline.hub.errors import (
     TooManyKeyPackages,
     TooManyMandates,
 )
+from hotline.hub.moved import moved_since
 from hotline.hub.settings import Limits
 from hotline.hub.thread import Thread
 from hotline.store import hub as t
@@ -157,7 +158,7 @@ class Directory:
         if after is known:
             return known, known
         if commits.log_size(connection) != self._size():
-            moved = commits.moved_since(connection, self._size())
+            moved = moved_since(connection, self._size())
             self.check_start(found, commits.load_threads(connection, moved).values(), known.book)
         row = {
             "digest": digest(found.data),

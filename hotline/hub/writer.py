@@ -21,14 +21,15 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from hotline.clock import SystemClock
-from hotline.hub import commits, own_leaves
+from hotline.hub import commits, moved, own_leaves
 from hotline.hub.admission import Admitted, Pass, Rules
 from hotline.hub.beside import NOTHING, Beside, Proven
-from hotline.hub.commits import Moved, Position
+from hotline.hub.commits import Position
 from hotline.hub.directory import Directory, Known
 from hotline.hub.errors import BehindWitnesses, Closing, HubFault, NotStored
 from hotline.hub.lanes import Answer, Job, Lanes
 from hotline.hub.metrics import Metrics
+from hotline.hub.moved import Moved
 from hotline.hub.own_leaves import OwnLeaf, Wanted
 from hotline.hub.thread import Thread
 from hotline.store.engine import Store
@@ -111,7 +112,7 @@ class Writer:
     async def load(self) -> None:
         """Read the standing from the store. Raises `BehindWitnesses` where it does not begin with what is known here."""
         async with self._store.read() as connection:
-            await connection.run_sync(commits.check_grown, self.standing.frontier)
+            await connection.run_sync(commits.load_grown, self.standing.frontier)
             self.standing, floor = await connection.run_sync(_load)
         self._clock.raise_floor(floor)
 
@@ -200,17 +201,17 @@ class Writer:
         """Read what another process wrote, without its having to wait for us: no lock is needed for that."""
         try:
             async with self._store.read() as connection:
-                self.standing, moved = await connection.run_sync(_look, self._clock, self.standing)
+                self.standing, found = await connection.run_sync(_look, self._clock, self.standing)
         except (SQLAlchemyError, OSError) as error:
             # Looked at again in a second; entries that come meanwhile are judged after reading under the lock.
             _LOG.error("store not read", error=type(error).__name__)
             return
-        self._tell(moved)
+        self._tell(found)
 
-    def _tell(self, moved: Moved | None) -> None:
-        if moved is not None:
-            self._fresh(moved.frames)
-            self._elsewhere(moved.threads)
+    def _tell(self, found: Moved | None) -> None:
+        if found is not None:
+            self._fresh(found.frames)
+            self._elsewhere(found.threads)
 
     async def _batch(self, jobs: list[Job], due: set[str], own: list[OwnJob]) -> None:
         started = time.monotonic()
@@ -350,7 +351,7 @@ def _work(
 ) -> _Outcome:
     """One batch, in the store's thread and under its write lock: refresh, judge, write. Changes nothing but the store."""
     stand = commits.read_stand(connection)
-    standing, moved = _refresh(connection, context.clock, standing, stand)
+    standing, elsewhere = _refresh(connection, context.clock, standing, stand)
     known_mandates = context.directory.renew(connection, context.known, stand.mandates)
     stored: dict[str, Position] = {}
     known: dict[tuple[str, int], str] = {}
@@ -374,7 +375,7 @@ def _work(
     own = own_leaves.write(done, wanted, standing.said) if wanted else []
     if done.admitted or own:
         commits.save(connection, done, own)
-    return _Outcome(standing, known_mandates, moved, done, answers, own)
+    return _Outcome(standing, known_mandates, elsewhere, done, answers, own)
 
 
 def _refresh(
@@ -383,15 +384,14 @@ def _refresh(
     """The standing brought up to what stands in the store, and what had moved; None where nothing had."""
     if stand.size == standing.frontier.size:
         return standing, None
-    commits.check_grown(connection, standing.frontier, stand.size)
-    moved = commits.read_since(connection, standing.frontier.size)
-    changed = commits.load_threads(connection, moved.threads)
+    frontier = commits.load_grown(connection, standing.frontier, stand.size)
+    found = moved.read_since(connection, standing.frontier.size)
+    changed = moved.load_changed(connection, found.threads, standing.threads)
     clock.raise_floor(stand.at)
-    frontier = commits.load_frontier(connection, stand.size)
     renewed = Standing({**standing.threads, **changed}, frontier, dict(standing.said), standing.heads)
     if stand.own > standing.frontier.size:
         _heard(connection, renewed, standing.frontier.size)
-    return renewed, moved
+    return renewed, found
 
 
 def _judge(done: Pass, jobs: list[Job], due: set[str], stored: dict[str, Position]) -> list[Answer]:

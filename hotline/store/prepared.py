@@ -6,7 +6,8 @@ raises comes out as SQLAlchemy's errors, as everywhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, cast
 
@@ -83,20 +84,44 @@ def _compile(statement: sa.ClauseElement, dialect: Dialect, names: Sequence[str]
     return str(compiled), lambda values: [constant if at < 0 else values[at] for at, constant in places]
 
 
-def _run(connection: Connection, work: Callable[[Any], Any], *, fetch: bool) -> list[Any]:
-    driver = connection.dialect.loaded_dbapi.Error
-    raw = connection.connection
+@contextmanager
+def together(connection: Connection) -> Iterator[None]:
+    """Statements in here find nothing, and a server is asked for all of them at once: whether one fails shows at the end."""
+    pipeline = getattr(connection.connection.dbapi_connection, "pipeline", None)
+    if pipeline is None:
+        yield
+        return
     try:
-        cursor = raw.cursor()
+        with pipeline():
+            yield
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _wrapped(connection, error) from error
+
+
+def _run(connection: Connection, work: Callable[[Any], Any], *, fetch: bool) -> list[Any]:
+    try:
+        cursor = connection.connection.cursor()
         try:
             work(cursor)
             return list(cursor.fetchall()) if fetch else []
         finally:
             cursor.close()
-    except driver as error:
-        lost = connection.dialect.is_disconnect(error, raw.dbapi_connection, None)
-        if lost:
-            connection.invalidate(error)
-        raise exc.DBAPIError.instance(
-            None, None, error, driver, hide_parameters=True, connection_invalidated=lost, dialect=connection.dialect
-        ) from error
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _wrapped(connection, error) from error
+
+
+def _wrapped(connection: Connection, error: Exception) -> BaseException:
+    """What a driver raised, as SQLAlchemy says it; a connection that is lost by it is given up."""
+    raw = cast(Any, connection.connection.dbapi_connection)
+    lost = connection.dialect.is_disconnect(cast(Any, error), raw, None)
+    if lost:
+        connection.invalidate(error)
+    return exc.DBAPIError.instance(
+        None,
+        None,
+        error,
+        connection.dialect.loaded_dbapi.Error,
+        hide_parameters=True,
+        connection_invalidated=lost,
+        dialect=connection.dialect,
+    )
