@@ -9,7 +9,7 @@ from html import escape
 
 from benchmarks.load.report import Figures
 
-_WIDE, _HIGH, _LEFT, _TOP, _GAP = 380, 250, 62, 44, 46
+_WIDE, _HIGH, _LEFT, _TOP, _GAP = 380, 256, 62, 52, 46
 _CHART = (_WIDE - _LEFT - 14, _HIGH - _TOP - 48)
 _STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #1a1a1a }
@@ -125,7 +125,7 @@ def _chart(chart: Chart) -> list[str]:
         parts.append(f'<polyline class="line {kind}" points="{drawn}"/>')
         parts += [_mark(kind, x, y) for x, y in points]
         x = _LEFT + 6 + number * 140
-        parts += [_mark(kind, x, _TOP - 10), f'<text x="{x + 9}" y="{_TOP - 6}">{escape(name)}</text>']
+        parts += [_mark(kind, x, _TOP - 14), f'<text x="{x + 9}" y="{_TOP - 10}">{escape(name)}</text>']
     return parts
 
 

@@ -19,6 +19,7 @@ from hotline.hub.errors import LoginThrottled
 from hotline.hub.front import connection_of, origin, timed
 from hotline.hub.hub import Hub
 from hotline.hub.metrics import CONTENT_TYPE
+from hotline.hub.outlet import Outlet
 from hotline.hub.readiness import ready
 from hotline.hub.settings import Network
 from protocols.frames import MAX_FRAME_BYTES
@@ -69,7 +70,8 @@ async def _line(request: web.Request) -> web.StreamResponse:
         await line.end(ws, LoginThrottled())
         _forget(ws)
         return ws
-    await line.serve(hub, ws, address, known=connection.known if connection is not None else _nobody_counts)
+    outlet = Outlet(request, ws, connection, hub.settings.limits.send)
+    await line.serve(hub, ws, outlet, address, known=connection.known if connection is not None else _nobody_counts)
     if not ws.closed:
         await ws.close()
     _forget(ws)

@@ -53,9 +53,24 @@ class Batch:
     more: bool
 
 
+def fresh_batch(recent: Recent, thread: Thread, cursors: Cursors, station: str) -> Batch | None:
+    """The same as `next_batch` for a station that is up to date, or nearly: from memory. None where the store must be read."""
+    times = thread.members.get(station)
+    if not times:
+        return None
+    after = cursors.of(thread.thread, member=True)
+    upto = thread.seq if times[-1].left is None else times[-1].left
+    if after >= upto:
+        return Batch((), False)
+    fresh = recent.after(thread.thread, after, upto, BATCH)
+    if not fresh or not all(any(time.covers(frame.seq) for time in times) for frame in fresh):
+        return None
+    cursors.inside[thread.thread] = fresh[-1].seq
+    return Batch(fresh, fresh[-1].seq < upto)
+
+
 async def next_batch(
     store: Store,
-    recent: Recent,
     thread: Thread,
     cursors: Cursors,
     mandate: VerifiedMandate,
@@ -64,22 +79,16 @@ async def next_batch(
     """The next entries for this station; moves its cursor past them. ``concerning``: open requests on which its office
     has a say from outside."""
     if may_see(thread, mandate.kid) is not None:
-        return await _inside(store, recent, thread, cursors, mandate)
+        return await _inside(store, thread, cursors, mandate)
     if mandate.office in thread.state.parties:
         return Batch((), False)
     return await _outside(store, thread, cursors, mandate, concerning)
 
 
-async def _inside(store: Store, recent: Recent, thread: Thread, cursors: Cursors, mandate: VerifiedMandate) -> Batch:
+async def _inside(store: Store, thread: Thread, cursors: Cursors, mandate: VerifiedMandate) -> Batch:
     times = thread.members[mandate.kid]
     after = cursors.of(thread.thread, member=True)
     upto = thread.seq if times[-1].left is None else times[-1].left
-    if after >= upto:
-        return Batch((), False)
-    fresh = recent.after(thread.thread, after, upto, BATCH)
-    if fresh and all(any(time.covers(frame.seq) for time in times) for frame in fresh):
-        cursors.inside[thread.thread] = fresh[-1].seq
-        return Batch(fresh, fresh[-1].seq < upto)
     async with store.read() as connection:
         read = await records.read_entries(connection, thread.thread, after, upto, BATCH)
         sizes = await records.part_sizes(connection, thread.thread, [row.seq for row in read])

@@ -34,6 +34,39 @@ class InFlight:
         self._landed.set()
 
 
+class Touched:
+    """Threads to look at, the most urgent first, of those that are equally urgent the one that waits longest."""
+
+    __slots__ = ("_ranks",)
+
+    def __init__(self) -> None:
+        self._ranks: tuple[dict[str, None], ...] = ()
+
+    def __bool__(self) -> bool:
+        return any(self._ranks)
+
+    def put(self, thread: str, rank: int) -> None:
+        """Look at ``thread``, no less urgently than was said before."""
+        while len(self._ranks) <= rank:
+            self._ranks = (*self._ranks, {})
+        for each, waiting in enumerate(self._ranks):
+            if thread in waiting:
+                if each <= rank:
+                    return
+                del waiting[thread]
+        self._ranks[rank][thread] = None
+
+    def take(self) -> tuple[str, int]:
+        """The next thread, and how urgent it is. There is one."""
+        rank = next(rank for rank, waiting in enumerate(self._ranks) if waiting)
+        waiting = self._ranks[rank]
+        thread = next(iter(waiting))
+        del waiting[thread]
+        if not any(self._ranks):
+            self._ranks = ()
+        return thread, rank
+
+
 class Outgoing:
     """Encoded frames that wait to be read by the station, in order."""
 

@@ -13,6 +13,7 @@ because a WebSocket's largest message is fixed before it is known who sends.
 from __future__ import annotations
 
 import asyncio
+import asyncio.sslproto
 import ssl
 import time
 from collections.abc import Callable
@@ -31,6 +32,8 @@ from hotline.hub.settings import Limits
 _LOG = structlog.get_logger("hotline.hub.front")
 ADDRESSES = 10_000
 """Of how many addresses it is kept how often they came."""
+TLS_BUFFER = 32 << 10
+"""Bytes read at once from a connection under TLS: two of its records."""
 HEAD_BYTES = 2 << 20
 """What may arrive between two requests: a head, and the first of a body before its handler runs."""
 
@@ -69,6 +72,9 @@ class Front:
         """
         if server is None:
             raise HubFault("the runner is not set up")
+        if tls is not None:
+            # Each connection keeps a buffer of this size for as long as it lasts; asyncio's own choice is 256 KiB.
+            asyncio.sslproto.SSLProtocol.max_size = TLS_BUFFER
         return await asyncio.get_running_loop().create_server(
             self.around(server),
             host,
@@ -149,6 +155,9 @@ class Connection(asyncio.Protocol):
         self._busy, self._waiting = False, False
         self._bytes = 0
         self._most = HEAD_BYTES
+        self._drained: asyncio.Future[None] | None = None
+        self.full = False
+        """Whether the peer has not read yet what was written: more is to wait."""
         self.origin = ""
 
     # -- asyncio.Protocol -----------------------------------------------------------------------------------------
@@ -181,13 +190,28 @@ class Connection(asyncio.Protocol):
         return self._inner.eof_received() if self._entered else None
 
     def pause_writing(self) -> None:
+        self.full = True
         self._inner.pause_writing()
 
     def resume_writing(self) -> None:
+        self._room()
         self._inner.resume_writing()
+
+    async def drained(self) -> None:
+        """Wait until the peer has read most of what was written, or is gone. For one task at a time."""
+        if self.full:
+            self._drained = asyncio.get_running_loop().create_future()
+            await self._drained
+
+    def _room(self) -> None:
+        self.full = False
+        waiting, self._drained = self._drained, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._stop()
+        self._room()
         self._stranger = False  # what its handler says from now on starts no timer: one would keep it in memory
         if self._entered:
             self._front.leave(self)

@@ -561,7 +561,7 @@ class Hub:
                 self._tell_members(said)
 
     def _presence(self, changed: dict[str, int]) -> None:
-        self.lines.tell(frames.Presence(changed))
+        self.lines.changed(changed)
 
     def _heard_elsewhere(self, witness: str) -> None:
         if self.claims.heard_elsewhere(witness):

@@ -34,9 +34,10 @@ from hotline.hub.errors import (
     TooSlow,
     refused,
 )
-from hotline.hub.flow import InFlight, Outgoing
+from hotline.hub.flow import InFlight, Outgoing, Touched
 from hotline.hub.invitations import concerning, invitations
 from hotline.hub.lanes import RANK, Answer
+from hotline.hub.outlet import AT_ONCE, Outlet
 from hotline.hub.safekeeping import read_own
 from hotline.hub.thread import Thread, may_see
 from protocols.encoding import Malformed
@@ -67,7 +68,6 @@ from protocols.frames import (
     Own,
     Ping,
     Pong,
-    Presence,
     Proof,
     Publish,
     Published,
@@ -95,8 +95,8 @@ class Gone(Exception):
 class Line:
     """A logged-in station. Make one with `serve`."""
 
-    def __init__(self, hub: Hub, ws: web.WebSocketResponse, mandate: VerifiedMandate) -> None:
-        self._hub, self._ws, self._mandate = hub, ws, mandate
+    def __init__(self, hub: Hub, ws: web.WebSocketResponse, outlet: Outlet, mandate: VerifiedMandate) -> None:
+        self._hub, self._ws, self._outlet, self._mandate = hub, ws, outlet, mandate
         self.kid, self.office, self.since = mandate.kid, mandate.office, hub.clock.now()
         self.witness = _witness_keys(mandate, hub)
         self._limits = hub.settings.limits
@@ -108,8 +108,10 @@ class Line:
         self._following = False
         self._caught = False
         self._cursors = delivery.Cursors()
-        self._touched: dict[str, int] = {}
+        self._touched = Touched()
         self._sending = -1
+        self._out: list[bytes] = []
+        self._out_bytes = 0
         self._rest: dict[str, delivery.Batch] = {}
         """What was read of threads whose delivery something more urgent broke into."""
         self._tails = 0
@@ -119,9 +121,13 @@ class Line:
 
     def push(self, frame: Frame) -> None:
         """Queue a frame; a station that lets too many wait is cut off."""
+        self.push_bytes(encode_frame(frame))
+
+    def push_bytes(self, data: bytes) -> None:
+        """The same with a frame that is encoded already."""
         if self._cut is not None:
             return
-        if not self._answers.put(encode_frame(frame)):
+        if not self._answers.put(data):
             self._hub.metrics.limited.labels("answers").inc()
             self.cut(TooSlow("answers"))
             return
@@ -131,7 +137,7 @@ class Line:
         """These threads may hold something new: (thread, rank of the most urgent entry)."""
         if self._following:
             for thread, rank in threads:
-                self._touched[thread] = min(rank, self._touched.get(thread, rank))
+                self._touched.put(thread, rank)
                 if rank < self._sending:
                     self._sending = -1
             self._wake.set()
@@ -280,8 +286,8 @@ class Line:
         self._tails = frame.tails
         self._following, self._caught = True, False
         # Before anything here waits: "caught up" is said when no thread is left to look at.
-        self.touch((thread.thread, RANK["ROUTINE"]) for thread in hub.threads())
-        self.push(Presence(hub.lines.since()))
+        self.touch((thread.thread, RANK["ROUTINE"]) for thread in hub.threads() if self._concerns(thread))
+        self.push_bytes(hub.lines.present())
         if hub.heads.published is not None:
             self.push(Published(hub.heads.published.note))
         for first, second in await hub.claims.proofs_kept():
@@ -291,6 +297,10 @@ class Line:
             if may_see(thread, self.kid) is not None:
                 for said in hub.disagreements.of(thread.thread):
                     self.push(said)
+
+    def _concerns(self, thread: Thread) -> bool:
+        """Whether there may be something of it to send: a party's stations get nothing of what they are no members of."""
+        return self.kid in thread.members or self.office not in thread.state.parties
 
     async def _cosign(self, frame: Cosign) -> None:
         if not self.witness:
@@ -315,12 +325,13 @@ class Line:
             while self._cut is None and (self._answers or self._touched or self._behind or self._tails_due):
                 await self._send_answers()
                 if self._touched:
-                    await self._send_thread(min(self._touched, key=lambda name: self._touched[name]))
+                    await self._send_thread(*self._touched.take())
                 elif self._behind:
                     self._caught = True
                     await self._send_frame(Caught(self._hub.clock.now()))
                 elif self._tails_due:
                     await self._send_tails()
+            await self._flush()
             if self._cut is not None:
                 return
 
@@ -352,16 +363,18 @@ class Line:
         while self._answers and self._cut is None:
             await self._send_bytes(self._answers.take())
 
-    async def _send_thread(self, name: str) -> None:
+    async def _send_thread(self, name: str, rank: int) -> None:
         hub = self._hub
-        rank = self._touched.pop(name)
         thread = hub.writer.standing.threads.get(name)
         if thread is None:
             return
         batch = self._rest.pop(name, None)
         if batch is None:
+            batch = delivery.fresh_batch(hub.recent, thread, self._cursors, self.kid)
+        if batch is None:
+            await self._flush()  # what is there already need not wait for the disk
             about = concerning(hub.ladders[thread.ladder], thread.state, self.office)
-            batch = await delivery.next_batch(hub.store, hub.recent, thread, self._cursors, self._mandate, about)
+            batch = await delivery.next_batch(hub.store, thread, self._cursors, self._mandate, about)
         self._sending = rank
         for number, frame in enumerate(batch.frames, 1):
             await self._send_frame(frame)
@@ -370,10 +383,10 @@ class Line:
             if self._sending != rank and number < len(batch.frames):
                 # Something more urgent has come: the rest of these afterwards.
                 self._rest[name] = delivery.Batch(batch.frames[number:], batch.more)
-                self._touched[name] = min(rank, self._touched.get(name, rank))
+                self._touched.put(name, rank)
                 return
         if batch.more:
-            self._touched[name] = min(rank, self._touched.get(name, rank))
+            self._touched.put(name, rank)
             return
         await self._send_invitations(thread)
 
@@ -395,21 +408,31 @@ class Line:
         await self._send_bytes(encode_frame(frame))
 
     async def _send_bytes(self, data: bytes) -> None:
-        if self._cut is not None:
+        """With what comes after it, once that is much or there is no more."""
+        self._out.append(data)
+        self._out_bytes += len(data)
+        if self._out_bytes >= AT_ONCE:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        if not self._out or self._cut is not None:
             return
+        messages, size = self._out, self._out_bytes
+        self._out, self._out_bytes = [], 0
         try:
-            async with asyncio.timeout(self._limits.send):
-                await self._ws.send_bytes(data)
+            await self._outlet.write(messages)
+            if size >= AT_ONCE:
+                await asyncio.sleep(0)  # who has much to read leaves a turn to others
         except TimeoutError:
             self.cut(TooSlow("reading"))
-        except (ConnectionError, RuntimeError):  # aiohttp: closing transport
+        except (ConnectionError, RuntimeError):  # closing transport
             self.cut(TooSlow("gone"))
 
 
-async def serve(hub: Hub, ws: web.WebSocketResponse, address: str, known: Callable[[], None] = lambda: None) -> None:
+async def serve(hub: Hub, ws: web.WebSocketResponse, outlet: Outlet, address: str, known: Callable[[], None]) -> None:
     """A connection from its first byte to its last. Whatever arrives, this raises nothing but cancellation.
 
-    ``known`` is called when a station has proved itself.
+    ``known`` is called when a station has proved itself; from then on frames go out by ``outlet``.
     """
 
     async def send(frame: Frame) -> None:
@@ -447,7 +470,7 @@ async def serve(hub: Hub, ws: web.WebSocketResponse, address: str, known: Callab
         return
     hub.metrics.logins.labels("ok").inc()
     _LOG.info("login", station=mandate.kid, office=mandate.office)
-    await Line(hub, ws, mandate).run()
+    await Line(hub, ws, outlet, mandate).run()
 
 
 async def receive(ws: web.WebSocketResponse) -> FromStation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -10,13 +11,15 @@ from hotline.hub.errors import MandateEnded, Replaced
 from hotline.hub.metrics import Metrics
 from hotline.hub.thread import Thread
 from protocols.errors import ProtocolError
-from protocols.frames import Frame, Presence
+from protocols.frames import Frame, Presence, encode_frame
 from protocols.mandate import MandateBook, OutOfMandate
 
 if TYPE_CHECKING:
     from hotline.hub.line import Line
 
 MINUTE = 60_000
+TOGETHER = 0.2
+"""Seconds in which changes of presence are gathered."""
 
 
 class Lines:
@@ -32,6 +35,9 @@ class Lines:
         went."""
         self._metrics, self._elsewhere, self._moved = metrics, elsewhere, moved
         self._lines: dict[str, Line] = {}
+        self._changed: dict[str, int] = {}
+        self._telling: asyncio.TimerHandle | None = None
+        self._present: bytes | None = None
         self._offices: dict[str, dict[str, Line]] = {}
 
     def __iter__(self) -> Iterator[Line]:
@@ -59,7 +65,7 @@ class Lines:
         self._lines[line.kid] = line
         self._offices.setdefault(line.office, {})[line.kid] = line
         self._metrics.lines.set(len(self._lines))
-        self.tell(Presence({line.kid: line.since}))
+        self.changed({line.kid: line.since})
         self._moved(line.kid, line.since)
 
     def remove(self, line: Line) -> None:
@@ -68,13 +74,35 @@ class Lines:
             del self._lines[line.kid]
             del self._offices[line.office][line.kid]
             self._metrics.lines.set(len(self._lines))
-            self.tell(Presence({line.kid: self._elsewhere().get(line.kid, 0)}))
+            self.changed({line.kid: self._elsewhere().get(line.kid, 0)})
             self._moved(line.kid, 0)
 
     def tell(self, frame: Frame) -> None:
         """Send a frame to everybody."""
+        data = encode_frame(frame)
         for line in self:
-            line.push(frame)
+            line.push_bytes(data)
+
+    def changed(self, presence: Mapping[str, int]) -> None:
+        """Stations came (since when, ms UTC) or went (0): tell everybody, at once or together with what changes until
+        `TOGETHER` after the last telling: when all come back at once, nobody is told of each by itself."""
+        self._changed |= presence
+        if self._telling is None:
+            self._tell_changed()
+
+    def _tell_changed(self) -> None:
+        self._telling = self._present = None
+        if self._changed:
+            changed, self._changed = self._changed, {}
+            self.tell(Presence(changed))
+            if self._lines:
+                self._telling = asyncio.get_running_loop().call_later(TOGETHER, self._tell_changed)
+
+    def present(self) -> bytes:
+        """The frame that tells a new line who is there. It may lack what changed lately and is still to be told to all."""
+        if self._present is None:
+            self._present = encode_frame(Presence(self.since()))
+        return self._present
 
     def touched(self, threads: Iterable[tuple[Thread, int]]) -> None:
         """Threads have new entries: (thread, rank of the most urgent). Only those hear of it whom it may concern, so
@@ -101,6 +129,8 @@ class Lines:
 
     def cut_all(self, why: ProtocolError) -> None:
         """End every connection."""
+        if self._telling is not None:
+            self._telling.cancel()
         for line in self:
             line.cut(why)
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from hotline.cli import main
 from protocols.entry import Payload, Stamp
 from tests.docs.generate import REFERENCE, ROOT, pages
-from web.desk import api
+from web.desk import api, files
 
 PAGES = sorted(path for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")))
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -61,7 +61,8 @@ def test_the_wire_reference_names_every_member_of_what_is_signed(struct: type) -
 def test_the_reference_of_the_desk_names_every_route() -> None:
     text = (REFERENCE / "desk-api.md").read_text("utf-8")
     app = web.Application()
-    api.add_routes(app)
+    for part in (api, files):
+        part.add_routes(app)
     routes = {f"{route.method} {route.resource.canonical}" for route in app.router.routes() if route.resource}
     assert {f"{method} {path}" for method, path in re.findall(r"^\| `(GET|POST) (\S+)` \|", text, re.MULTILINE)} == {
         route for route in routes if not route.startswith("HEAD")

@@ -11,7 +11,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -83,9 +83,9 @@ async def metrics(port: int) -> dict[str, float]:
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
 
-async def talk(av: Client, thread: Thread, sent: dict[int, float], until: float) -> None:
-    """Honest entries at an even pace; each must be accepted."""
-    while time.monotonic() < until:
+async def talk(av: Client, thread: Thread, sent: dict[int, float], more: Callable[[], bool]) -> None:
+    """Honest entries at an even pace, while there is to be ``more``; each must be accepted."""
+    while more():
         begun = time.monotonic()
         av.ref += 1
         entry, parts = av.write(thread, "goodwill-note", fields={"text": str(len(sent))})
@@ -126,7 +126,8 @@ async def test_honest_stations_keep_exchanging_under(name: str, tmp_path: Path) 
             before = most = weight(pid)
             attacker, pipe = launch(ATTACKS[name], Target(world, port, SECONDS))
             listening = asyncio.create_task(listen(kv, kv.threads[thread.id], heard))
-            talking = asyncio.create_task(talk(av, thread, sent, time.monotonic() + SECONDS + 0.5))
+            end = time.monotonic() + SECONDS + 0.5
+            talking = asyncio.create_task(talk(av, thread, sent, lambda: time.monotonic() < end or attacker.is_alive()))
             strangers = 0.0
             while not talking.done():
                 most, strangers = max(most, weight(pid)), max(strangers, (await metrics(port))["hotline_strangers"])

@@ -110,3 +110,22 @@ async def test_a_form_that_takes_no_files_shows_no_chooser(officer: Browser, des
     assert 'id="file-list"' in text and 'type="file"' in text
     _, text = await officer.get(f"{PAGE}?write=nomination")
     assert 'id="file-list"' not in text
+
+
+async def test_a_program_names_its_files_by_what_they_are_called_and_sees_no_key(
+    officer: Browser, desk: FakeDesk
+) -> None:
+    path = f"/api/threads/{THREAD}/send"
+    body = {"kind": "statement", "act": {}, "fields": {"text": "See."}, "files": [BLOB]}
+    given = await headers(officer)
+    response = await officer.client.post(path, json=body, headers=given)
+    assert response.status == 200
+    sent = next(given for name, given in reversed(desk.calls) if name == "send")
+    assert sent["fields"] == {"text": "See.", "attachment-1": {"blob": BLOB}}
+    count = len(desk.calls)
+    desk.files_refused = "The hub has not kept a place for it."
+    response = await officer.client.post(path, json=body, headers=given)
+    assert (await response.json())["code"] == "attachment.quota"
+    for bad in ("x", [1], {"a": 1}):
+        assert (await officer.client.post(path, json={**body, "files": bad}, headers=given)).status == 409
+    assert not [name for name, _ in desk.calls[count:] if name == "send"]

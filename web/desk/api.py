@@ -133,13 +133,20 @@ def _sending(values: dict[str, Any]) -> dict[str, Any]:
 
 
 async def send(request: web.Request) -> web.Response:
-    values = await _body(request)
+    """``files``: blobs of files that were attached before (`web.desk.files`), to go with it."""
+    values, thread = await _body(request), request.match_info["thread"]
+    blobs = values.pop("files", [])
+    if not isinstance(blobs, list) or not all(isinstance(each, str) for each in blobs):
+        raise Malformed("files are a list of blobs")
+    files = request.app[DESK].attached(thread, blobs)
+    if isinstance(files, Outcome):
+        return _json(files)
     outcome = await request.app[DESK].send(
         request[OFFICER].kid,
-        request.match_info["thread"],
+        thread,
         _text(values, "kind"),
         _object(values, "act"),
-        _object(values, "fields"),
+        {**_object(values, "fields"), **files},
         **_sending(values),
     )
     return _json(outcome)

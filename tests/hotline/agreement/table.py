@@ -182,9 +182,7 @@ class Table:
             mandate = reader.core.identity.mandate
             more = True
             while more:
-                batch = await delivery.next_batch(
-                    self.hub.store, self.hub.recent, thread, self._cursors[office], mandate
-                )
+                batch = await delivery.next_batch(self.hub.store, thread, self._cursors[office], mandate)
                 delivered.setdefault(office, []).extend(batch.frames)
                 more = batch.more
             for frame in delivered[office]:

@@ -75,7 +75,7 @@ class Serving:
             )
         scheme = "http" if self.plain else "https"
         context = None if self.plain else ssl._create_unverified_context()
-        for _ in range(300):
+        for _ in range(1800):
             assert self.process.poll() is None, (self.path / "hub.log").read_text()
             try:
                 await asyncio.to_thread(
