@@ -451,6 +451,16 @@ def encode_frame(frame: Frame) -> bytes:
     return _ENCODER.encode(frame)
 
 
+def encode_mandates(mandates: tuple[bytes, ...]) -> msgspec.Raw:
+    """The mandates of `Ready` as they stand in it."""
+    return msgspec.Raw(_ENCODER.encode(mandates))
+
+
+def encode_ready(now: int, mandates: msgspec.Raw, key_packages: int) -> bytes:
+    """MessagePack bytes of a `Ready` whose mandates are encoded already: every station that logs in is sent the same."""
+    return _ENCODER.encode({"t": "ready", "now": now, "mandates": mandates, "key_packages": key_packages})
+
+
 def decode_from_station(data: bytes) -> FromStation:
     """Raises `Malformed` for anything that is no frame of a station."""
     return _decode(_FROM_STATION, data)

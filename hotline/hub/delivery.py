@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hotline.hub import records
+from hotline.hub.backlog import Backlog, Stretch
 from hotline.hub.recent import Recent
 from hotline.hub.thread import Thread, may_see
 from hotline.store.engine import Store
@@ -71,6 +72,7 @@ def fresh_batch(recent: Recent, thread: Thread, cursors: Cursors, station: str) 
 
 async def next_batch(
     store: Store,
+    backlog: Backlog,
     thread: Thread,
     cursors: Cursors,
     mandate: VerifiedMandate,
@@ -79,16 +81,22 @@ async def next_batch(
     """The next entries for this station; moves its cursor past them. ``concerning``: open requests on which its office
     has a say from outside."""
     if may_see(thread, mandate.kid) is not None:
-        return await _inside(store, thread, cursors, mandate)
+        return await _inside(store, backlog, thread, cursors, mandate)
     if mandate.office in thread.state.parties:
         return Batch((), False)
     return await _outside(store, thread, cursors, mandate, concerning)
 
 
-async def _inside(store: Store, thread: Thread, cursors: Cursors, mandate: VerifiedMandate) -> Batch:
+async def _inside(store: Store, backlog: Backlog, thread: Thread, cursors: Cursors, mandate: VerifiedMandate) -> Batch:
     times = thread.members[mandate.kid]
     after = cursors.of(thread.thread, member=True)
     upto = thread.seq if times[-1].left is None else times[-1].left
+    some = min(upto, after + BATCH)
+    if any(time.covers(after + 1) and time.covers(some) for time in times):
+        whole = await backlog.read(Stretch(thread.thread, after, some))
+        if whole:
+            cursors.inside[thread.thread] = whole[-1].seq
+        return Batch(whole, bool(whole) and whole[-1].seq < upto)
     async with store.read() as connection:
         read = await records.read_entries(connection, thread.thread, after, upto, BATCH)
         sizes = await records.part_sizes(connection, thread.thread, [row.seq for row in read])

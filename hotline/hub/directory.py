@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,14 +29,18 @@ from hotline.hub.errors import (
 from hotline.hub.moved import moved_since
 from hotline.hub.settings import Limits
 from hotline.hub.thread import Thread
+from hotline.hub.together import Together
 from hotline.store import hub as t
 from hotline.store.engine import Store
 from protocols import mls
 from protocols.accord import SignedAccord
 from protocols.encoding import b64u, digest, unb64u
+from protocols.frames import encode_mandates
 from protocols.mandate import MandateBook, OutOfMandate, VerifiedMandate, verify_mandate
 
 HOUR = 3_600_000
+_TOGETHER = 256
+"""Stations whose key packages are counted in one query."""
 EXPIRED = "expired"
 """Who claimed a key package that nobody can use any more."""
 
@@ -68,6 +73,9 @@ class Directory:
         self._claims: dict[tuple[str, ...], deque[int]] = {}
         self._adding = asyncio.Lock()
         self.known = Known(MandateBook(accord.accord), 0)
+        self._index: tuple[Known, dict[bytes, VerifiedMandate]] | None = None
+        self._encoded: tuple[dict[bytes, VerifiedMandate], msgspec.Raw] | None = None
+        self._left: Together[str, int] = Together(self._read_left)
 
     @property
     def book(self) -> MandateBook:
@@ -109,17 +117,34 @@ class Directory:
 
     def mandates(self) -> tuple[bytes, ...]:
         """The directory as it travels."""
-        return tuple(mandate.data for mandate in self.book.all())
+        return tuple(self._held)
+
+    def encoded(self) -> msgspec.Raw:
+        """The same, encoded once for all that log in (`encode_ready`)."""
+        held = self._held
+        if self._encoded is None or self._encoded[0] is not held:
+            self._encoded = held, encode_mandates(tuple(held))
+        return self._encoded[1]
+
+    @property
+    def _held(self) -> dict[bytes, VerifiedMandate]:
+        """Every mandate that is known, by its exact bytes."""
+        if self._index is None or self._index[0] is not self.known:
+            self._index = self.known, {mandate.data: mandate for mandate in self.known.book.all()}
+        return self._index[1]
 
     def verify(self, data: bytes) -> VerifiedMandate:
-        """Raises what `verify_mandate` raises."""
-        return verify_mandate(data, self._accord.accord)
+        """The mandate in these bytes; the very same bytes that were verified before are not verified again. Raises what
+        `verify_mandate` raises."""
+        return self._held.get(data) or verify_mandate(data, self._accord.accord)
 
     def with_mandate(self, found: VerifiedMandate) -> MandateBook:
         """The book as it would be with this mandate too. Raises `OutOfMandate` or `TooManyMandates`."""
         return self._with(self.known, found).book
 
     def _with(self, known: Known, found: VerifiedMandate) -> Known:
+        if known is self.known and found.data in self._held:
+            return known
         mandates = known.book.all()
         if any(mandate.mandate == found.mandate for mandate in mandates):
             return known
@@ -140,6 +165,8 @@ class Directory:
 
     async def add(self, found: VerifiedMandate) -> bool:
         """Take a mandate, durably; False where it is known. Raises `OutOfMandate`, `TooManyMandates` or `MandateTooLate`."""
+        if found.data in self._held:
+            return False
         async with self._adding:  # of two that contradict each other only one may reach the store
             if self._with(self.known, found) is self.known:
                 return False
@@ -190,12 +217,18 @@ class Directory:
 
     async def left(self, station: str) -> int:
         """How many key packages of a station wait to be claimed."""
+        return await self._left.ask(station)
+
+    async def _read_left(self, stations: Sequence[str]) -> dict[str, int]:
+        asked = stations[:_TOGETHER]
         k = t.key_packages.c
-        async with self._store.read() as connection:
-            found = await connection.execute(
-                sa.select(sa.func.count()).where(k.station == station, k.claimed_at.is_(None))
-            )
-            return int(found.scalar_one())
+        query = sa.select(k.station, sa.func.count()).where(k.station.in_(asked), k.claimed_at.is_(None))
+
+        def work(connection: Connection) -> dict[str, int]:
+            found = {row[0]: int(row[1]) for row in connection.execute(query.group_by(k.station))}
+            return {station: found.get(station, 0) for station in asked}
+
+        return await self._store.fetch(work)
 
     async def claim(
         self, station: VerifiedMandate, wanted: tuple[str, ...], threads: Callable[[], tuple[Thread, ...]]

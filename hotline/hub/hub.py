@@ -25,6 +25,7 @@ from hotline.clock import SystemClock, span_words
 from hotline.hub import records
 from hotline.hub.admission import Admitted, Rules
 from hotline.hub.allowance import Allowances
+from hotline.hub.backlog import Backlog
 from hotline.hub.blobs import Blobs, ticket_key
 from hotline.hub.claims import Claims
 from hotline.hub.directory import Directory
@@ -114,6 +115,7 @@ class Hub:
             moved=self.replicas.moved,
         )
         self.recent = Recent()
+        self.backlog = Backlog(store)
         self.disagreements = Disagreements(store, accord.id)
         self.throttle = Throttle(settings.limits.login_failures)
         self.directory = Directory(

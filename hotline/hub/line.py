@@ -71,13 +71,13 @@ from protocols.frames import (
     Proof,
     Publish,
     Published,
-    Ready,
     Recall,
     Recalled,
     Submit,
     TwoHistories,
     decode_from_station,
     encode_frame,
+    encode_ready,
 )
 from protocols.mandate import VerifiedMandate
 from protocols.translog import TranslogError, VerifierKey, parse_vkey
@@ -374,7 +374,7 @@ class Line:
         if batch is None:
             await self._flush()  # what is there already need not wait for the disk
             about = concerning(hub.ladders[thread.ladder], thread.state, self.office)
-            batch = await delivery.next_batch(hub.store, thread, self._cursors, self._mandate, about)
+            batch = await delivery.next_batch(hub.store, hub.backlog, thread, self._cursors, self._mandate, about)
         self._sending = rank
         for number, frame in enumerate(batch.frames, 1):
             await self._send_frame(frame)
@@ -454,8 +454,8 @@ async def serve(hub: Hub, ws: web.WebSocketResponse, outlet: Outlet, address: st
             known()
             await hub.take_mandates((mandate.data,))
             left = await hub.directory.left(mandate.kid)
-            await send(Ready(hub.clock.now(), hub.directory.mandates(), left))
-    except Gone:
+            await outlet.write((encode_ready(hub.clock.now(), hub.directory.encoded(), left),))
+    except (Gone, ConnectionError):
         return
     except (ProtocolError, TimeoutError) as error:
         why = LoginTooSlow() if isinstance(error, TimeoutError) else error

@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 import os
 import shutil
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -50,6 +51,10 @@ PASSING = frozenset(
 TELL = 1 << 20
 """Bytes after which pages are told how far a transfer is."""
 GONE = "attachment.not-yours"
+AGAIN = 600_000
+"""ms after which a line that comes back is a reason to ask anew whether the hub has our files."""
+AT_ONCE = 5
+"""Files of which that is asked in one turn."""
 CORRUPT_TRIES = 3
 PLACE = "attachment/"
 
@@ -86,6 +91,8 @@ class Attachments:
         self._asked: dict[int, asyncio.Future[frames.BlobTicket]] = {}
         self._wrong: dict[str, int] = {}
         self._searched: dict[str, int] = {}
+        self._again: deque[str] = deque()
+        self._asked_again = -AGAIN
 
     async def load(self) -> None:
         """Read what is known, and clear away what a stop left half sealed."""
@@ -200,7 +207,12 @@ class Attachments:
     # -- the line -----------------------------------------------------------------------------------------------------
 
     def up(self) -> None:
-        """The line stands: go on."""
+        """The line stands: go on. The hub may be another one than before, or an older one: what it keeps is asked again."""
+        now = self._core.clock.now()
+        if now - self._asked_again >= AGAIN:
+            self._asked_again = now
+            kept = (each for each in self._records.values() if each.way == "put" and each.kept)
+            self._again = deque(each.file.blob for each in sorted(kept, key=lambda each: each.at, reverse=True))
         for event in self._wake.values():
             event.set()
 
@@ -240,6 +252,8 @@ class Attachments:
                         await self._try(carrier, blob, record)
                     elif way == "put" and record.state == "whole" and not record.kept and self._bound(blob, record):
                         await self._keep_there(record)
+                if way == "put":
+                    await self._ask_again()
             try:
                 async with asyncio.timeout(self._core.identity.settings.duty.tick):
                     await wake.wait()
@@ -285,6 +299,13 @@ class Attachments:
         self._searched[blob] = len(held)
         return False
 
+    async def _ask_again(self) -> None:
+        """A few of our files at a time, the newest first: the rest of the line has the right of way."""
+        for _ in range(min(AT_ONCE, len(self._again))):
+            record = self._records.get(self._again.popleft())
+            if record is not None and record.state == "whole" and self._core.line.state == "live":
+                await self._keep_there(record)
+
     async def _keep_there(self, record: Record) -> None:
         """Tell the hub that an entry binds a file; hand it over again where the hub dropped it meanwhile."""
         try:
@@ -298,6 +319,7 @@ class Attachments:
             if state is not None and self._core.identity.kid in state.roster:
                 log.info("the hub has a file no more: handed over again")
                 await self._mark(record, "waiting")
+                self._searched.pop(record.file.blob, None)
                 self._wake["put"].set()
             else:
                 await self._mark(record, "whole", kept=True)  # we left the thread: nobody there waits for us

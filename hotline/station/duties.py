@@ -78,12 +78,7 @@ class Duties:
         """Whether somebody of our office has done it meanwhile, or it lost its object."""
         state = thread.state
         if intent.kind == "receipt":
-            return any(
-                held.payload.kind == "receipt"
-                and held.payload.office == self._identity.office
-                and held.payload.act == intent.act
-                for held in thread.held
-            )
+            return (self._identity.office, intent.act["entry"]) in thread.receipts
         if intent.kind == "complaint":
             return _complained(thread, self._identity.office, intent.act["entry"])
         if state is None:

@@ -99,7 +99,8 @@ class Flight:
             or thread.parted is not None
         ):
             return False
-        shared = all(self.may_share(item) and (item.ref is not None or item.accepted) for item in flight)
+        # One that is not submitted, or was refused a moment ago, goes first or falls out.
+        shared = all(self.may_share(item) and (item.ref or item.accepted) for item in flight)
         return shared and len(flight) < WINDOW
 
     def seal(self, thread: Thread, flight: Sequence[Item], items: Iterable[Item]) -> Sealing:

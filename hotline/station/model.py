@@ -104,6 +104,7 @@ class Thread:
     ``keys``: what it keeps beside the group, and why it may lack the keys in force.
     ``parted``: where this station and the hub began to disagree about the state: words go on, steps do not; ``apart``: our
     state after that entry. ``reports``: the same said by other stations, by their kid.
+    ``receipts``: which office has signed for which entry.
     """
 
     id: str
@@ -128,6 +129,7 @@ class Thread:
     parted: Parting | None = None
     apart: ThreadState | None = None
     reports: dict[str, Disagreement] = field(default_factory=dict)
+    receipts: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def must_renew(self) -> bool:
@@ -188,6 +190,8 @@ class Thread:
         self.by_id[held.id] = held
         self.by_seq[held.seq] = held
         about = reference(held)
+        if held.payload.kind == "receipt":
+            self.receipts.add((held.payload.office, about))
         state = ANSWERS.get(held.payload.kind)
         if about in self.by_id and state is not None and held.payload.office != self.by_id[about].payload.office:
             self.by_id[about].reach(held.payload.office, state, held.stamp.at)
@@ -221,6 +225,7 @@ class Thread:
             by_id={},
             by_seq={},
             rekey_by=None,
+            receipts=set(),
             joined=None,
             parted=None,
             apart=None,

@@ -95,7 +95,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(slots=True)
 class Item:
-    """One row in memory. ``entry`` is the id of its wire. ``ref``: submitted on this connection, awaiting the answer;
+    """One row in memory. ``entry`` is the id of its wire. ``ref``: number under which it was submitted on this connection;
     ``accepted``: the hub has it, delivery back to us is due. ``newer_than``: wait for an epoch after this one.
     ``waiting``: words for why it does not move. ``promised``: when the hub first said that it has it (own clock, ms).
     ``serial``, ``verified``: of its wire, while it is on the way."""

@@ -42,6 +42,8 @@ LONGEST_WAIT = 120_000
 """ms. Whatever the hub says, it is asked again then."""
 OF_KEYS = ("open", "rekey", "rejoin", "cannot-follow")
 """Before anything else: without it nothing can be sealed."""
+ANSWERED = 0
+"""Number of a submission that was refused while that is being written down."""
 LOCKED = "waits until the officer who released it unlocks their key"
 RENEWING = "waits until this station has renewed its keys: it was restored from an older copy"
 RANK = {"FLASH": 0, "IMMEDIATE": 1, "PRIORITY": 2, "ROUTINE": 3}
@@ -187,7 +189,7 @@ class Sender:
     async def accepted(self, frame: frames.Accepted) -> None:
         """The hub has it; it comes back through delivery."""
         item = self._refs.pop(frame.ref, None)
-        if item is None:
+        if item is None or item.ref != frame.ref:
             return
         item.accepted = True
         item.promised = item.promised or self._core.clock.now()
@@ -201,21 +203,32 @@ class Sender:
                 claim.set_exception(ClaimFailed(frame.sentence))
             return
         item = self._refs.pop(frame.ref, None)
-        if item is None:
-            return
-        item.ref = item.promised = None
-        item.accepted = False
+        if item is None or item.ref != frame.ref:
+            return  # an answer to what was submitted before; it has been sealed anew since
+        item.promised, item.accepted = None, False
         if frame.code == WAIT:
+            item.ref = None
             self._wait(item, frame)
         elif frame.code in LATER:
+            item.ref = None
             self._not_before[item.id] = self._core.clock.now() + 2_000
             item.waiting = frame.sentence
-        elif frame.code in STALE or (frame.code == OUT_OF_ORDER and self._flight.behind(item)):
-            await self._unseal(item, stale=frame.code in STALE)
         else:
-            answer = Answer(frame.code, frame.sentence, self._core.now(), "hub", frame.rule, frame.clock, frame.until)
-            await self.settle(item, answer)
+            await self._not_taken(item, frame)
         self.wake()
+
+    async def _not_taken(self, item: Item, frame: frames.Refused) -> None:
+        # Until what follows is on the disk, nobody may submit it again, nor anything behind it.
+        item.ref = ANSWERED
+        try:
+            if frame.code in STALE or (frame.code == OUT_OF_ORDER and self._flight.behind(item)):
+                await self._unseal(item, stale=frame.code in STALE)
+            else:
+                at = self._core.now()
+                answer = Answer(frame.code, frame.sentence, at, "hub", frame.rule, frame.clock, frame.until)
+                await self.settle(item, answer)
+        finally:
+            item.ref = None
 
     def _wait(self, item: Item, frame: frames.Refused) -> None:
         """The hub takes no more from us for now, and says until when: keep the entry, and say so to whoever looks."""
@@ -471,6 +484,7 @@ class Sender:
     def _sealed(self, item: Item, thread: Thread | None, sealed: Sealed) -> None:
         """In memory what is on the disk."""
         item.state, item.entry, item.wire, item.waiting = "sending", sealed.id, sealed.wire, None
+        item.verified = None
         item.serial = sealed.entry.payload.serial
         if thread is not None and sealed.mls is not None:
             thread.mls = sealed.mls

@@ -9,32 +9,25 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from hotline.hub.fsck import fsck
-from hotline.station.station import Station
 from hotline.store.errors import StoreInUse
 from hotline.store.migrate import take
 from hotline.store.place import Server
+from tests.deployment.talk import talk
 from tests.faults import replica_child
-from tests.faults.kit import agree, impatient, opened, say, texts
-from tests.faults.test_replicas_killed import Replica, settle
+from tests.faults.kit import opened
+from tests.faults.test_replicas_killed import Replica
 from tests.hotline.harness import World, make_world
 from tests.hotline.store.version_to_come import to_come
 from tests.postgres import MISSING, available, new_database
 
 pytestmark = [pytest.mark.faults, pytest.mark.skipif(not available(), reason=MISSING)]
-
-
-PAUSE = 0.1
-"""Seconds between two messages of a station."""
-BACKLOG = 8
-"""Messages that a station has waiting before it says no more."""
 
 
 @pytest.fixture
@@ -73,74 +66,11 @@ class Version(Replica):
         assert await self.comes()
 
 
-class Talk:
-    """Two stations that say something all the time, and what their desks showed meanwhile."""
-
-    def __init__(self, thread: str, **stations: Station) -> None:
-        self.thread, self.stations = thread, stations
-        self.said: dict[str, list[str]] = {office: [] for office in stations}
-        self.shown: set[str] = set()
-        self.alarms: set[str] = set()
-
-    async def run(self) -> None:
-        """Until it is cancelled."""
-        number = 0
-        while True:
-            for office, station in self.stations.items():
-                text = f"{office} {number}"
-                self.said[office].append(text)
-                await asyncio.shield(asyncio.ensure_future(say(station, self.thread, text)))
-                view = station.connection()
-                self.shown.add(view.state)
-                self.alarms.update(view.alarms)
-            number += 1
-            await asyncio.sleep(PAUSE)
-            while any(station.connection().queued > BACKLOG for station in self.stations.values()):
-                await asyncio.sleep(PAUSE)
-
-    async def more(self, count: int = 3) -> None:
-        """Wait until that many more were said, and got through."""
-        goal = {office: len(said) + count for office, said in self.said.items()}
-        async with asyncio.timeout(60):
-            while not all(
-                len(texts(station, self.thread, office)) >= goal[office]
-                for station in self.stations.values()
-                for office in goal
-            ):
-                await asyncio.sleep(0.05)
-
-    def check(self) -> None:
-        """What was said is what everybody holds, and no desk showed anything but a line that is made anew."""
-        agree(self.thread, *self.stations.values())
-        for station in self.stations.values():
-            for office, expected in self.said.items():
-                assert texts(station, self.thread, office) == expected
-        assert not self.alarms
-        assert self.shown <= {"live", "reconnecting"}, self.shown
-
-
-@asynccontextmanager
-async def talk(world: World, one: Replica, two: Replica) -> AsyncIterator[Talk]:
-    """Stations AV and KV, which know both hubs, in a thread; they talk until the block ends, and then hold the same."""
-    async with impatient(world, "AV", one.url, two.url) as av, impatient(world, "KV", two.url, one.url) as kv:
-        talk = Talk(await opened(av, kv), AV=av, KV=kv)
-        talking = asyncio.create_task(talk.run())
-        try:
-            await talk.more()
-            yield talk
-        finally:
-            talking.cancel()
-            with suppress(asyncio.CancelledError):
-                await talking
-        await settle(talk.thread, av, kv)
-        talk.check()
-
-
 async def test_hubs_that_are_restarted_one_by_one_under_load_lose_double_and_alarm_nothing(world: World) -> None:
     one, two = Version(world), Version(world)
     await asyncio.gather(one.start(), two.start())
     try:
-        async with talk(world, one, two) as talking:
+        async with talk(world, (one.url, two.url), (two.url, one.url)) as talking:
             for replica in (one, two):
                 assert await replica.end(signal.SIGTERM) == 0, "it ended by itself, and whole"
                 await talking.more()
@@ -159,7 +89,7 @@ async def test_hubs_are_upgraded_one_by_one_while_entries_flow(world: World) -> 
     server = world.server
     assert server is not None
     try:
-        async with talk(world, *old) as talking:
+        async with talk(world, (old[0].url, old[1].url), (old[1].url, old[0].url)) as talking:
             early = Version(world, instead_of=Version(world))
             assert not await early.comes(), "not before the store has what it needs"
             await step(server, after=False)

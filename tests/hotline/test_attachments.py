@@ -395,6 +395,28 @@ async def test_a_file_that_is_gone_from_the_hub_is_taken_again_from_whoever_has_
         assert (await http(hub, "GET", (await ask(kv, thread, data, "get")).ticket))[1] == data
 
 
+async def test_a_hub_that_lost_its_files_gets_them_back_from_their_senders_by_itself(world: World) -> None:
+    async with running_hub(world) as hub, running(world, "KV", hub.url) as kv:
+        async with running(world, "AV", hub.url) as av:
+            thread = await opened(av, kv)
+            files = [await attach(av, thread, PLAIN + bytes([number])) for number in range(3)]
+            await until(lambda: {state(av, thread, each.blob) for each in files} == {"whole"})
+            for each in files:
+                assert (await say(av, thread, each)).ok
+            await until(lambda: bound(world) == dict.fromkeys([each.blob for each in files], True))
+            await until(lambda: all(record.kept for record in av.attachments._records.values()))
+        (world.path / "hub-blobs" / thread / files[0].blob).unlink()
+        with closing(sqlite3.connect(world.path / "hub.db")) as db, db:
+            db.execute("DELETE FROM blobs WHERE blob = ?", (files[1].blob,))
+        (world.path / "hub-blobs" / thread / files[1].blob).unlink()
+        async with running(world, "AV", hub.url):
+            await until(lambda: bound(world) == dict.fromkeys([each.blob for each in files], True))
+            for number, each in enumerate(files):
+                await kv.fetch(officer(kv), thread, each.blob)
+                await until(lambda blob=each.blob: state(kv, thread, blob) == "whole")  # type: ignore[misc]
+                assert await saved(kv, thread, each.blob) == PLAIN + bytes([number])
+
+
 async def test_transfers_are_counted_and_nothing_in_the_counts_or_the_log_names_a_file(
     world: World, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

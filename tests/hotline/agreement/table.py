@@ -182,7 +182,9 @@ class Table:
             mandate = reader.core.identity.mandate
             more = True
             while more:
-                batch = await delivery.next_batch(self.hub.store, thread, self._cursors[office], mandate)
+                batch = await delivery.next_batch(
+                    self.hub.store, self.hub.backlog, thread, self._cursors[office], mandate
+                )
                 delivered.setdefault(office, []).extend(batch.frames)
                 more = batch.more
             for frame in delivered[office]:
