@@ -28,6 +28,7 @@ from hotline.hub.refill import refill
 from hotline.hub.restore import restore
 from hotline.hub.safekeeping import Safe
 from hotline.hub.settings import AttachmentTable
+from hotline.station.give_back import write_give_back
 from hotline.station.station import Station
 from hotline.store.engine import Store, migrate
 from protocols.encoding import digest
@@ -36,7 +37,7 @@ from tests.hotline.harness import World, connect, running_hub
 from tests.hotline.hub.test_process import make_folder
 from tests.hotline.hub.test_refill import CAST, NOW, given_by
 from tests.hotline.hub.test_refill import say as note
-from tests.hotline.station.kit import officer, opened, running, until
+from tests.hotline.station.kit import identity_of, officer, opened, running, until
 from tests.hotline.test_attachments import ask_blob, attach, limited, say, state
 
 LARGE = secrets.token_bytes(5 << 20)
@@ -291,6 +292,22 @@ def given_from_paths(lost: Lost, path: Path) -> Given:
     for office in CAST:
         given.read(path / office, lost.size)
     return given
+
+
+async def test_a_station_gives_back_what_it_has_names_what_it_knows_and_leaves_files_out_when_told(lost: Lost) -> None:
+    def named(data: bytes) -> dict[str, bool]:
+        return {each.blob: each.here for each in give_back.read(io.BytesIO(data)) if isinstance(each, give_back.File)}
+
+    mine, theirs = named(lost.files["AV"]), named(lost.files["KV"])
+    assert {lost.blobs[name]: name != "gone" for name in lost.blobs} == mine
+    assert {lost.blobs[name]: name == "fetched" for name in lost.blobs} == theirs
+    assert named(lost.files["MD"]) == {}, "it was never in that thread"
+    assert b"plan.pdf" not in b"".join(lost.files.values())
+    file, cast = io.BytesIO(), lost.world.stations["AV"]
+    identity = identity_of(lost.world, cast, "ws://unused")
+    done = await write_give_back(identity, lost.world.path / "AV-1.db", 0, file, NOW, files=False)
+    assert (done.files, done.away, named(file.getvalue())) == (0, 0, {})
+    assert done.entries > 12
 
 
 def test_marks_are_a_set_of_indexes() -> None:
