@@ -23,6 +23,7 @@ from hotline.store.errors import (
 from hotline.store.forms import Forms, Stand
 from hotline.store.migrate import look, make_or_check, take, upgrade
 from hotline.store.place import Server
+from tests.hotline.harness import make_world, running_hub
 from tests.hotline.store.version_to_come import NEWEST, to_come
 from tests.postgres import MISSING, available, new_database
 
@@ -203,3 +204,24 @@ def test_the_copy_can_be_restored_and_is_not_there_where_it_could_not_be_made(pl
 def test_a_server_that_is_away_is_said_to_be(tmp_path: Path) -> None:
     with pytest.raises(StoreUnreachable):
         look(Server(f"host={tmp_path} dbname=none"))
+
+
+@shared
+async def test_a_hub_that_lost_the_database_and_finds_another_form_of_it_ends(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    world.server = new_database()
+    async with running_hub(world) as hub:
+        with psycopg.connect(world.server.conninfo, autocommit=True) as connection:
+            async with asyncio.timeout(10):
+                while not connection.execute(LISTENING).fetchall():
+                    await asyncio.sleep(0.05)
+            connection.execute("UPDATE alembic_version SET version_num = '9002'")
+            connection.execute("UPDATE meta SET value = '9002' WHERE key = 'form.needs'")
+            connection.execute(f"SELECT pg_terminate_backend(pid) FROM ({LISTENING}) AS found")
+        await asyncio.wait({hub.hub.failed}, timeout=20)
+        assert hub.hub.failed.done(), "it goes on with a store that it does not understand"
+        assert not hub.hub.ready
+        hub.hub.failed.exception()
+
+
+LISTENING = "SELECT pid FROM pg_stat_activity WHERE query = 'LISTEN hotline' AND datname = current_database()"
