@@ -168,3 +168,84 @@ def test_any_other_form_of_time_is_refused(text: str) -> None:
 def test_any_text_is_a_time_or_malformed(text: str) -> None:
     with contextlib.suppress(Malformed):
         from_rfc3339(text)
+
+
+def _by_the_book(data: bytes) -> object:
+    """A second reader of strict JSON, slow and plain."""
+
+    def pairs(found: list[tuple[str, object]]) -> dict[str, object]:
+        if len({name for name, _ in found}) != len(found):
+            raise ValueError("a name twice")
+        return dict(found)
+
+    def refuse(token: str) -> object:
+        raise ValueError(token)
+
+    def walk(value: object, depth: int) -> None:
+        if depth > MAX_JSON_DEPTH:
+            raise ValueError("too deep")
+        if isinstance(value, dict):
+            for name, item in value.items():
+                name.encode("utf-8")
+                walk(item, depth + 1)
+        elif isinstance(value, list):
+            for item in value:
+                walk(item, depth + 1)
+        elif isinstance(value, str):
+            value.encode("utf-8")
+
+    value = json.loads(data.decode("utf-8"), object_pairs_hook=pairs, parse_float=refuse, parse_constant=refuse)
+    walk(value, 0)
+    return value
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.floats() | st.just("\ud800"),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(_VALUES, st.booleans(), st.booleans(), st.data())
+def test_what_is_read_quickly_is_what_a_slow_and_plain_reader_reads(
+    value: object, compact: bool, ascii_only: bool, data: st.DataObject
+) -> None:
+    separators = (",", ":") if compact else None
+    text = json.dumps(value, ensure_ascii=ascii_only, separators=separators).encode("utf-8", "surrogatepass")
+    if data.draw(st.booleans()):
+        place = data.draw(st.integers(0, len(text)))
+        put = data.draw(
+            st.sampled_from([b"", b"0", b'"', b"\\", b"[", b"]", b'"a":1,', b"1", b".5", b"-", b" ", b"\xff"])
+        )
+        text = text[:place] + put + text[place + data.draw(st.integers(0, 2)) :]
+    try:
+        expected = _by_the_book(text)
+    except (ValueError, RecursionError):
+        with pytest.raises(Malformed):
+            from_json(text)
+        return
+    found = from_json(text)
+    assert found == expected and json.dumps(found) == json.dumps(expected), "the same values, of the same types"
+
+
+@given(_VALUES)
+def test_what_is_written_quickly_is_what_the_standard_library_writes(value: object) -> None:
+    try:
+        expected = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+    except ValueError:
+        with pytest.raises(ValueError):
+            to_json(value)
+        return
+    if any(isinstance(each, float) for each in _leaves(value)):
+        with pytest.raises(ValueError):
+            to_json(value)
+        return
+    assert to_json(value) == expected
+
+
+def _leaves(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return [leaf for item in value.values() for leaf in _leaves(item)]
+    if isinstance(value, list):
+        return [leaf for item in value for leaf in _leaves(item)]
+    return [value]
