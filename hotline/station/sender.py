@@ -372,9 +372,10 @@ class Sender:
             if thread is not None and self._duties.is_done(thread, head.intent):
                 await self._drop(head)
                 continue
-            if self._flight.has_room(thread, ()) and self._flight.may_share(head):
-                return  # with others: `_fill`
-            if await self._prepare(head, thread):
+            if thread is not None and self._flight.has_room(thread, ()) and self._flight.may_share(head):
+                if self._hindrance(head, thread) is None:
+                    return  # with others: `_fill`
+            elif await self._prepare(head, thread):
                 await self._submit(head)
                 return
             if not head.intent.auto:
