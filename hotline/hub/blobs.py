@@ -199,9 +199,9 @@ class Blobs:
         if row is None or row.size != asked.size:
             raise BlobNotYours("no such file")
         there = await asyncio.to_thread(blob_folder.length, folder / asked.thread / asked.blob) == asked.size
-        if not row.whole or not there:
-            if row.whole:
-                await self._lost(asked.thread, asked.blob)
+        if row.whole and not there:
+            await self._lost(asked.thread, asked.blob)
+        if not there or not (row.whole or await self._found_again(folder, asked.thread, asked.blob, asked.size)):
             raise BlobNotWhole(asked.blob)
         # The name of a file that another office handed over stands in an entry's body, and nowhere else.
         if row.bound is None and (asked.way == "keep" or row.office != mandate.office):
@@ -217,6 +217,18 @@ class Blobs:
         async with self.store.write() as connection:
             await connection.execute(sa.update(t.blobs).where(*_key(thread, blob)).values(whole=False, at=self.now()))
 
+    async def _found_again(self, folder: Path, thread: str, blob: str, size: int) -> bool:
+        """A file that the store does not list as whole is there all the same: this process was killed between the two, or the
+        disk was away for a while. One with other bytes is removed, so that it is read once and not whenever somebody asks."""
+        path = folder / thread / blob
+        if not await asyncio.to_thread(blob_folder.holds, path, blob, size):
+            _LOG.error("a file is other bytes than its name says: removed")
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            return False
+        async with self.store.write() as connection:
+            whole = sa.update(t.blobs).where(*_key(thread, blob)).values(whole=True, at=self.now())
+            return bool((await connection.execute(whole)).rowcount)
+
     async def _announce(self, folder: Path, mandate: VerifiedMandate, asked: AskBlob) -> int:
         if asked.size > self.settings.largest * MIB:
             raise BlobTooLarge(f"{asked.size} bytes")
@@ -224,6 +236,11 @@ class Blobs:
         have = await asyncio.to_thread(blob_folder.length, final.with_name(f"{asked.blob}.part"))
         there = await asyncio.to_thread(blob_folder.length, final) == asked.size
         free = await asyncio.to_thread(blob_folder.free, folder)
+        if there:
+            async with self.store.read() as connection:
+                known = (await connection.execute(_row(asked.thread, asked.blob))).first()
+            if known is not None and not known.whole and known.size == asked.size:
+                there = await self._found_again(folder, asked.thread, asked.blob, asked.size)
         async with self.store.write() as connection:
             row = (await connection.execute(_row(asked.thread, asked.blob))).first()
             if row is not None and row.size != asked.size:

@@ -16,9 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from sqlalchemy import Connection, create_engine, event, inspect
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from hotline.store.engine import begin_transaction, make_private, prepare_connection
@@ -39,6 +41,8 @@ _ONE_AT_A_TIME = threading.Lock()
 """Alembic keeps the migration under way in globals of the process: two threads at it would write into each other's store."""
 _PATIENCE = "4s"
 """How long a step waits for a table that somebody reads: everybody behind it waits as long."""
+_TURN = "120s"
+"""How long a start waits for its turn: whoever is before it may be making or changing all tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,7 @@ def _opened(place: Place) -> Iterator[Begin]:
         if words := postgres.ask_durability(place):
             raise StoreNotDurable(words)
         engine = postgres.open_plain(place)
+        event.listen(engine, "connect", _be_patient)
     else:
         make_private(place)
         engine = create_engine(f"sqlite:///{place}")
@@ -215,6 +220,13 @@ def _opened(place: Place) -> Iterator[Begin]:
         raise StoreDamaged(f"{words_of(place)}: {words}") from error
     finally:
         engine.dispose()
+
+
+def _be_patient(connection: DBAPIConnection, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"SET lock_timeout = '{_TURN}'")
+    cursor.close()
+    connection.commit()
 
 
 def _copy(path: Path, revision: str) -> Path:

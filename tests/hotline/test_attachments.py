@@ -334,6 +334,12 @@ def bound(world: World) -> dict[str, bool]:
     return {blob: at is not None for blob, at in found}
 
 
+def alter_blobs(world: World, statement: str, *values: str) -> None:
+    """Change the store of a running hub: beside its loop, for it may be in the middle of a transaction."""
+    with closing(sqlite3.connect(world.path / "hub.db")) as db, db:
+        db.execute(statement, values)
+
+
 async def test_what_no_entry_binds_gives_its_place_free_in_the_end_and_what_one_binds_stays(world: World) -> None:
     week = 7 * 86_400_000
     async with running_hub(world) as hub, running(world, "AV", hub.url) as av, running(world, "KV", hub.url) as kv:
@@ -395,6 +401,29 @@ async def test_a_file_that_is_gone_from_the_hub_is_taken_again_from_whoever_has_
         assert (await http(hub, "GET", (await ask(kv, thread, data, "get")).ticket))[1] == data
 
 
+@pytest.mark.parametrize("way", ["get", "put"])
+async def test_a_file_that_the_store_does_not_list_is_read_once_and_taken_for_what_it_is(
+    world: World, way: str
+) -> None:
+    """As after a kill between the file's name and the store's row, or a disk that was away."""
+    data = secrets.token_bytes(1000)
+    async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
+        thread, asks = (await open_thread(av, kv)).id, kv if way == "get" else av
+        assert (await put(hub, (await ask(av, thread, data)).ticket, data))[0] == 204
+        path = world.path / "hub-blobs" / thread / digest(data)
+
+        await asyncio.to_thread(alter_blobs, world, "UPDATE blobs SET whole = 0")
+        assert (await ask(asks, thread, data, way)).have == len(data)
+        assert digest(data) in bound(world)
+        await asyncio.to_thread(alter_blobs, world, "UPDATE blobs SET whole = 0")
+        path.write_bytes(bytes(1000))
+        answer = await ask(asks, thread, data, way)
+        assert answer.code == "attachment.not-whole" if way == "get" else answer.have == 0
+        assert not path.exists() and not bound(world)
+        assert (await put(hub, (await ask(av, thread, data)).ticket, data))[0] == 204
+        assert path.read_bytes() == data
+
+
 async def test_a_hub_that_lost_its_files_gets_them_back_from_their_senders_by_itself(world: World) -> None:
     async with running_hub(world) as hub, running(world, "KV", hub.url) as kv:
         async with running(world, "AV", hub.url) as av:
@@ -406,8 +435,7 @@ async def test_a_hub_that_lost_its_files_gets_them_back_from_their_senders_by_it
             await until(lambda: bound(world) == dict.fromkeys([each.blob for each in files], True))
             await until(lambda: all(record.kept for record in av.attachments._records.values()))
         (world.path / "hub-blobs" / thread / files[0].blob).unlink()
-        with closing(sqlite3.connect(world.path / "hub.db")) as db, db:
-            db.execute("DELETE FROM blobs WHERE blob = ?", (files[1].blob,))
+        await asyncio.to_thread(alter_blobs, world, "DELETE FROM blobs WHERE blob = ?", files[1].blob)
         (world.path / "hub-blobs" / thread / files[1].blob).unlink()
         async with running(world, "AV", hub.url):
             await until(lambda: bound(world) == dict.fromkeys([each.blob for each in files], True))

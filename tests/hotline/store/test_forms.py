@@ -167,6 +167,19 @@ async def test_whoever_comes_while_a_step_is_taken_is_seen_by_it_or_sees_it(plac
 
 
 @shared
+async def test_a_start_waits_for_its_turn_longer_than_a_writer_would(
+    place: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "_SETTLE", "SELECT set_config('lock_timeout', '200ms', false)")
+    with psycopg.connect(place.conninfo) as first:
+        first.execute(f"SELECT pg_advisory_xact_lock({postgres.LOCK})")
+        starting = asyncio.create_task(asyncio.to_thread(upgrade, place, "hub"))
+        await asyncio.sleep(1)  # a writer would have given up
+        assert not starting.done()
+    await starting
+
+
+@shared
 def test_a_step_that_would_have_to_wait_for_a_long_reader_is_not_taken(
     place: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
