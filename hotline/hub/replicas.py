@@ -118,6 +118,7 @@ class Replicas:
                 group.create_task(self._run_listen(self._server), name="hub listen")
                 group.create_task(self._run_say(self._server), name="hub say")
                 group.create_task(self._run_beat(), name="hub beat")
+                group.create_task(self._run_free(self._server), name="hub free")
 
     async def bye(self) -> None:
         """Tell the others that our lines are gone."""
@@ -183,6 +184,20 @@ class Replicas:
             self.peers.drop_silent(self._clock.now())
             self._changed(before)
             self._tell_all()
+
+    async def _run_free(self, place: Server) -> None:
+        """A process that stands still in the middle of a transaction must not hold the others up for longer than a while."""
+        import psycopg
+
+        from hotline.store import postgres
+
+        while True:
+            await asyncio.sleep(BEAT)
+            try:
+                if ended := await postgres.end_frozen(place):
+                    _LOG.error("a process that stands still held the log: its transaction was ended", ended=ended)
+            except (psycopg.Error, OSError) as error:
+                _LOG.warning("not looked for processes that stand still", error=type(error).__name__)
 
     def _tell_all(self) -> None:
         lines = sorted(self._lines().items())

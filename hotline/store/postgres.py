@@ -54,6 +54,13 @@ _SESSION = (
     ("tcp_keepalives_count", "3"),
     ("tcp_user_timeout", "15000"),
 )
+FROZEN = 20.0
+"""Seconds after which a process that holds the lock and says nothing is taken to stand still."""
+_END_FROZEN = (
+    "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND granted "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND classid = %s AND objid = %s "
+    "AND wait_event_type = 'Client' AND query_start < clock_timestamp() - make_interval(secs => %s)"
+)
 _SETTLE = "SELECT " + ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _SESSION)
 _DURABLE = (
     "SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'), "
@@ -200,3 +207,12 @@ async def say(server: Server, words: Sequence[str]) -> None:
     async with await psycopg.AsyncConnection.connect(**arguments(server), autocommit=True) as connection:
         for hint in words:
             await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, hint))
+
+
+async def end_frozen(server: Server, after: float = FROZEN) -> int:
+    """End the transactions of processes that hold the log's lock and have sent nothing for ``after`` seconds; how many there
+    were. The server does so by itself between two statements (`_SESSION`), but not between two messages of statements that
+    are sent together, and a process may be frozen there as well. Raises `psycopg.Error`."""
+    async with await psycopg.AsyncConnection.connect(**arguments(server), autocommit=True) as connection:
+        found = await connection.execute(_END_FROZEN, (LOCK >> 32, LOCK & 0xFFFFFFFF, after))
+        return len(await found.fetchall())
