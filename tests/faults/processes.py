@@ -300,7 +300,7 @@ class Remote(Child):
         self.ask("say", thread, text)
 
     def ask(self, *words: str) -> None:
-        """``say``, ``open COUNTERPART``, ``close THREAD`` or ``count``."""
+        """``say THREAD TEXT``, ``open COUNTERPART``, ``close THREAD``, ``rejoin THREAD`` or ``count``."""
         assert self.pipe is not None
         self.pipe.say(*words)
 
@@ -346,7 +346,7 @@ async def stand(pipe: Pipe, folder: Path, pickled: bytes, seed: bytes, url: str,
 
 async def _obey(pipe: Pipe, station: Station, word: tuple[Any, ...]) -> None:
     match word:
-        case ("say" | "close", thread, *_) if thread not in station.core.threads:
+        case ("say" | "close" | "rejoin", thread, *_) if thread not in station.core.threads:
             pipe.say("unknown", *word)
         case ("say", thread, text):
             await say(station, thread, text)
@@ -361,8 +361,9 @@ async def _obey(pipe: Pipe, station: Station, word: tuple[Any, ...]) -> None:
             if closed.state == "draft":
                 closed = await station.release(officer(station, 1), str(closed.id))
             pipe.say("closed", thread, closed.ok, closed.sentence)
+        case ("rejoin", thread):
+            pipe.say("rejoined", thread, await station.rejoin(thread))
         case ("count",):
             gc.collect()
-            threads = station.core.threads.values()
-            waiting = station.connection().queued
-            pipe.say("counted", len(threads), sum(len(thread.held) for thread in threads), waiting)
+            held = {name: len(thread.held) for name, thread in station.core.threads.items()}
+            pipe.say("counted", held, station.connection().queued)

@@ -63,12 +63,13 @@ class Talk:
     ledger: Ledger
     stations: tuple[Remote, Remote]
     rng: random.Random
+    asked: int = 0
     open: list[str] = field(default_factory=list)
     all: list[str] = field(default_factory=list)
+    known: dict[str, set[str]] = field(default_factory=dict)
     closing: Counter[str] = field(default_factory=Counter)
     entries: Counter[str] = field(default_factory=Counter)
     waiting: Counter[str] = field(default_factory=Counter)
-    told: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
     def hear(self) -> None:
@@ -76,18 +77,21 @@ class Talk:
         for station in self.stations:
             for word in self.ledger.hear(station):
                 match word:
-                    case ("opened", thread, True, _):
-                        self.all.append(thread)
-                        asyncio.get_running_loop().call_later(1.5, self.open.append, thread)
+                    case ("opened", _, True, _):
+                        self.asked += 1
                     case ("closed", thread, True, _):
                         self.closing[thread] += 1
                         self.ledger.said[thread, station.cast.kid].append(f"closed by {station.cast.office}")
-                    case ("counted", _, held, waiting):
-                        self.entries[station.name], self.waiting[station.name] = held, waiting
-                    case ("unknown", "say", *_):
-                        pass  # the thread has not come yet: nothing was promised
+                    case ("counted", held, waiting):
+                        self.known[station.name] = set(held)
+                        self.entries[station.name], self.waiting[station.name] = sum(held.values()), waiting
                     case _:
                         self.problems.append(str(word))
+
+        for thread in sorted(set.intersection(*self.known.values()) if len(self.known) == 2 else ()):
+            if thread not in self.all:
+                self.all.append(thread)
+                self.open.append(thread)
 
     def say(self, number: int) -> None:
         """One more text of each that has not too much waiting already."""
@@ -184,8 +188,9 @@ def turn(talk: Talk) -> None:
     """One thread more, by either station; once there are some, the oldest is closed by both."""
     av, kv = talk.stations
     opener, other = talk.rng.choice(((av, "KV"), (kv, "AV")))
-    opener.ask("open", other)
-    if len(talk.open) > 3:
+    if len(talk.all) == talk.asked:  # one that is cut off in the middle of asking for keys takes a while
+        opener.ask("open", other)
+    if len(talk.open) > 1:
         thread = talk.open.pop(0)
         for station in talk.stations:
             station.ask("close", thread)
