@@ -18,8 +18,8 @@ from hotline.hub import asking, blob_keep, checkup
 from hotline.hub.admission import Rules
 from hotline.hub.backup import back_up
 from hotline.hub.blob_keep import names
+from hotline.hub.blob_mark import adopt
 from hotline.hub.blob_refill import FilesBack, take_files
-from hotline.hub.blobs import adopt
 from hotline.hub.folder import HubFolder, only_one, open_folder
 from hotline.hub.fsck import fsck
 from hotline.hub.given_back import Given

@@ -16,7 +16,8 @@ import structlog
 
 from hotline.hub import blob_folder, blob_keep
 from hotline.hub.blob_keep import Listed
-from hotline.hub.blobs import MIB, agree
+from hotline.hub.blob_mark import agree
+from hotline.hub.blobs import MIB
 from hotline.hub.given_back import Given, SaidFile
 from hotline.hub.settings import AttachmentTable
 from hotline.store import hub as t

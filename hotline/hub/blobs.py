@@ -19,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
-import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -35,6 +34,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hotline.hub import blob_folder
 from hotline.hub.blob_folder import PIECE
+from hotline.hub.blob_mark import agree
 from hotline.hub.directory import Directory, current_station
 from hotline.hub.errors import (
     BadTicket,
@@ -44,7 +44,6 @@ from hotline.hub.errors import (
     BlobOffset,
     BlobQuota,
     BlobTooLarge,
-    HubNotReady,
     NoRoomForBlobs,
 )
 from hotline.hub.metrics import Metrics
@@ -67,8 +66,6 @@ CHECK = 1 << 20
 MIB = 1 << 20
 LOOK = 60.0
 """Seconds between two looks at the folder and at what is to be dropped."""
-MARK_ROW = "files"
-"""Row of ``meta``: the mark of the folder that all hubs of this store use."""
 
 
 class Source(Protocol):
@@ -437,35 +434,6 @@ class Blobs:
         return f"{b64u(data)}.{b64u(self._mac(data))}"
 
 
-async def agree(store: Store, folder: Path) -> str:
-    """The mark that the store and its folder of files have in common; the first that comes makes it. Raises `HubNotReady` where
-    the folder has another one, or none though the store has."""
-    try:
-        found = await asyncio.to_thread(blob_folder.read_mark, folder)
-        async with store.write() as connection:  # under the store's lock: one hub is the first
-            wanted = (await connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == MARK_ROW))).scalar()
-            if wanted is None:
-                wanted = found or secrets.token_hex(16)
-                if not found:
-                    await asyncio.to_thread(blob_folder.write_mark, folder, wanted)
-                await connection.execute(t.meta.insert().values(key=MARK_ROW, value=wanted))
-            elif found != wanted:
-                raise HubNotReady(_elsewhere(folder, found))
-    except OSError as error:
-        raise HubNotReady(f"the folder of files {folder}: {error.strerror}") from error
-    return str(wanted)
-
-
-async def adopt(store: Store, folder: Path) -> None:
-    """Have ``folder`` bear the store's mark, whatever it bore: it is the one that all hubs share from now on."""
-    async with store.write() as connection:
-        mark = (await connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == MARK_ROW))).scalar()
-        if mark is None:
-            mark = secrets.token_hex(16)
-            await connection.execute(t.meta.insert().values(key=MARK_ROW, value=mark))
-        await asyncio.to_thread(blob_folder.write_mark, folder, str(mark))
-
-
 def ticket_key(sign: bytes) -> bytes:
     """From the hub's signing seed, which all hubs of one store have, the key of its tickets."""
     return hmac.digest(sign, b"hotline-attachment-ticket/v1", "sha256")
@@ -479,12 +447,4 @@ def _row(thread: str, blob: str) -> sa.Select[tuple[object, ...]]:
     return sa.select(t.blobs).where(*_key(thread, blob))
 
 
-def _elsewhere(folder: Path, found: str) -> str:
-    what = "belongs to another store" if found else "is empty of what the other hubs' folder holds"
-    return (
-        f"the folder of files {folder} {what}: hubs on one store share one folder ([attachments] folder). Mount it there; only "
-        "where its files are lost for good, or were moved here, use hotline hub adopt-files"
-    )
-
-
-__all__ = ["MARK_ROW", "PIECE", "Blobs", "Source", "Ticket", "adopt", "agree", "ticket_key"]
+__all__ = ["PIECE", "Blobs", "Source", "Ticket", "ticket_key"]

@@ -23,7 +23,7 @@ from hotline.clock import Mark, SystemClock, span_words
 from hotline.errors import HotlineError
 from hotline.hub import blob_folder, blob_keep
 from hotline.hub.asking import Heard
-from hotline.hub.blobs import MARK_ROW
+from hotline.hub.blob_mark import MARK_ROW
 from hotline.hub.folder import HubFolder, open_folder
 from hotline.hub.fsck import fsck
 from hotline.hub.health import ask
