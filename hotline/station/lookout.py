@@ -54,7 +54,8 @@ def forgotten(core: Core, thread: Thread) -> tuple[Forgotten, ...]:
     state, ours = thread.state, core.identity.office
     if state is None or thread.ladder is None or thread.frozen or state.rung == thread.ladder.closed:
         return ()
-    in_hand = [held for held in thread.held if held.reached and held.reached.get(ours, NOWHERE)[0] == "acknowledged"]
+    acknowledged = sorted(thread.in_hand.get(ours, {}).values(), key=lambda held: held.seq)
+    in_hand = [held for held in acknowledged if held.reached[ours][0] == "acknowledged"]
     if not in_hand:
         return ()
     duty = core.identity.settings.duty

@@ -104,7 +104,7 @@ class Thread:
     ``keys``: what it keeps beside the group, and why it may lack the keys in force.
     ``parted``: where this station and the hub began to disagree about the state: words go on, steps do not; ``apart``: our
     state after that entry. ``reports``: the same said by other stations, by their kid.
-    ``receipts``: which office has signed for which entry.
+    ``receipts``: which office has signed for which entry; ``in_hand``: what each office has acknowledged, answered or not.
     """
 
     id: str
@@ -130,6 +130,7 @@ class Thread:
     apart: ThreadState | None = None
     reports: dict[str, Disagreement] = field(default_factory=dict)
     receipts: set[tuple[str, str]] = field(default_factory=set)
+    in_hand: dict[str, dict[str, Held]] = field(default_factory=dict)
 
     @property
     def must_renew(self) -> bool:
@@ -195,6 +196,8 @@ class Thread:
         state = ANSWERS.get(held.payload.kind)
         if about in self.by_id and state is not None and held.payload.office != self.by_id[about].payload.office:
             self.by_id[about].reach(held.payload.office, state, held.stamp.at)
+            if state == "acknowledged":
+                self.in_hand.setdefault(held.payload.office, {})[about] = self.by_id[about]
         act = held.admitted.verified.entry.act
         if isinstance(act, Complaint) and act.entry in self.by_id:
             words = f"{held.payload.office} did not get its text as it was signed ({act.code}, said with {held.seq})"
@@ -226,6 +229,7 @@ class Thread:
             by_seq={},
             rekey_by=None,
             receipts=set(),
+            in_hand={},
             joined=None,
             parted=None,
             apart=None,
