@@ -1,4 +1,4 @@
-"""A TCP proxy that a test owns: it can cut, delay, and go silent while it keeps its connections open."""
+"""A TCP proxy that a test owns: it can cut, delay each direction, and go silent in one or both on open connections."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from contextlib import asynccontextmanager, suppress
 
 
 class Proxy:
-    """Between stations and a hub. ``delay``: seconds before anything is passed on. ``silent``: nothing is."""
+    """Between stations and a hub. ``up``, ``down``: seconds before anything is passed on to the hub, to stations.
+
+    ``late``: what a station sent before its line broke still reaches the hub, after so many seconds, when the station is back
+    on another connection: the one way in which TCP lets an older message arrive after a newer one.
+    """
 
     def __init__(self, port: int) -> None:
-        self.delay = 0.0
+        self.up = self.down = self.late = 0.0
         self.connections = 0
         self._target = port
-        self._speaking = asyncio.Event()
-        self._speaking.set()
+        self._speaking = {"up": asyncio.Event(), "down": asyncio.Event()}
+        for event in self._speaking.values():
+            event.set()
         self._down = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -26,6 +31,15 @@ class Proxy:
         """Where stations connect."""
         assert self._server is not None
         return f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/line"
+
+    @property
+    def delay(self) -> float:
+        """Seconds in both directions."""
+        return self.up
+
+    @delay.setter
+    def delay(self, seconds: float) -> None:
+        self.up = self.down = seconds
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._take, "127.0.0.1", 0)
@@ -45,17 +59,20 @@ class Proxy:
         for writer in tuple(self._writers):
             writer.transport.abort()
 
-    def silence(self) -> None:
-        """Keep every connection and pass on nothing more: what a dead router leaves behind."""
-        self._speaking.clear()
+    def silence(self, *ways: str) -> None:
+        """Keep every connection and pass on nothing more: what a dead router leaves behind. With ``up`` or ``down`` only that
+        direction: a connection that is half open."""
+        for way in ways or ("up", "down"):
+            self._speaking[way].clear()
 
     def mend(self) -> None:
         """Pass on again. What was swallowed by a silence stays lost with its connection."""
         self._down = False
-        if not self._speaking.is_set():
+        if not all(event.is_set() for event in self._speaking.values()):
             for writer in tuple(self._writers):
                 writer.transport.abort()
-            self._speaking.set()
+            for event in self._speaking.values():
+                event.set()
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._down:
@@ -68,21 +85,26 @@ class Proxy:
             writer.transport.abort()
             return
         both = {writer, back}
-        self._writers |= both
-        for source, sink in ((reader, back), (there, writer)):
-            task = asyncio.create_task(self._pass(source, sink, both))
+        self._writers |= {writer} if self.late else both
+        for way, source, sink in (("up", reader, back), ("down", there, writer)):
+            task = asyncio.create_task(self._pass(way, source, sink, both))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _pass(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, both: set[asyncio.StreamWriter]
+        self, way: str, source: asyncio.StreamReader, sink: asyncio.StreamWriter, both: set[asyncio.StreamWriter]
     ) -> None:
+        late = self.late if way == "up" else 0.0
         with suppress(ConnectionError):
             while data := await source.read(65536):
-                await self._speaking.wait()
-                await asyncio.sleep(self.delay)
+                await self._speaking[way].wait()
+                await asyncio.sleep(max(getattr(self, way), late))
                 sink.write(data)
                 await sink.drain()
+        if self.late and way == "down":
+            await asyncio.sleep(
+                2 * self.late
+            )  # what is on its way up arrives before the hub hears that the station is gone
         for writer in both:
             writer.transport.abort()
         self._writers -= both
