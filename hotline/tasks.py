@@ -1,8 +1,9 @@
-"""Ending background tasks so that they do end."""
+"""What a process that serves for long owes itself: tasks that do end, and no time lost on what never goes."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,3 +20,11 @@ async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
         for task in left:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=AGAIN)
+
+
+def keep_loaded() -> None:
+    """Have Python's collector leave alone what is loaded now, and look for garbage less often: modules, keys and threads stay
+    for as long as the process does, and looking through them took a tenth of a loaded hub's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)

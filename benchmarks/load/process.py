@@ -29,6 +29,7 @@ from hotline.hub.settings import Settings
 from hotline.hub.tls import make_certificate, server_context
 from hotline.ladders import load
 from hotline.store.place import Place
+from hotline.tasks import keep_loaded
 from protocols.accord import SignedAccord
 
 _SPAWN = multiprocessing.get_context("spawn")
@@ -123,6 +124,7 @@ def _run_hub(of: tuple[Founded, Place, bool], pipe: Connection) -> None:
     async def run() -> None:
         made = await Hub.open(place, world.settings, world.keys, world.accord, {LADDER: load(LADDER)})
         made.start()
+        keep_loaded()  # as `hotline hub serve` does
         await _serve(make_app(made), pipe, made.front, _context() if tls else None)
         await made.stop()
 

@@ -33,6 +33,7 @@ from hotline.hub.operators import Operators
 from hotline.passphrase import PassphraseSource
 from hotline.store.engine import Store, migrate
 from hotline.store.place import Place
+from hotline.tasks import keep_loaded
 
 T = TypeVar("T")
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -141,6 +142,7 @@ async def _serve(made: folders.HubFolder, keys: HubKeys, tls: ssl.SSLContext | N
         await runner.setup()
         host, port = made.settings.address
         listening = await hub.front.listen(runner.server, host, port, tls=tls)
+        keep_loaded()
         log.info("serving", name=made.settings.name, listen=made.settings.listen, tls=tls is not None)
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((stopping, hub.failed), return_when=asyncio.FIRST_COMPLETED)
