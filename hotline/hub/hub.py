@@ -44,6 +44,7 @@ from hotline.hub.recent import Recent
 from hotline.hub.replicas import Replicas, new_id
 from hotline.hub.safekeeping import Safe
 from hotline.hub.settings import Settings
+from hotline.hub.tails import Ends
 from hotline.hub.thread import Thread, may_see
 from hotline.hub.timestamps import Timestamps
 from hotline.hub.watchers import Watchers
@@ -116,6 +117,7 @@ class Hub:
         )
         self.recent = Recent()
         self.backlog = Backlog(store)
+        self.ends = Ends(self)
         self.disagreements = Disagreements(store, accord.id)
         self.throttle = Throttle(settings.limits.login_failures)
         self.directory = Directory(

@@ -18,7 +18,7 @@ from aiohttp import WSMsgType, web
 from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
-from hotline.hub import delivery, tails
+from hotline.hub import delivery
 from hotline.hub.allowance import Pace
 from hotline.hub.commits import Position
 from hotline.hub.errors import (
@@ -350,13 +350,13 @@ class Line:
         """Where this station's threads end, as the log says; after every entry up to there, so that one that is missing
         at the station was held back."""
         hub, upto = self._hub, self._tails_due
-        found = await tails.read(hub, self.kid, self._tails, upto)
+        found = await hub.ends.read(self.kid, self._tails, upto)
         behind = [tail.thread for tail in found.values() if self._cursors.of(tail.thread, member=True) < tail.seq]
         if behind:
             self.touch((thread, RANK["ROUTINE"]) for thread in behind)
             return
         self._tails = upto
-        for frame in await tails.frames(hub, found.values()):
+        for frame in await hub.ends.frames(found.values()):
             await self._send_frame(frame)
 
     async def _send_answers(self) -> None:

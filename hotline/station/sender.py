@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from hotline.station.claims import ClaimFailed, Claims
 from hotline.station.core import Core, log
 from hotline.station.duties import Duties
 from hotline.station.errors import LineBroken, NothingToRejoin
@@ -27,8 +28,7 @@ from mediation.refusals import Refusal
 from protocols import frames
 from protocols.encoding import b64u, digest, rfc3339
 from protocols.errors import ProtocolError
-from protocols.kinds import OfficeId
-from protocols.mls import inspect_key_package, make_key_package
+from protocols.mls import make_key_package
 
 STALE = ("entry.wrong-epoch", "ladder.wrong-epoch")
 """The hub's word that the keys changed on the way: seal again."""
@@ -50,17 +50,12 @@ RANK = {"FLASH": 0, "IMMEDIATE": 1, "PRIORITY": 2, "ROUTINE": 3}
 
 LEAST_PACKAGES, MOST_PACKAGES = 10, 100
 PACKAGE_DAYS = 60
-CLAIM_WAIT = 10.0  # seconds
 
 
 def packages_kept(offices: int) -> int:
     """How many key packages a station keeps on the hub. With half of them each of so many offices can still have two, whatever
     the others took: the hub keeps that much for each, and the station fills up below it."""
     return min(MOST_PACKAGES, max(LEAST_PACKAGES, 4 * offices + 2))
-
-
-class ClaimFailed(Exception):
-    """A key package that could not be had; ``args`` say why in words."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,8 +91,7 @@ class Sender:
         self._new: list[_New] = []
         self._outgoing: deque[tuple[int, Item]] = deque()
         self._sending = asyncio.Lock()
-        self._claims: dict[int, asyncio.Future[dict[str, bytes]]] = {}
-        self._packages: dict[str, bytes] = {}
+        self._claims = Claims(core, self._ask, self.ref)
         self._not_before: dict[str, int] = {}
         self._once: set[str] = set()
         """Complaints made: one that is refused is not made again."""
@@ -151,6 +145,9 @@ class Sender:
         self._next_ref += 1
         return self._next_ref
 
+    async def _ask(self, frame: frames.Frame) -> None:
+        await self._send(frame)
+
     async def run(self) -> None:
         """Pump whenever woken, and every tick, until `stop`."""
         while not self._stopping:
@@ -181,10 +178,7 @@ class Sender:
             item.accepted = item.state == "accepted"
         self._refs.clear()
         self._outgoing.clear()
-        for claim in self._claims.values():
-            if not claim.done():
-                claim.set_exception(LineBroken("the line went down during a claim"))
-        self._claims.clear()
+        self._claims.lost()
 
     async def accepted(self, frame: frames.Accepted) -> None:
         """The hub has it; it comes back through delivery."""
@@ -197,10 +191,7 @@ class Sender:
 
     async def refused(self, frame: frames.Refused) -> None:
         """The hub said no to an entry or a claim."""
-        claim = self._claims.pop(frame.ref, None)
-        if claim is not None:
-            if not claim.done():
-                claim.set_exception(ClaimFailed(frame.sentence))
+        if self._claims.refused(frame):
             return
         item = self._refs.pop(frame.ref, None)
         if item is None or item.ref != frame.ref:
@@ -239,9 +230,8 @@ class Sender:
         core.tell(item.thread, "pending")
 
     def claimed(self, frame: frames.Claimed) -> None:
-        claim = self._claims.pop(frame.ref, None)
-        if claim is not None and not claim.done():
-            claim.set_result(dict(frame.packages))
+        """The hub hands out key packages."""
+        self._claims.claimed(frame)
 
     def delivered(self, item: Item) -> None:
         """Our entry came back and was replayed."""
@@ -534,7 +524,7 @@ class Sender:
         if item.newer_than is not None and state is not None and state.epoch <= item.newer_than:
             return False
         try:
-            packages = await self._collect(item, thread)
+            packages = await self._claims.collect(item, thread)
         except ClaimFailed as error:
             item.waiting = str(error)
             self._not_before[item.id] = core.clock.now() + 2_000
@@ -567,8 +557,7 @@ class Sender:
                 refusal = Refusal(error.code, "protocol", error.sentence)
             if refusal is None:
                 await self._persist(item, thread, sealed)
-                for kid in packages:
-                    self._packages.pop(kid, None)
+                self._claims.spent(packages)
                 return True
         await self.settle(item, self._answer(refusal))
         return False
@@ -655,66 +644,6 @@ class Sender:
         waiting = self.done.pop(item.id, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
-
-    # -- key packages of others ---------------------------------------------------------------------------------------
-
-    async def _collect(self, item: Item, thread: Thread | None) -> dict[str, bytes]:
-        """One key package of each station that is to come in. Raises `ClaimFailed`."""
-        core, identity = self._core, self._core.identity
-        book, now = identity.mandates, core.now()
-        if item.intent.kind == "open":
-            offices: tuple[OfficeId, ...] = (identity.office, str(item.intent.extra["counterpart"]))
-        elif item.intent.kind == "rekey" and thread is not None and thread.state is not None:
-            offices = thread.state.due_adds
-        else:
-            return {}
-        found: dict[str, bytes] = {}
-        for office in offices:
-            before = len(found)
-            why = f"{office} has no station with a mandate"
-            for mandate in book.stations(office, now):
-                if mandate.kid == identity.kid:
-                    continue
-                try:
-                    found[mandate.kid] = await self._claim(mandate.kid)
-                except ClaimFailed as error:
-                    why = str(error)
-            if len(found) == before and office != identity.office:
-                raise ClaimFailed(why)
-        return found
-
-    async def _claim(self, kid: str) -> bytes:
-        if kid in self._packages:
-            return self._packages[kid]
-        ref = self.ref()
-        claim: asyncio.Future[dict[str, bytes]] = asyncio.get_running_loop().create_future()
-        self._claims[ref] = claim
-        try:
-            async with asyncio.timeout(CLAIM_WAIT):
-                await self._send(frames.Claim(ref, (kid,)))
-                packages = await claim
-        except TimeoutError:
-            raise LineBroken("no answer to a claim") from None
-        finally:
-            self._claims.pop(ref, None)
-            if claim.done() and not claim.cancelled():
-                claim.exception()  # heard, also where sending failed and nobody waited for it any more
-        if kid not in packages:
-            raise ClaimFailed("that station has no key package left on the hub; it must connect first")
-        self._check_package(kid, packages[kid])
-        self._packages[kid] = packages[kid]
-        return packages[kid]
-
-    def _check_package(self, kid: str, package: bytes) -> None:
-        """The hub may hand out anything: the package must be the mandated station's own."""
-        core = self._core
-        try:
-            info = inspect_key_package(package, now=core.clock.now() // 1000)
-            keys = core.identity.mandates.find(kid, core.now()).station_keys
-        except ProtocolError as error:
-            raise ClaimFailed(error.sentence) from error
-        if info.identity != kid.encode("ascii") or b64u(info.signature_key) != keys.mls:
-            raise ClaimFailed("the hub handed out a key package that is not that station's; it was not used")
 
 
 def _keyless(thread: Thread, kind: str) -> str | None:

@@ -29,10 +29,11 @@ def table(measured: dict[str, Any]) -> str:
             f"| {store} | {outstanding.split()[0]} | {found['rate']:,.0f} | {found['p50_ms']:,.0f} / {found['p99_ms']:,.0f} "
             f"| {found['hub_cpu_us']:,.0f} | {server} | {found['rate_per_core']:,.0f} |"
         )
+    cores = machine["cores"]
     where = (
-        f"Measured on {machine['cores']} cores of a shared virtual machine ({machine['processor']}, "
-        f"Python {machine['python']}), hubs, database and driver on the same ones, at a load average of {machine['load']:.1f} when it began: above "
-        f"{machine['cores']}, rates and times are those of a crowded machine, and the CPU columns count."
+        f"Measured on {cores} cores of a shared virtual machine ({machine['processor']}, Python {machine['python']}), hubs, "
+        f"database and driver on the same ones, at a load average of {machine['load']:.1f} when it began: above {cores}, "
+        "rates and times are those of a crowded machine, and the CPU columns count."
     )
     return "\n".join((where, "", *_HEAD, *rows))
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+import pytest_asyncio
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from tests.web.desks import ARGS, CHROMIUM
 from tests.web.fakes import FakeConsole, FakeDesk
 from web.console import make_console
 from web.desk import make_desk
@@ -93,3 +96,22 @@ async def operator(visitor: Browser) -> Browser:
     """A browser in which the operator is logged in."""
     await visitor.login()
     return visitor
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def chromium() -> AsyncIterator[Any]:
+    """One Chromium for a module's tests: to start one costs more than most of them do."""
+    playwright = pytest.importorskip("playwright.async_api", reason="SKIPPED LOUDLY: playwright is not installed")
+    async with playwright.async_playwright() as player:
+        launched = await player.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield launched
+        await launched.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser(chromium: Any) -> AsyncIterator[Any]:
+    """It, with nothing of the tests before. For tests on their module's loop (``asyncio(loop_scope="module")``)."""
+    assert chromium.contexts == []
+    yield chromium
+    for context in chromium.contexts:
+        await context.close()

@@ -26,7 +26,9 @@ from tests.hotline.station.kit import officer, opened, running, until
 from tests.mediation.council import TEXT
 from web.desk import make_desk
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
 ARGS = [
     "--no-sandbox",
     "--disable-background-networking",

@@ -4,42 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from hotline.station.views import Change, Outcome
+from tests.web.desks import CHROMIUM
 from tests.web.fakes import ARABIC, PASSPHRASE, T0, THREAD, FakeConsole, FakeDesk, StoppedClock, eid, entry
 from web.console import make_console
 from web.desk import make_desk
 from web.shared.language import Language
 from web.shared.live import SOCKETS
 
-playwright = pytest.importorskip("playwright.async_api", reason="SKIPPED LOUDLY: playwright is not installed")
 axe_module = pytest.importorskip(
     "axe_playwright_python.async_playwright", reason="SKIPPED LOUDLY: axe is not installed"
 )
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-ARGS = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--autoplay-policy=document-user-activation-required",
-]
-
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(
         CHROMIUM is None, reason="SKIPPED LOUDLY: no Chromium on this machine (apt-get install chromium)"
     ),
@@ -95,8 +84,8 @@ class Stage:
         return page
 
 
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
+@pytest_asyncio.fixture(loop_scope="module")
+async def stage(browser: object) -> AsyncIterator[Stage]:
     desk, console = FakeDesk(clock=RunningClock()), FakeConsole()
     app = make_desk(desk, allowed_hosts=["127.0.0.1"], clock=desk.clock)
     root = web.Application()
@@ -104,10 +93,9 @@ async def stage() -> AsyncIterator[Stage]:
     server, hub = TestServer(app), TestServer(root)
     await server.start_server()
     await hub.start_server()
-    async with playwright.async_playwright() as player:
-        browser = await player.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield Stage(desk, console, server, hub, app, browser)
-        await browser.close()
+    yield Stage(desk, console, server, hub, app, browser)
+    for context in browser.contexts:  # type: ignore[attr-defined]
+        await context.close()  # before what its pages are connected to
     await server.close()
     await hub.close()
 

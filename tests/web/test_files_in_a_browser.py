@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +11,20 @@ import pytest
 
 from hotline.station import attachments
 from tests.hotline.station.kit import officer, until
-from tests.web.desks import ARGS, CHROMIUM, running_desks
+from tests.web.desks import CHROMIUM, running_desks
 
-playwright = pytest.importorskip("playwright.async_api", reason="SKIPPED LOUDLY: playwright is not installed")
 axe_module = pytest.importorskip(
     "axe_playwright_python.async_playwright", reason="SKIPPED LOUDLY: axe is not installed"
 )
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(
         CHROMIUM is None, reason="SKIPPED LOUDLY: no Chromium on this machine (apt-get install chromium)"
     ),
 ]
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Any]:
-    async with playwright.async_playwright() as player:
-        launched = await player.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield launched
-        await launched.close()
 
 
 async def faults(page: Any) -> list[str]:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
+import pytest_asyncio
+
 from hotline.station.views import PartingView, ReportView, ThreadSummary, ThreadView
 from tests.web.conftest import Browser
 from tests.web.fakes import HOSTILE, T0, THREAD, FakeConsole, FakeDesk
@@ -91,7 +93,7 @@ async def test_the_console_says_which_station_computes_another_state(operator: B
         assert alarm in text, page
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def apart(stage: Stage) -> AsyncIterator[Stage]:
     """The stage of `tests.web.test_browser`, its desk's incident parted from the hub."""
     real = stage.desk.thread
@@ -105,6 +107,7 @@ async def apart(stage: Stage) -> AsyncIterator[Stage]:
 
 
 @in_chromium
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_no_fault_and_the_panel_opens_by_keyboard(apart: Stage, scheme: str) -> None:
     for width in (1280, 400):
@@ -122,6 +125,7 @@ async def test_axe_finds_no_fault_and_the_panel_opens_by_keyboard(apart: Stage, 
 
 
 @in_chromium
+@pytest.mark.asyncio(loop_scope="module")
 async def test_digits_never_run_back_when_the_hub_turns_out_minutes_slower_and_a_sleep_is_noticed(apart: Stage) -> None:
     page = await apart.page()
     await page.goto(apart.url(PAGE))

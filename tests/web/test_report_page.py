@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +11,15 @@ import pytest
 from hotline import bundles
 from tests.docs.example_bundle import BUNDLE
 from tests.web.desks import CHROMIUM
-from tests.web.test_browser import ARGS, axe_module, playwright
+from tests.web.test_browser import axe_module
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(
         CHROMIUM is None, reason="SKIPPED LOUDLY: no Chromium on this machine (apt-get install chromium)"
     ),
 ]
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Any]:
-    async with playwright.async_playwright() as player:
-        made = await player.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield made
-        await made.close()
 
 
 @pytest.fixture

@@ -3,22 +3,21 @@ step that rests on evidence, and are told plainly when it is too late or too lit
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.web.desks import ARGS, CHROMIUM, Desks, running_desks
+from tests.web.desks import CHROMIUM, Desks, running_desks
 
-playwright = pytest.importorskip("playwright.async_api", reason="SKIPPED LOUDLY: playwright is not installed")
 axe_module = pytest.importorskip(
     "axe_playwright_python.async_playwright", reason="SKIPPED LOUDLY: axe is not installed"
 )
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(
         CHROMIUM is None, reason="SKIPPED LOUDLY: no Chromium on this machine (apt-get install chromium)"
     ),
@@ -27,14 +26,6 @@ pytestmark = [
 ALL = ("AV", "KV", "CH", "NN", "OO")
 FOCUS = "(e => e ? e.innerText || e.getAttribute('aria-label') || e.name || '' : '')(document.activeElement)"
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Any]:
-    async with playwright.async_playwright() as player:
-        launched = await player.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield launched
-        await launched.close()
 
 
 async def tab_to(page: Any, words: str, *, limit: int = 150) -> None:

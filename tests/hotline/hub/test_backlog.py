@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
-from hotline.hub import backlog
+from hotline.hub import backlog, own_leaves
 from hotline.hub.backlog import Stretch, read_stretches
+from hotline.hub.own_leaves import Heads, TailRow
 from hotline.hub.together import Together
 from protocols.frames import Ready, encode_frame, encode_mandates, encode_ready
 from tests.hotline.harness import connect, make_world, open_thread, running_hub
@@ -117,3 +119,28 @@ async def test_a_station_that_was_away_gets_what_is_no_longer_in_memory(
             found = await kv.follow({thread.id: 1})
     assert [frame.seq for frame in found] == list(range(2, 82))
     assert all(frame.parts for frame in found)
+
+
+async def test_the_ends_of_threads_are_read_once_for_all_and_are_for_each_what_it_would_read_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
+        threads = [await open_thread(av, kv) for _ in range(3)]
+        for thread in threads[:2]:
+            await hub.hub.writer.write(Heads(frozenset(), moved=True))
+            await av.say(thread, "goodwill-note", fields={"text": "x"})
+        await hub.hub.writer.write(Heads(frozenset(), moved=True))
+        size = hub.hub.writer.standing.frontier.size
+        read, calls = own_leaves.read_tails, list[int]()
+
+        def counted(connection: Connection, since: int, upto: int) -> dict[str, TailRow]:
+            calls.append(since)
+            return read(connection, since, upto)
+
+        alone = [await hub.hub.store.fetch(lambda c, since=since: read(c, since, size)) for since in range(size)]
+        monkeypatch.setattr(own_leaves, "read_tails", counted)
+        assert await asyncio.gather(*(hub.hub.ends.read(kv.station.kid, each, size) for each in range(size))) == alone
+        assert calls == [0] and len({len(each) for each in alone}) > 2
+        stranger = world.stations["MD"].kid
+        assert await hub.hub.ends.read(stranger, 0, size) == {}
