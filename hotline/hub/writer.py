@@ -276,8 +276,12 @@ class Writer:
         self._metrics.store_failures.inc()
         _LOG.error("not stored", jobs=len(jobs), error=type(error).__name__)
         try:
-            # Whether the commit reached the disk is unknown: the store says what stands.
-            await self.load()
+            # Whether the commit reached the disk is unknown: the store says what stands. What does is told like another
+            # process's entries, for whoever hands it in again hears only that it stands.
+            async with self._store.read() as connection:
+                await connection.run_sync(commits.load_grown, self.standing.frontier)
+                self.standing, moved = await connection.run_sync(_look, self._clock, self.standing)
+            self._tell(moved)
         except (SQLAlchemyError, OSError):
             _LOG.error("store not read")  # the next batch reads it under the lock
         except BehindWitnesses:
