@@ -51,6 +51,13 @@ def shipped(name: str, **replaced: str) -> str:
     return text
 
 
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Machines:
     """The servers ``a``, ``b`` and ``c``. ``a`` is the primary at first; the others follow it."""
 
@@ -91,7 +98,8 @@ class Machines:
             command, user=self._account, cwd=self.path, text=True, capture_output=True,
             env={"PATH": os.environ["PATH"], "LC_ALL": "C", "PGPASSFILE": str(self.passfile), **environment},
         )  # fmt: skip
-        assert found.returncode == 0, (program, found.stderr)
+        logs = "".join(path.read_text()[-1500:] for path in self.path.glob("*.log")) if found.returncode else ""
+        assert found.returncode == 0, (program, found.stderr, logs)
         return found.stdout
 
     def _configure(self, name: str) -> None:
@@ -176,7 +184,13 @@ class Machines:
         for pid in (first, *map(int, children)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        (self.path / name / "postmaster.pid").unlink(missing_ok=True)
+        for _ in range(300):
+            if not any(_runs(pid) for pid in (first, *map(int, children))):
+                break
+            time.sleep(0.1)
+        # What a machine that comes back does not find any more: its process, and what lay in /run.
+        for left in (self.path / name / "postmaster.pid", *self.path.glob(f".s.PGSQL.{self.port[name]}*")):
+            left.unlink(missing_ok=True)
 
     def promote(self, name: str, *others: str) -> None:
         """Make a standby the primary, and the others follow it."""
