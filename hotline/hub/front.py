@@ -32,8 +32,8 @@ from hotline.hub.settings import Limits
 _LOG = structlog.get_logger("hotline.hub.front")
 ADDRESSES = 10_000
 """Of how many addresses it is kept how often they came."""
-TLS_BUFFER = 32 << 10
-"""Bytes read at once from a connection under TLS: two of its records."""
+TLS_BUFFER = 16 << 10
+"""Bytes read at once from a connection under TLS: one of its records."""
 HEAD_BYTES = 2 << 20
 """What may arrive between two requests: a head, and the first of a body before its handler runs."""
 

@@ -17,6 +17,8 @@ from hotline.hub.front import Connection
 
 AT_ONCE = 64 * 1024
 """Bytes from which what waits goes out. More would delay what is urgent, and the system takes no more at once."""
+TLS_AT_ONCE = 16 * 1024
+"""Bytes handed to TLS at once, one record: it keeps room for ever for the most that it was handed."""
 _SMALL, _MEDIUM, _LARGE = struct.Struct("!BB"), struct.Struct("!BBH"), struct.Struct("!BBQ")
 _BINARY = 0x82
 """A whole message of bytes."""
@@ -34,7 +36,7 @@ def head(size: int) -> bytes:
 class Outlet:
     """Writes to one station. ``limit``: seconds that it may take to make room by reading."""
 
-    __slots__ = ("_connection", "_limit", "_transport", "_ws")
+    __slots__ = ("_connection", "_limit", "_piece", "_transport", "_ws")
 
     def __init__(
         self, request: web.Request, ws: web.WebSocketResponse, connection: Connection | None, limit: float
@@ -42,6 +44,7 @@ class Outlet:
         """``connection``: the front's; without one there is nobody to say when the station has read, and aiohttp sends."""
         self._ws, self._connection, self._limit = ws, connection, limit
         self._transport = request.transport
+        self._piece = AT_ONCE if request.get_extra_info("ssl_object") is None else TLS_AT_ONCE
 
     async def write(self, messages: Sequence[bytes]) -> None:
         """All of them, in order. Raises `ConnectionError` or `RuntimeError` where the station is gone, and `TimeoutError` where
@@ -52,11 +55,10 @@ class Outlet:
                     await self._ws.send_bytes(message)
             return
         data = b"".join(part for message in messages for part in (head(len(message)), message))
-        # By pieces: TLS keeps room for ever for the most that it was handed at once.
-        for start in range(0, len(data), AT_ONCE):
+        for start in range(0, len(data), self._piece):
             if self._ws.closed or self._transport.is_closing():
                 raise ConnectionResetError("closed")
-            self._transport.write(data if len(data) <= AT_ONCE else data[start : start + AT_ONCE])
+            self._transport.write(data if len(data) <= self._piece else data[start : start + self._piece])
             if self._connection.full:
                 async with asyncio.timeout(self._limit):
                     await self._connection.drained()
