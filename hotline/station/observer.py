@@ -14,6 +14,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from hotline.station.core import Core, log
 from hotline.station.mirroring import Mirroring
 from hotline.store import station as tables
@@ -64,6 +66,8 @@ class Observer:
         self._state: WitnessState | None = None
         self._note = ""
         self._short = 0
+        self._unsure: WitnessState | None = None
+        """What was to be written when the store failed."""
         self.retired = False
         self.mirroring = Mirroring(core, send, ref)
 
@@ -106,6 +110,7 @@ class Observer:
         """Consider a head to cosign; answer with a cosignature, or with the size cosigned last."""
         if not self.is_witness:
             return
+        await self._make_sure()
         core, before = self._core, self._state
         verdict = consider_body(frame.request.encode(), self._look_up, core.clock.now() // 1000)
         if isinstance(verdict, Rejected):
@@ -113,13 +118,17 @@ class Observer:
             return
         after = verdict.state
         note = log_note(parse_add_checkpoint(frame.request.encode()).note, core.identity.log)
-        async with core.lock, core.store.decide() as change:
-            stored = await change.swap_witness(
-                core.identity.log.name,
-                None if before is None else (before.size, before.root, before.time),
-                (after.size, after.root, after.time),
-                note,
-            )
+        try:
+            async with core.lock, core.store.decide() as change:
+                stored = await change.swap_witness(
+                    core.identity.log.name,
+                    None if before is None else (before.size, before.root, before.time),
+                    (after.size, after.root, after.time),
+                    note,
+                )
+        except SQLAlchemyError:
+            self._unsure = after  # it may stand all the same
+            raise
         if not stored:
             await core.alarm("witness", "Another program uses this station's witness key or store. Stop one of them.")
             return
@@ -129,6 +138,17 @@ class Observer:
         lines = [cosign(verdict.checkpoint, signer, verdict.time).line for signer in self._signers]
         await self._send(frames.Cosign(after.size, "".join(lines)))
         core.tell(None, "connection")
+
+    async def _make_sure(self) -> None:
+        """After a commit whose answer was lost: go on from what we meant to write where it stands, else from what stood before.
+        What neither of the two is, another program wrote, and it will be said."""
+        if self._unsure is None:
+            return
+        meant = (self._unsure.size, self._unsure.root, self._unsure.time)
+        for row in await self._core.store.rows(tables.witness):
+            if (row.size, row.root, row.time) == meant:
+                self.load(row.size, row.root, row.time, row.note)
+        self._unsure = None
 
     async def published(self, frame: frames.Published) -> None:
         """Check a head that is said to have met the policy, and ask for proofs of what it newly covers."""
