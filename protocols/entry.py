@@ -99,7 +99,7 @@ class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     draft: str | None = None
     parts: dict[str, Id] = {}
     epoch: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
-    sd: tuple[Id, ...] = msgspec.field(name="_sd", default=())
+    sd: tuple[str, ...] = msgspec.field(name="_sd", default=())  # each is checked by `check_digests`
     sd_alg: Literal["sha-256"] = msgspec.field(name="_sd_alg", default="sha-256")
 
 

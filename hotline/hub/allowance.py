@@ -44,6 +44,8 @@ class Bucket:
         return max(0.0, -self._level / self._rate)
 
     def _fill(self, now: float) -> None:
+        if now == self._at:
+            return
         self._level = min(self._most, self._level + max(0.0, now - self._at) * self._rate)
         self._at = max(self._at, now)
 

@@ -405,7 +405,7 @@ class Hub:
 
     # -- what the writer and the log tell -------------------------------------------------------------------------
 
-    async def _committed(self, admitted: list[Admitted], carried: Mapping[str, int]) -> None:
+    def _committed(self, admitted: list[Admitted], carried: Mapping[str, int]) -> None:
         self.recent.add(admitted)
         ranks: dict[str, int] = {}
         for each in admitted:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -69,7 +69,7 @@ class Standing:
     heads: int = 0
 
 
-Committed = Callable[[list[Admitted], Mapping[str, int]], Awaitable[None]]
+Committed = Callable[[list[Admitted], Mapping[str, int]], None]
 Elsewhere = Callable[[set[str]], None]
 Own = Callable[[Sequence[OwnLeaf]], None]
 
@@ -243,16 +243,17 @@ class Writer:
         if outcome.known is not context.known:
             self._directory.take(outcome.known)
         self._tell(outcome.moved)
-        if done.admitted:
-            await self._committed(done.admitted, {job.entry.id: job.urgency for job in jobs})
-        if outcome.own:
-            self._told_own(outcome.own)
-        for waiting in own:
-            _answer_own(waiting, None)
+        # Answers first, and nothing waits in between: they are sent when this is over, in one write with what is delivered.
         for job, answer in zip(jobs, outcome.answers, strict=True):
             if not isinstance(answer, Position):
                 self._metrics.refusals.labels(answer.code).inc()
             _answer(job, answer)
+        if done.admitted:
+            self._committed(done.admitted, {job.entry.id: job.urgency for job in jobs})
+        if outcome.own:
+            self._told_own(outcome.own)
+        for waiting in own:
+            _answer_own(waiting, None)
 
     async def _fault(self, jobs: list[Job], due: set[str], own: list[OwnJob]) -> None:
         """A fault of the program over one entry must not stop the others: take each alone, refuse the one that fails."""
