@@ -206,12 +206,12 @@ def run(folder: Path, share: int, told: Told, only: str = "") -> None:
     if only in "back":
         world = _world(folder, "back", 200 // share)
         with process.hub(world, world.folder / "hub.db") as child:
-            told("200 stations back", asyncio.run(reconnect(world, child, 50)))
-    for words, tls in (("1,000 idle connections", False), ("1,000 idle connections, TLS", True)):
+            told(f"{200 // share} stations back", asyncio.run(reconnect(world, child, 50)))
+    for words, tls in (("idle connections", False), ("idle connections, TLS", True)):
         if only in "idle":
             world = _world(folder, f"idle-{tls}", 500 // share)
             with process.hub(world, world.folder / "hub.db", tls=tls) as child:
-                told(words, asyncio.run(idle_memory(world, child)))
+                told(f"{1000 // share:,} {words}", asyncio.run(idle_memory(world, child)))
 
 
 def main() -> None:

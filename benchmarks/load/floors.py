@@ -150,6 +150,6 @@ def run(folder: Path, share: int, told: Told) -> None:
             words = f"{pairs} sender{'s' if pairs > 1 else ''}, {depth} outstanding"
             told(f"floor: bare relay, {words}", asyncio.run(relay(child, pairs, each // share, depth)))
     with process.relay(folder / "relay-back.db") as child:
-        told("floor: bare relay, 200 back", asyncio.run(back(child, 200 // share, 50)))
+        told(f"floor: bare relay, {200 // share} back", asyncio.run(back(child, 200 // share, 50)))
     with process.relay(folder / "relay-idle.db") as child:
-        told("floor: bare relay, 1,000 idle", asyncio.run(idle(child, 1000 // share)))
+        told(f"floor: bare relay, {1000 // share:,} idle", asyncio.run(idle(child, 1000 // share)))

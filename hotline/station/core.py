@@ -179,7 +179,7 @@ class Core:
     async def queue(self, change: Transaction, row: str, thread: str, intent: Intent, state: str = "queued") -> Item:
         """Add an intent within a transaction; the caller puts the item into memory after it."""
         item = Item(self.store.position(), row, thread, state, intent)
-        await change.add_outbox(item.position, row, thread, state, self.seal_intent(row, intent))
+        await change.add_outbox(item.position, row, thread, state, self.seal_intent(row, intent), again=True)
         return item
 
     def seal_intent(self, row: str, intent: Intent) -> bytes:
@@ -214,7 +214,7 @@ class Core:
         for row in await self.store.rows(tables.witness):
             self.cosigned = row.size
         for stored in await self.store.outbox():
-            self.items[stored.id] = self._item(stored)
+            self.items[stored.id] = self.read_item(stored)
         for row in await self.store.rows(tables.sealed_values):
             if row.name.startswith("nomination/"):
                 self.nominations[row.name.removeprefix("nomination/")] = self.vault.open_json(row.name, row.sealed)
@@ -223,7 +223,8 @@ class Core:
         await self._load_renewals()
         self.line.since = now
 
-    def _item(self, row: tables.OutboxRow) -> Item:
+    def read_item(self, row: tables.OutboxRow) -> Item:
+        """A row of the outbox as it is stored."""
         item = Item(
             row.position,
             row.id,

@@ -24,6 +24,7 @@ from hotline.station.flight import OUT_OF_ORDER, Flight, Ready, on_the_way
 from hotline.station.model import Thread
 from hotline.station.outbox import Answer, Intent, Item, Sealed, encode
 from hotline.station.parting import CODE, passes
+from hotline.store import station as tables
 from mediation.refusals import Refusal
 from protocols import frames
 from protocols.encoding import b64u, digest, rfc3339
@@ -68,6 +69,15 @@ class _New:
     done: asyncio.Future[Item]
 
 
+@dataclass(frozen=True, slots=True)
+class _Unsure:
+    """What the last commit was to write: rows that nobody was told of, all rows with a wire, threads with new keys."""
+
+    fresh: set[str]
+    sealed: set[str]
+    groups: set[str]
+
+
 @dataclass(slots=True)
 class _Filled:
     """What could not be sealed: refused by our own ladder, or for a fault of ours."""
@@ -90,6 +100,7 @@ class Sender:
         self._flight = Flight(core)
         self._new: list[_New] = []
         self._outgoing: deque[tuple[int, Item]] = deque()
+        self._unsure: _Unsure | None = None
         self._sending = asyncio.Lock()
         self._claims = Claims(core, self._ask, self.ref)
         self._not_before: dict[str, int] = {}
@@ -415,6 +426,7 @@ class Sender:
     async def _fill(self, names: Iterable[str], new: Sequence[_New] = ()) -> _Filled:
         """Seal what may go together of these threads; store it, and what is ``new``, in one transaction. Under the lock."""
         core = self._core
+        await self._make_sure()
         items: dict[str, Item] = {}
         for each in new:
             known = core.items.get(each.row) or items.get(each.row)
@@ -444,6 +456,9 @@ class Sender:
         sealed = {each.item.id: each for each in ready}
         # The newest snapshot of a group holds none of the keys from which these were sealed.
         groups = {each.thread.id: each for each in ready if each.sealed.mls is not None}
+        fresh = tuple(fresh)
+        # Should the disk's answer be lost, the store says what stands (`_make_sure`).
+        self._unsure = _Unsure({item.id for item in fresh}, set(sealed), set(groups))
         async with core.store.change() as change:
             for item in fresh:
                 made = sealed.pop(item.id, None)
@@ -462,12 +477,34 @@ class Sender:
             for name, each in groups.items():
                 # The keys are gone from the disk before the ciphertexts exist anywhere else.
                 await change.put_thread(name, mls=core.seal_mls(name, each.sealed.mls))
+        self._unsure = None
         for item in fresh:
             core.items[item.id] = item
         for each in ready:
             self._sealed(each.item, each.thread, each.sealed)
             each.item.verified = each.verified
             self._number(each.item)
+
+    async def _make_sure(self) -> None:
+        """After a commit that failed: whether it reached the disk is unknown, and no key may be used that it has used. What
+        nobody was told is kept is dropped; of the rest memory takes over what is stored. Under the lock."""
+        unsure, core = self._unsure, self._core
+        if unsure is None:
+            return
+        stored = {row.id: row for row in await core.store.outbox()}
+        groups = {row.id: row.mls for row in await core.store.rows(tables.threads) if row.id in unsure.groups}
+        async with core.store.change() as change:
+            for row in unsure.fresh & stored.keys():
+                await change.drop_outbox(row)
+        for row in (unsure.sealed - unsure.fresh) & stored.keys() & core.items.keys():
+            kept = core.read_item(stored[row])
+            item = core.items[row]
+            item.state, item.entry, item.wire, item.serial = kept.state, kept.entry, kept.wire, kept.serial
+            item.verified = None
+        for name, mls in groups.items():
+            if mls is not None:
+                core.threads[name].mls = core.vault.open(f"threads/mls/{name}", mls)
+        self._unsure = None
 
     def _seal_wire(self, item: Item, sealed: Sealed) -> bytes:
         return self._core.vault.seal(f"outbox/wire/{item.id}", encode(sealed.wire))
@@ -532,6 +569,9 @@ class Sender:
             core.tell(item.thread, "pending")
             return False
         async with core.lock:
+            await self._make_sure()
+            if item.state != "queued":
+                return False  # it stands sealed on the disk already
             thread = core.threads.get(item.thread)  # it may have moved on while the packages were fetched
             if thread is not None and (thread.frozen or intent.kind == "open"):
                 return False
@@ -572,12 +612,15 @@ class Sender:
 
     async def _persist(self, item: Item, thread: Thread | None, sealed: Sealed) -> None:
         core = self._core
+        groups = {thread.id} if thread is not None and sealed.mls is not None else set()
+        self._unsure = _Unsure(set(), {item.id}, groups)
         async with core.store.change() as change:
             wire = self._seal_wire(item, sealed)
             await change.put_outbox(item.id, state="sending", entry=sealed.id, wire=wire)
             if thread is not None and sealed.mls is not None:
                 # The key is gone from the disk before the ciphertext exists anywhere else.
                 await change.put_thread(thread.id, mls=core.seal_mls(thread.id, sealed.mls))
+        self._unsure = None
         self._sealed(item, thread, sealed)
 
     # -- submitting ---------------------------------------------------------------------------------------------------

@@ -294,8 +294,9 @@ class Change:
             await self._do(threads, _update(threads, "id", columns), {"_id": thread, **values})
 
     async def add_entry(self, thread: str, seq: int, entry: str, index: int, leaf: bytes) -> None:
+        """Keep an entry. One that stands in its place was written by a commit whose answer was lost, and is taken anew."""
         row = {"thread": thread, "seq": seq, "id": entry, "index": index, "leaf": leaf}
-        await self._do(entries, _insert(entries), row)
+        await self._do(entries, _upsert(entries, ("thread", "seq"), ("id", "index", "leaf")), row)
 
     async def put_parts(self, thread: str, seq: int, delivered: Mapping[str, bytes]) -> None:
         """Keep the sealed parts that came with an entry. What is kept already stays."""
@@ -339,10 +340,15 @@ class Change:
         *,
         entry: str | None = None,
         wire: bytes | None = None,
+        again: bool = False,
     ) -> None:
-        """Queue an intent at a position of `StationStore.position`; with ``entry`` and ``wire`` where it is sealed already."""
+        """Queue an intent at a position of `StationStore.position`; with ``entry`` and ``wire`` where it is sealed already.
+
+        ``again``: what stands under the same id was written by a commit whose answer was lost; it is replaced."""
         values = {"position": position, "id": row, "thread": thread, "state": state, "intent": intent}
-        await self._do(outbox, _insert(outbox), {**values, "entry": entry, "wire": wire})
+        values |= {"entry": entry, "wire": wire}
+        others = tuple(name for name in values if name != "id")
+        await self._do(outbox, _upsert(outbox, ("id",), others) if again else _insert(outbox), values)
 
     async def put_outbox(self, row: str, **values: Any) -> None:
         await self._do(outbox, _update(outbox, "id", tuple(sorted(values))), {"_id": row, **values})
@@ -404,7 +410,7 @@ class Change:
 
     async def put_tail(self, thread: str, index: int, **values: Any) -> None:
         """Keep where a thread ends (see `tails`)."""
-        await self._do(tails, _insert(tails), {"thread": thread, "idx": index, **values})
+        await self._do(tails, _insert(tails, keep=True), {"thread": thread, "idx": index, **values})
 
     async def doubt_tail(self, thread: str, index: int, doubt: str) -> None:
         """Change what is thought of an end that is kept."""

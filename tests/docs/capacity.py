@@ -23,6 +23,8 @@ def table(measured: dict[str, Any]) -> str:
     """The lines between the two marks."""
     machine, rows = measured["machine"], []
     for name, found in measured["figures"].items():
+        if "rate_per_core" not in found:  # a ratio of two others
+            continue
         store, _, outstanding = name.rpartition(", ")
         server = f"{found['server_cpu_us']:,.0f}" if "server_cpu_us" in found else "-"
         rows.append(

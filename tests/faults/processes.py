@@ -35,6 +35,7 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from sqlalchemy.exc import SQLAlchemyError
 
 from hotline import clock
 from hotline.hub import hub as hubs
@@ -263,6 +264,7 @@ async def serve(
     """As ``hotline hub serve``: until SIGTERM, or until a part of it fails (status 1; 3 behind its witnesses)."""
     accord = open_accord(data)
     hub = await hubs.Hub.open(place, settings, keys, accord, {each.id: ladder for each in accord.accord.ladders})
+    hub.recent._most = 1 << 20  # full within seconds, so that a soak sees what grows beside it
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     hub.start()
@@ -349,8 +351,12 @@ async def _obey(pipe: Pipe, station: Station, word: tuple[Any, ...]) -> None:
         case ("say" | "close" | "rejoin", thread, *_) if thread not in station.core.threads:
             pipe.say("unknown", *word)
         case ("say", thread, text):
-            await say(station, thread, text)
-            pipe.say("kept", thread, text)
+            try:
+                await say(station, thread, text)
+            except SQLAlchemyError as error:
+                pipe.say("not kept", thread, text, str(error))
+            else:
+                pipe.say("kept", thread, text)
         case ("open", counterpart):
             opened = await station.open_thread(officer(station), counterpart, LADDER, "Test thread")
             pipe.say("opened", opened.thread, opened.ok, opened.sentence)

@@ -14,6 +14,7 @@ from hotline.station.errors import LineBroken
 from hotline.station.flight import OUT_OF_ORDER, WINDOW
 from hotline.station.station import Station
 from hotline.station.views import Outcome
+from hotline.store import station as tables
 from protocols import frames
 from protocols.entry import parse_entry
 from protocols.mls import Decrypted, Group
@@ -298,3 +299,66 @@ async def test_what_could_not_be_stored_together_moved_nothing_and_is_taken_with
         again = await open_station(world, "KV", hub.url)
         assert texts(again, thread) == many
         await again.stop()
+
+
+async def test_a_commit_whose_answer_is_lost_keeps_nothing_that_was_called_lost_and_uses_no_key_again(
+    tmp_path: Path, used: list[tuple[int, int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub, running(world, "KV", hub.url) as kv:
+        async with running(world, "AV", hub.url) as av:
+            thread = await opened(av, kv)
+            await note(av, thread, "one")
+            real, failed = av.core.store._store.transact, list[int]()
+
+            async def transact(work: Callable[[Any], Any]) -> Any:
+                done = await real(work)
+                if not failed and av.core.lock.locked() and av.sender._unsure is not None:
+                    failed.append(1)
+                    raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
+                return done
+
+            monkeypatch.setattr(av.core.store._store, "transact", transact)
+            with pytest.raises(OperationalError):
+                await note(av, thread, "lost")
+            assert [row.state for row in await av.core.store.outbox()][-1] == "sending"
+            assert (await note(av, thread, "two")).state == "accepted"
+            assert (await note(av, thread, "lost")).state == "accepted", "and it may be said again"
+            await until(lambda: texts(kv, thread) == ["one", "two", "lost"])
+        async with running(world, "AV", hub.url) as av:
+            assert (await note(av, thread, "three")).state == "accepted"
+            await until(lambda: texts(kv, thread) == ["one", "two", "lost", "three"])
+            assert serials(kv, thread, "AV") == [1, 2, 3, 4, 5]
+            assert not kv.connection().alarms and not av.connection().alarms
+    # The key of what was lost is skipped, not used for something else.
+    assert [generation for _, _, generation in used] == [0, 2, 3, 4]
+
+
+async def test_entries_whose_commit_was_stored_though_it_failed_are_taken_again_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, many = make_world(tmp_path), [f"note {number}" for number in range(6)]
+    async with running_hub(world) as hub, running(world, "AV", hub.url) as av, running(world, "KV", hub.url) as kv:
+        thread = await opened(av, kv)
+        real, failed = kv.core.store._store.transact, list[int]()
+
+        async def transact(work: Callable[[Any], Any]) -> Any:
+            done = await real(work)
+            if len(failed) < 2 and seq(kv, thread) < len(await kv.core.store.rows(tables.entries)):
+                failed.append(1)
+                raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
+            return done
+
+        monkeypatch.setattr(kv.core.store._store, "transact", transact)
+        outcomes = await asyncio.gather(
+            *(av.send(officer(av), thread, "statement", {}, {"text": text}, client_id=text) for text in many)
+        )
+        assert all(outcome.ok for outcome in outcomes)
+        await until(lambda: len(failed) == 2 and texts(kv, thread) == many)
+        # A receipt for each went out, and once.
+        await until(lambda: serials(av, thread, "KV") == list(range(1, 7)) and seq(kv, thread) == seq(av, thread))
+        assert kv.core.threads[thread].frozen is None
+        held = [each.admitted.leaf for each in kv.core.threads[thread].held]
+    again = await open_station(world, "KV", hub.url)
+    assert [each.admitted.leaf for each in again.core.threads[thread].held] == held and texts(again, thread) == many
+    await again.stop()
