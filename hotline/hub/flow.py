@@ -17,12 +17,12 @@ class InFlight:
     def __init__(self, most: int, most_bytes: int) -> None:
         self._most, self._most_bytes = most, most_bytes
         self.count = self.bytes = 0
-        self._landed = asyncio.Event()
+        self._landed: asyncio.Event | None = None  # made when somebody waits: most lines never do
 
     async def enter(self, size: int) -> None:
         """Wait until there is room, then take it."""
         while self.count >= self._most or (self.count and self.bytes + size > self._most_bytes):
-            self._landed.clear()
+            self._landed = self._landed or asyncio.Event()
             await self._landed.wait()
         self.count += 1
         self.bytes += size
@@ -31,7 +31,9 @@ class InFlight:
         """Give it back."""
         self.count -= 1
         self.bytes -= size
-        self._landed.set()
+        if self._landed is not None:
+            self._landed.set()
+            self._landed = None
 
 
 class Touched:
@@ -74,7 +76,7 @@ class Outgoing:
         self._most, self._most_bytes = most, most_bytes
         self._frames: deque[bytes] = deque()
         self.bytes = 0
-        self._read = asyncio.Event()
+        self._read: asyncio.Event | None = None
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -91,11 +93,13 @@ class Outgoing:
         """The oldest."""
         data = self._frames.popleft()
         self.bytes -= len(data)
-        self._read.set()
+        if self._read is not None:
+            self._read.set()
+            self._read = None
         return data
 
     async def room(self) -> None:
         """Wait while more than half of it is full: who does not read its answers is not asked for more questions."""
         while len(self._frames) * 2 > self._most or self.bytes * 2 > self._most_bytes:
-            self._read.clear()
+            self._read = self._read or asyncio.Event()
             await self._read.wait()
