@@ -6,9 +6,14 @@ import os
 
 import pytest
 import structlog
+from hypothesis import settings
 
 # Files with tests of these marks take longest.
 LONG = ("scenario", "browser", "faults")
+
+# Nothing is timed by the clock: a busy machine would make it fail.
+settings.register_profile("hotline", deadline=None)
+settings.load_profile("hotline")
 
 # The default way to print a fault draws every local variable of every frame: seconds of it, a whole station at a time.
 structlog.configure(
