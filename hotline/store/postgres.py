@@ -59,7 +59,7 @@ FROZEN = 20.0
 _END_FROZEN = (
     "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND granted "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND classid = %s AND objid = %s "
-    "AND wait_event_type = 'Client' AND query_start < clock_timestamp() - make_interval(secs => %s)"
+    "AND objsubid = 1 AND wait_event_type = 'Client' AND query_start < clock_timestamp() - make_interval(secs => %s)"
 )
 _SETTLE = "SELECT " + ", ".join(f"set_config('{name}', '{value}', false)" for name, value in _SESSION)
 _DURABLE = (

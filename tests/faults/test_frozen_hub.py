@@ -30,14 +30,21 @@ from tests.postgres import MISSING, available, new_database
 pytestmark = [pytest.mark.faults, pytest.mark.skipif(not available(), reason=MISSING)]
 
 
-def holders(place: Server) -> set[int]:
-    """Processes of the server that have the log's lock, though nothing runs in them."""
+def standing_still(place: Server) -> bool:
+    """Whether the same process has the log's lock, and sends nothing, for some time: the other hub has it in between too."""
     query = (
-        "SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND granted "
+        "SELECT pid, query_start FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND granted "
+        f"AND classid = {postgres.LOCK >> 32} AND objid = {postgres.LOCK & 0xFFFFFFFF} "
         "AND wait_event_type = 'Client' AND datname = current_database()"
     )
     with psycopg.connect(place.conninfo, autocommit=True) as connection:
-        return {row[0] for row in connection.execute(query)}
+        seen = set(connection.execute(query).fetchall())
+        for _ in range(4):
+            time.sleep(0.05)
+            seen &= set(connection.execute(query).fetchall())
+            if not seen:
+                break
+    return bool(seen)
 
 
 async def freeze(hub: Hub, place: Server, rng: random.Random, within: bool) -> None:
@@ -46,7 +53,7 @@ async def freeze(hub: Hub, place: Server, rng: random.Random, within: bool) -> N
         await asyncio.sleep(rng.random() / 50)
         hub.send(signal.SIGSTOP)
         await asyncio.sleep(0.05)
-        if bool(await asyncio.to_thread(holders, place)) is within:
+        if await asyncio.to_thread(standing_still, place) is within:
             return
         hub.send(signal.SIGCONT)
     raise AssertionError("never met in that moment")
