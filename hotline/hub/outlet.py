@@ -54,11 +54,12 @@ class Outlet:
                 for message in messages:
                     await self._ws.send_bytes(message)
             return
+        if self._ws.closed or self._transport.is_closing():
+            raise ConnectionResetError("closed")
         data = b"".join(part for message in messages for part in (head(len(message)), message))
         for start in range(0, len(data), self._piece):
-            if self._ws.closed or self._transport.is_closing():
-                raise ConnectionResetError("closed")
+            # No waiting in between: aiohttp's pings would get into the middle of a message.
             self._transport.write(data if len(data) <= self._piece else data[start : start + self._piece])
-            if self._connection.full:
-                async with asyncio.timeout(self._limit):
-                    await self._connection.drained()
+        if self._connection.full:
+            async with asyncio.timeout(self._limit):
+                await self._connection.drained()

@@ -6,14 +6,17 @@ import asyncio
 import struct
 from contextlib import AsyncExitStack
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from aiohttp import WSMsgType
 from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
 from aiohttp.base_protocol import BaseProtocol
 
 from hotline.hub import lines
 from hotline.hub.flow import Touched
-from hotline.hub.outlet import AT_ONCE, head
+from hotline.hub.outlet import AT_ONCE, Outlet, head
 from protocols import frames
 from tests.hotline.harness import connect, make_station, make_world, running_hub
 
@@ -30,6 +33,27 @@ async def test_a_message_is_framed_as_a_reader_of_the_standard_expects(size: int
 def test_a_head_is_no_longer_than_it_must_be() -> None:
     assert [len(head(size)) for size in (0, 125, 126, 65_535, 65_536)] == [2, 2, 4, 4, 10]
     assert head(65_536) == struct.pack("!BBQ", 0x82, 127, 65_536)
+
+
+@pytest.mark.parametrize("tls", [True, False])
+async def test_a_ping_while_a_station_reads_slowly_does_not_get_into_a_message(tls: bool) -> None:
+    """aiohttp writes its pings to the same connection, also while the outlet waits for room."""
+    written = bytearray()
+
+    async def drained() -> None:
+        written.extend(b"\x89\x00")
+
+    transport = SimpleNamespace(write=written.extend, is_closing=lambda: False)
+    request = SimpleNamespace(transport=transport, get_extra_info=lambda _name: object() if tls else None)
+    connection = SimpleNamespace(full=True, drained=drained)
+    outlet = Outlet(cast(Any, request), cast(Any, SimpleNamespace(closed=False)), cast(Any, connection), 1.0)
+    messages = [b"a" * (AT_ONCE - 1), b"b" * 300_000, b"c"]
+    await outlet.write(messages)
+    queue = WebSocketDataQueue(BaseProtocol(asyncio.get_running_loop()), 1 << 22, loop=asyncio.get_running_loop())
+    WebSocketReader(queue, 1 << 22, compress=False, decode_text=True).feed_data(bytes(written))
+    read = [await queue.read() for _ in range(4)]
+    assert [each.type for each in read].count(WSMsgType.PING) == 1
+    assert [bytes(each.data) for each in read if each.type is WSMsgType.BINARY] == messages
 
 
 def test_threads_are_looked_at_by_urgency_and_then_in_order() -> None:
