@@ -195,6 +195,8 @@ class _Refill:
             own = [made for leaf in batch if (made := self._one(done, leaf)) is not None]
             commits.save(self._connection, done, own)
             threads, frontier, newest = {**threads, **done.changed}, done.frontier, done.at
+        if frontier.size != top:
+            raise RefillFault(f"the leaves from {frontier.size} on are not there any more: a file was changed meanwhile")
         return frontier
 
     def _one(self, done: Pass, leaf: GivenEntry | GivenOwn) -> OwnLeaf | None:

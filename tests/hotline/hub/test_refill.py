@@ -337,6 +337,17 @@ async def test_a_larger_head_than_all_leaves_is_not_passed_over(lost: Lost, tria
     assert (await trial.run(given)).before == lost.size
 
 
+async def test_leaves_that_go_between_the_two_readings_of_a_file_are_missed(
+    lost: Lost, trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, walk = trial.given(), Given.walk
+    monkeypatch.setattr(Given, "walk", lambda self: (leaf for _, leaf in zip(range(3), walk(self), strict=False)))
+    before = trial.rows()
+    with pytest.raises(RefillFault, match=f"from {lost.size + 3} on are not there any more"):
+        await trial.run(given)
+    assert trial.rows() == before
+
+
 async def test_another_hub_s_keys_open_nothing(trial: Trial) -> None:
     await refused(trial, trial.given(), NotOurs, "leaf", key=bytes(32))
 
