@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from hotline.station.core import Core, keys_words, log, restored_words
@@ -57,10 +57,11 @@ LONGEST_RUN = 32
 
 class Intake:
     """`take` and `invite` are called in the order of the frames. ``duties`` says what an entry obliges us to write,
-    ``invited`` what a first invitation does."""
+    ``invited`` what a first invitation does. ``make_sure``: under the lock, has memory hold the keys that are on the disk."""
 
-    def __init__(self, core: Core, duties: Duties, invited: Invited) -> None:
+    def __init__(self, core: Core, duties: Duties, invited: Invited, make_sure: Callable[[], Awaitable[None]]) -> None:
         self._core = core
+        self._make_sure = make_sure
         self._duties = duties
         self._invited = invited
         self.held_back: set[str] = set()
@@ -80,6 +81,7 @@ class Intake:
         at = 0
         while at < len(frames):
             async with self._core.lock:
+                await self._make_sure()
                 run = self._run(frames[at : at + LONGEST_RUN])
                 await self._store_run(run)
                 back += [step.item for step in run.steps if step.item is not None]

@@ -71,11 +71,13 @@ class _New:
 
 @dataclass(frozen=True, slots=True)
 class _Unsure:
-    """What the last commit was to write: rows that nobody was told of, all rows with a wire, threads with new keys."""
+    """What the last commit was to write: rows that nobody was told of, all rows with a wire, threads with new keys; and the
+    stations whose key packages are in it."""
 
     fresh: set[str]
     sealed: set[str]
     groups: set[str]
+    packages: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -128,7 +130,7 @@ class Sender:
                 if not new.done.done():
                     await self._store_new()
         except asyncio.CancelledError:
-            if new in self._new:  # nobody has begun to store it
+            if new in self._new:  # it is not stored, nor being stored by somebody else
                 self._new.remove(new)
             raise
         item = new.done.result()
@@ -414,6 +416,10 @@ class Sender:
         new, self._new = self._new, []
         try:
             filled = await self._fill({each.thread: None for each in new}, new)
+        except asyncio.CancelledError:
+            # Only who stored for all of them gives up: the others' are stored when their turn comes.
+            self._new[:0] = [each for each in new if not each.done.done()]
+            raise
         except Exception as error:
             for each in new:
                 if not each.done.done():
@@ -426,7 +432,7 @@ class Sender:
     async def _fill(self, names: Iterable[str], new: Sequence[_New] = ()) -> _Filled:
         """Seal what may go together of these threads; store it, and what is ``new``, in one transaction. Under the lock."""
         core = self._core
-        await self._make_sure()
+        await self.make_sure()
         items: dict[str, Item] = {}
         for each in new:
             known = core.items.get(each.row) or items.get(each.row)
@@ -457,7 +463,7 @@ class Sender:
         # The newest snapshot of a group holds none of the keys from which these were sealed.
         groups = {each.thread.id: each for each in ready if each.sealed.mls is not None}
         fresh = tuple(fresh)
-        # Should the disk's answer be lost, the store says what stands (`_make_sure`).
+        # Should the disk's answer be lost, the store says what stands (`make_sure`).
         self._unsure = _Unsure({item.id for item in fresh}, set(sealed), set(groups))
         async with core.store.change() as change:
             for item in fresh:
@@ -485,14 +491,17 @@ class Sender:
             each.item.verified = each.verified
             self._number(each.item)
 
-    async def _make_sure(self) -> None:
+    async def make_sure(self) -> None:
         """After a commit that failed: whether it reached the disk is unknown, and no key may be used that it has used. What
-        nobody was told is kept is dropped; of the rest memory takes over what is stored. Under the lock."""
+        nobody was told is kept is dropped; of the rest memory takes over what is stored. Under the lock, before anything else
+        writes the keys of a thread."""
         unsure, core = self._unsure, self._core
         if unsure is None:
             return
         stored = {row.id: row for row in await core.store.outbox()}
-        groups = {row.id: row.mls for row in await core.store.rows(tables.threads) if row.id in unsure.groups}
+        # All of it stands or nothing. What else moved a group on the disk is taken again, and must not move it in memory.
+        stood = any(row in stored and stored[row].state == "sending" for row in unsure.sealed)
+        groups = {row.id: row.mls for row in await core.store.rows(tables.threads) if stood and row.id in unsure.groups}
         async with core.store.change() as change:
             for row in unsure.fresh & stored.keys():
                 await change.drop_outbox(row)
@@ -500,10 +509,12 @@ class Sender:
             kept = core.read_item(stored[row])
             item = core.items[row]
             item.state, item.entry, item.wire, item.serial = kept.state, kept.entry, kept.wire, kept.serial
-            item.verified = None
+            item.waiting = item.verified = None
         for name, mls in groups.items():
             if mls is not None:
                 core.threads[name].mls = core.vault.open(f"threads/mls/{name}", mls)
+        if stood:
+            self._claims.spent(unsure.packages)
         self._unsure = None
 
     def _seal_wire(self, item: Item, sealed: Sealed) -> bytes:
@@ -569,9 +580,9 @@ class Sender:
             core.tell(item.thread, "pending")
             return False
         async with core.lock:
-            await self._make_sure()
+            await self.make_sure()
             if item.state != "queued":
-                return False  # it stands sealed on the disk already
+                return item.state == "sending" and item.ref is None  # it stands sealed on the disk already
             thread = core.threads.get(item.thread)  # it may have moved on while the packages were fetched
             if thread is not None and (thread.frozen or intent.kind == "open"):
                 return False
@@ -596,7 +607,7 @@ class Sender:
             except (ProtocolError, NothingToRejoin) as error:
                 refusal = Refusal(error.code, "protocol", error.sentence)
             if refusal is None:
-                await self._persist(item, thread, sealed)
+                await self._persist(item, thread, sealed, packages)
                 self._claims.spent(packages)
                 return True
         await self.settle(item, self._answer(refusal))
@@ -610,10 +621,10 @@ class Sender:
             return None
         return core.replay.judge(thread, sealed.entry, core.now())
 
-    async def _persist(self, item: Item, thread: Thread | None, sealed: Sealed) -> None:
+    async def _persist(self, item: Item, thread: Thread | None, sealed: Sealed, packages: Iterable[str]) -> None:
         core = self._core
         groups = {thread.id} if thread is not None and sealed.mls is not None else set()
-        self._unsure = _Unsure(set(), {item.id}, groups)
+        self._unsure = _Unsure(set(), {item.id}, groups, frozenset(packages))
         async with core.store.change() as change:
             wire = self._seal_wire(item, sealed)
             await change.put_outbox(item.id, state="sending", entry=sealed.id, wire=wire)

@@ -68,7 +68,7 @@ class Station(StationDesk):
         attachments = Attachments(core, files, self._send, sender.ref)
         super().__init__(core, sender, keys, attachments)
         self.sender = sender
-        self.intake = Intake(core, duties.after, duties.invited)
+        self.intake = Intake(core, duties.after, duties.invited, sender.make_sure)
         self.disagreements = Disagreements(core, self._send)
         self.lookout = Lookout(core)
         self.observer = Observer(core, self._send, sender.ref)

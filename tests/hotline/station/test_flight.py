@@ -362,3 +362,85 @@ async def test_entries_whose_commit_was_stored_though_it_failed_are_taken_again_
     again = await open_station(world, "KV", hub.url)
     assert [each.admitted.leaf for each in again.core.threads[thread].held] == held and texts(again, thread) == many
     await again.stop()
+
+
+async def test_an_opening_whose_commit_stood_though_it_failed_goes_out_as_it_was_and_its_key_packages_are_used_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub, running(world, "AV", hub.url) as av, running(world, "KV", hub.url) as kv:
+        real, sealed = av.core.store._store.transact, list[str]()
+
+        async def transact(work: Callable[[Any], Any]) -> Any:
+            done = await real(work)
+            standing = [str(row.entry) for row in await av.core.store.outbox() if row.state == "sending"]
+            if standing and not sealed:
+                sealed.extend(standing)
+                raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
+            return done
+
+        monkeypatch.setattr(av.core.store._store, "transact", transact)
+        threads = [await opened(av, kv) for _ in range(2)]
+        assert sealed == [av.core.threads[threads[0]].held[0].id]
+        for thread in threads:
+            assert (await note(av, thread, thread)).state == "accepted"
+            await until(lambda thread=thread: texts(kv, thread) == [thread])  # type: ignore[misc]
+        assert not kv.connection().alarms
+
+
+async def test_what_is_delivered_after_a_commit_whose_answer_is_lost_brings_no_used_key_back(
+    tmp_path: Path, used: list[tuple[int, int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub, running(world, "AV", hub.url) as av, running(world, "KV", hub.url) as kv:
+        thread = await opened(av, kv)
+        line, real, failed = av.core.line, av.core.store._store.transact, list[int]()
+        line.caught = False  # it waits, sealed by nobody
+        assert (await note(av, thread, "one")).state == "queued"
+
+        async def transact(work: Callable[[Any], Any]) -> Any:
+            done = await real(work)
+            if not failed and av.sender._unsure is not None and av.sender._unsure.sealed:
+                failed.append(1)
+                line.caught = False  # what is delivered comes before the outbox has its next turn
+                raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
+            return done
+
+        monkeypatch.setattr(av.core.store._store, "transact", transact)
+        line.caught = True
+        av.sender.wake()
+        await until(lambda: bool(failed))
+        assert (await note(kv, thread, "theirs")).state == "accepted"
+        await until(lambda: texts(av, thread) == ["theirs"])
+        line.caught = True
+        assert (await note(av, thread, "two")).state == "accepted"
+        await until(lambda: texts(kv, thread) == ["theirs", "one", "two"])
+        assert not kv.connection().alarms
+    assert len(used) == len(set(used)) == 3
+
+
+async def test_who_is_cancelled_while_storing_for_others_too_takes_nothing_from_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub, running(world, "AV", hub.url) as av, running(world, "KV", hub.url) as kv:
+        thread = await opened(av, kv)
+        real, begun, on = av.core.store._store.transact, asyncio.Event(), asyncio.Event()
+
+        async def transact(work: Callable[[Any], Any]) -> Any:
+            begun.set()
+            await on.wait()
+            return await real(work)
+
+        async with av.core.lock:
+            saying = [asyncio.create_task(note(av, thread, text)) for text in ("gone", "stays", "stays too")]
+            await until(lambda: len(av.sender._new) == 3)
+            monkeypatch.setattr(av.core.store._store, "transact", transact)
+        await begun.wait()
+        saying[0].cancel()
+        on.set()
+        outcomes = await asyncio.gather(*saying, return_exceptions=True)
+        assert isinstance(outcomes[0], asyncio.CancelledError)
+        assert [outcome.state for outcome in outcomes[1:] if isinstance(outcome, Outcome)] == ["accepted"] * 2
+        await until(lambda: texts(kv, thread) == ["stays", "stays too"])
+        assert serials(kv, thread, "AV") == [1, 2, 3]
