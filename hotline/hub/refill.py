@@ -196,7 +196,9 @@ class _Refill:
             commits.save(self._connection, done, own)
             threads, frontier, newest = {**threads, **done.changed}, done.frontier, done.at
         if frontier.size != top:
-            raise RefillFault(f"the leaves from {frontier.size} on are not there any more: a file was changed meanwhile")
+            raise RefillFault(
+                f"the leaves from {frontier.size} on are not there any more: a file was changed meanwhile"
+            )
         return frontier
 
     def _one(self, done: Pass, leaf: GivenEntry | GivenOwn) -> OwnLeaf | None:
