@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hotline.store.engine import Store
 from hotline.store.migrate import upgrade
+from hotline.store.pairs import find_pairs
 from hotline.store.recording import Group, Recording
 
 _IN = 400
@@ -457,13 +458,13 @@ class Positions:
 
 async def read_tiles(connection: AsyncConnection, wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
     """Tiles of the mirror by (level, number), as far as they are filled; what is not there is left out."""
-    found: dict[tuple[int, int], bytes] = {}
-    listed = sorted(wanted)
-    for start in range(0, len(listed), _IN):
-        pairs = sa.tuple_(tiles.c.level, tiles.c.number).in_(listed[start : start + _IN])
-        for row in await connection.execute(sa.select(tiles).where(pairs)):
-            found[row.level, row.number] = bytes(row.data)
-    return found
+    key, listed = (tiles.c.level, tiles.c.number), sorted(wanted)
+
+    def read(connection: sa.Connection) -> dict[tuple[int, int], bytes]:
+        found = find_pairs(connection, key, listed, tiles.c.data)
+        return {(level, number): bytes(data) for level, number, data in found}
+
+    return await connection.run_sync(read)
 
 
 class StationStore:
