@@ -69,12 +69,6 @@ class Intake:
         self.unsaid: set[str] = set()
         """Threads that have parted from the hub, of which the others have not been told on this connection."""
 
-    async def deliver(self, frame: Deliver) -> Item | None:
-        """Take one entry. Returns our own item that came back with it, if it is one."""
-        back: list[Item] = []
-        await self.take((frame,), back)
-        return back[0] if back else None
-
     async def take(self, frames: Sequence[Deliver], back: list[Item]) -> None:
         """Take entries in order; those that only continue their threads share a transaction, and nothing in memory moves
         before it is on the disk. ``back`` gets our own items that came back, also where a later entry raises."""

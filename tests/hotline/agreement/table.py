@@ -188,7 +188,7 @@ class Table:
                 delivered.setdefault(office, []).extend(batch.frames)
                 more = batch.more
             for frame in delivered[office]:
-                await reader.intake.deliver(frame)
+                await reader.intake.take((frame,), [])
         first, second = delivered.values()
         assert [frame.leaf for frame in first] == [frame.leaf for frame in second]
         for frame in first:

@@ -70,7 +70,7 @@ async def tape(tmp_path: Path) -> AsyncIterator[tuple[Tape, Station]]:
 @asynccontextmanager
 async def _played(station: Station, *played: Deliver) -> AsyncIterator[Station]:
     for frame in played:
-        await station.intake.deliver(frame)
+        await station.intake.take((frame,), [])
     yield station
 
 
@@ -116,7 +116,7 @@ async def test_another_state_in_a_good_stamp_stops_steps_and_a_broken_chain_afte
         assert (thread.parted.seq, thread.parted.stamped) == (2, "A" * 43)
         assert thread.position.seq == 2
         assert any("another ladder state" in alarm for alarm in station.connection().alarms)
-        await station.intake.deliver(found.frames[2])  # the hub told one side another leaf: the chain shows it
+        await station.intake.take((found.frames[2],), [])  # the hub told one side another leaf: the chain shows it
         assert "replay.chain" in reason(station, found.thread)
 
 
@@ -144,7 +144,7 @@ async def test_a_left_out_entry_is_noticed_and_a_repeated_one_is_harmless(tape: 
     found, station = tape
     async with _played(station, found.frames[0], found.frames[1], found.frames[1], found.frames[0]):
         assert station.core.threads[found.thread].frozen is None
-        await station.intake.deliver(found.frames[3])
+        await station.intake.take((found.frames[3],), [])
         assert "replay.gap" in reason(station, found.thread)
 
 
@@ -154,7 +154,7 @@ async def test_a_frozen_thread_stays_frozen_after_a_restart(tape: tuple[Tape, St
         await station.core.store.close()
     again = await open_station(found.world, "MD", "ws://127.0.0.1:9/line")
     assert "replay.chain" in reason(again, found.thread)
-    await again.intake.deliver(found.frames[1])
+    await again.intake.take((found.frames[1],), [])
     assert again.core.threads[found.thread].position.seq == 1
     await again.stop()
 
