@@ -32,6 +32,7 @@ class Beside:
 
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
+        self._ended: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
         self._not_before = 0.0
@@ -70,22 +71,19 @@ class Beside:
         """End the process."""
         tasks = [task for task in (self._starting, self._reading) if task is not None]
         self._not_before = float("inf")
-        process = self._process
         self._end()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._process is not None:  # it was starting when we came
-            process = self._process
-            self._end()
-        if process is not None:
-            await process.wait()
+        self._end()  # it was starting when we came
+        if self._ended is not None:
+            await self._ended.wait()
 
     async def _start(self) -> None:
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "hotline.hub.verifier"),
+                *("-P", "-m", "hotline.hub.verifier"),  # no module from wherever the hub was started
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
             )
@@ -127,6 +125,7 @@ class Beside:
         """Whatever was asked is not known."""
         process, self._process = self._process, None
         if process is not None:
+            self._ended = process
             with suppress(ProcessLookupError):
                 process.kill()
         while self._asked:

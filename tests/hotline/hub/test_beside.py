@@ -70,6 +70,8 @@ async def test_a_process_that_is_killed_leaves_everything_unknown_and_nobody_wai
     running.start()
     await asyncio.sleep(0)
     assert not running.runs, "one that just failed is not tried again at once"
+    await running.close()
+    assert process.returncode is not None, "closing waits for one that ended by itself, too"
 
 
 async def test_a_process_that_does_not_answer_is_ended_and_waited_for_no_longer(
