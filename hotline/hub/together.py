@@ -38,6 +38,9 @@ class Together(Generic[K, V]):
                 await self._round()
         finally:
             self._task = None
+            for future in self._waiting.values():  # only where this was cancelled: nobody would answer them any more
+                future.cancel()
+            self._waiting.clear()
 
     async def _round(self) -> None:
         asked = dict(self._waiting)

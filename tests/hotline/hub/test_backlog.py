@@ -62,6 +62,30 @@ async def test_who_stops_waiting_takes_nothing_from_who_waits_for_the_same() -> 
     assert first.cancelled() or (await asyncio.gather(first, return_exceptions=True))
 
 
+async def test_a_reading_that_is_cancelled_leaves_nobody_waiting_and_no_later_question_unanswered() -> None:
+    go = asyncio.Event()
+
+    async def read(asked: Sequence[str]) -> Mapping[str, str]:
+        await go.wait()
+        return {each: each for each in asked}
+
+    together = Together(read)
+    first = asyncio.create_task(together.ask("a"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    second = asyncio.create_task(together.ask("b"))  # while the first is read
+    await asyncio.sleep(0)
+    assert together._task is not None
+    together._task.cancel()
+    async with asyncio.timeout(10):
+        assert [type(each) for each in await asyncio.gather(first, second, return_exceptions=True)] == [
+            asyncio.CancelledError,
+            asyncio.CancelledError,
+        ]
+        go.set()
+        assert await together.ask("b") == "b"
+
+
 async def test_an_answer_that_leaves_out_the_first_question_is_a_fault_and_no_endless_loop() -> None:
     async def read(asked: Sequence[str]) -> Mapping[str, str]:
         return {each: each for each in asked[1:]}
