@@ -31,6 +31,7 @@ from hotline.hub.restore import restore as put_back
 from hotline.hub.safekeeping import Safe
 from hotline.passphrase import PassphraseSource
 from hotline.store.engine import Store, migrate
+from hotline.store.migrate import make_or_check
 from hotline.store.place import Server
 from protocols.encoding import rfc3339
 from protocols.keys import SeedSigner
@@ -216,6 +217,7 @@ def adopt_files(folder: Path) -> None:
         raise click.ClickException(
             "This hub's store is a file: nobody shares its folder of files. Nothing was changed."
         )
+    make_or_check(made.place)
     asyncio.run(_adopt(made))
     found = blob_keep.check_files(made.place, made.files, quick=True)
     click.echo(f"{made.files} is the folder of files now: {found.count} are there, {len(found.lost)} are not.")

@@ -21,6 +21,9 @@ from hotline.hub import blob_folder
 from hotline.hub.errors import HubNotReady
 from hotline.hub.hub import Hub
 from hotline.station.station import Station
+from hotline.store import forms, postgres
+from hotline.store import migrate as migration
+from hotline.store.hub import metadata
 from protocols.translog import ed25519_cosigner
 from tests.faults import child
 from tests.faults.kit import impatient
@@ -116,6 +119,21 @@ def _serve(path: Path, hub: Path) -> subprocess.CompletedProcess[bytes]:
 
 def hotline(*words: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([sys.executable, "-m", "hotline", *words], capture_output=True, cwd=HERE, timeout=60)
+
+
+@shared
+def test_a_store_that_was_moved_takes_no_other_folder(tmp_path: Path) -> None:
+    _, hub, port = make_folder(tmp_path, plain=False)
+    place = new_database()
+    settings(hub, port, port, f'[store]\nurl = "{place.conninfo}"\n')
+    migration.upgrade(place, "hub")
+    engine = postgres.open_plain(place)
+    with engine.begin() as connection:
+        connection.execute(metadata.tables["meta"].insert().values(key=forms.MOVED, value="another"))
+    engine.dispose()
+    refused = hotline("hub", "adopt-files", str(hub))
+    assert refused.returncode == 3 and b"store.moved" in refused.stderr, refused
+    assert not blob_folder.read_mark(hub / "blobs")
 
 
 async def opened_hub(world: World, files: Path) -> Hub:
