@@ -44,8 +44,8 @@ _PARTS = {
     **{name: f"hotline.cli.hub_care:{name}" for name in ("backup", "check", "refill", "restore")},
     "migrate": "hotline.cli.hub_store:migrate",
     "move-store": "hotline.cli.hub_store:move_store",
+    "adopt-files": "hotline.cli.hub_care:adopt_files",
 }
-_PARTS["adopt-files"] = "hotline.cli.hub_care:adopt_files"
 
 
 @click.group(cls=Lazy, parts=_PARTS)

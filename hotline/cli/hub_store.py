@@ -11,6 +11,7 @@ from hotline.cli.saying import says_refusals
 from hotline.hub.folder import HubFolder, only_one, open_folder
 from hotline.hub.relocate import relocate
 from hotline.store import migrate as forms
+from hotline.store.dump import dump
 from hotline.store.forms import Step
 from hotline.store.place import Server, words_of
 
@@ -58,8 +59,6 @@ def migrate(folder: Path, when: Literal["before", "after"] | None, backup: Path 
 def _copy(made: HubFolder, out: Path | None) -> bool:
     if out is None or not isinstance(made.place, Server):
         return False
-    from hotline.store.dump import dump  # PostgreSQL's driver is only loaded where there is a server
-
     size = dump(made.place, out)
     click.echo(f"{out}: {size} bytes, a copy of the database as it was.")
     return True

@@ -103,7 +103,7 @@ class Given:
     _whole: Marks = field(default_factory=Marks)
 
     def read(self, path: Path, since: int) -> None:
-        """Take in one file. ``since``: the first leaf that is needed. Raises `BadFile`."""
+        """Take in one file. ``since``: the first leaf that is needed. Raises `BadFile`, `TwoHistories`."""
         reading = _Reading(self, path, since)
         try:
             with path.open("rb") as file:
@@ -225,7 +225,8 @@ _ORDER: dict[type[give_back.Record], int] = {
 
 
 class _Reading:
-    """One file on its first way through. Nothing of it counts before its signed end (`done`)."""
+    """One file on its first way through. Nothing of it counts before its signed end (`done`), but heads: the log's key signed
+    those."""
 
     def __init__(self, given: Given, path: Path, since: int) -> None:
         self._given, self._path, self._since = given, path, since

@@ -17,8 +17,8 @@ from hotline.hub.backup import flush_folder
 from hotline.hub.folder import HubFolder
 from hotline.hub.fsck import fsck
 from hotline.hub.settings import read_settings
-from hotline.store.errors import StoreMoveFault
-from hotline.store.migrate import upgrade
+from hotline.store.errors import StoreMoved, StoreMoveFault
+from hotline.store.migrate import look, upgrade
 from hotline.store.move import Moved, Told, move
 from hotline.store.place import Place, server
 
@@ -58,9 +58,6 @@ def relocate(made: HubFolder, url: str, told: Told) -> Relocated:
 
 
 def _is_marked(path: Path) -> bool:
-    from hotline.store.errors import StoreMoved
-    from hotline.store.migrate import look
-
     try:
         look(path)
     except StoreMoved:
