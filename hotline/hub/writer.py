@@ -243,17 +243,17 @@ class Writer:
         if outcome.known is not context.known:
             self._directory.take(outcome.known)
         self._tell(outcome.moved)
-        # Answers first, and nothing waits in between: they are sent when this is over, in one write with what is delivered.
-        for job, answer in zip(jobs, outcome.answers, strict=True):
-            if not isinstance(answer, Position):
-                self._metrics.refusals.labels(answer.code).inc()
-            _answer(job, answer)
+        # An entry goes to its own station before the answer does: who hears "accepted" has what was accepted.
         if done.admitted:
             self._committed(done.admitted, {job.entry.id: job.urgency for job in jobs})
         if outcome.own:
             self._told_own(outcome.own)
         for waiting in own:
             _answer_own(waiting, None)
+        for job, answer in zip(jobs, outcome.answers, strict=True):
+            if not isinstance(answer, Position):
+                self._metrics.refusals.labels(answer.code).inc()
+            _answer(job, answer)
 
     async def _fault(self, jobs: list[Job], due: set[str], own: list[OwnJob]) -> None:
         """A fault of the program over one entry must not stop the others: take each alone, refuse the one that fails."""

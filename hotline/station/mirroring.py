@@ -43,6 +43,8 @@ class Mirroring:
     def __init__(self, core: Core, send: Callable[[frames.Frame], Awaitable[None]], ref: Callable[[], int]) -> None:
         self._core, self._send, self._ref = core, send, ref
         self._mirror = Mirror()
+        self._ahead = False
+        """Whether the mirror in memory holds what the disk did not take: it goes back then, and asks again."""
         self.size = 0
         """How many leaves are mirrored and checked."""
         self._note = ""
@@ -87,11 +89,13 @@ class Mirroring:
         if frame.start != self._mirror.size or not hashes or len(hashes) % HASH_SIZE:
             await self._give_up("leaf hashes that were not asked for")
             return
+        self._ahead = True
         changed = self._mirror.extend(hashes)
         core = self._core
         if self._mirror.size < size:
             async with core.lock, core.store.change() as change:
                 await change.put_tiles(changed)
+            self._ahead = False
             await self._go_on()
             return
         if self._mirror.root() != self._target.checkpoint.root:
@@ -141,6 +145,8 @@ class Mirroring:
     async def _go_on(self) -> None:
         if self._asked is not None:
             return
+        if self._ahead:
+            await self._reload()
         if self._target is None:
             self._target, self._newest = self._newest, None
         if self._target is not None and self._target.checkpoint.size <= self.size:
@@ -162,7 +168,7 @@ class Mirroring:
                 for note, at in ((self._note, self.size), (head.note, size)):
                     if note:
                         await change.put_note(b64u(note_digest(note)), at, note)
-        self.size, self._note, self._target = size, head.note, None
+        self.size, self._note, self._target, self._ahead = size, head.note, None, False
         await self._mark(covered, said=True)
         await self._want(covered)
 
@@ -176,6 +182,7 @@ class Mirroring:
     async def _reload(self) -> None:
         edge = await self._core.store.read_tiles(_edge_of(self.size))
         self._mirror = Mirror.load(self.size, lambda level, number: edge.get((level, number), b""))
+        self._ahead = False
 
     # -- what it proves -----------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hotline.hub.log import HeadKeeper
+from hotline.station.mirroring import Mirroring
 from hotline.station.station import Station
 from hotline.store import station as tables
 from protocols.translog import leaf_hash
@@ -126,3 +127,36 @@ async def test_an_entry_that_does_not_stand_where_its_stamp_says_sounds_the_alar
             await change.put_tiles({(0, 0): changed})
         await av.observer.mirroring._mark([second], said=True)
         assert f"proof/{second.id}" in av.core.alarms and not second.proven
+
+
+@pytest.mark.parametrize("stands", [False, True], ids=["nothing stands", "the commit stands though it failed"])
+async def test_a_head_that_the_disk_did_not_take_is_reached_again_and_nobody_is_alarmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stands: bool
+) -> None:
+    real, failed = Mirroring._reached, []
+
+    async def reached(self: Mirroring, *of: object) -> None:
+        if len(failed) < 3:
+            if stands:
+                before = self.size, self._note, self._target
+                await real(self, *of)  # type: ignore[arg-type]
+                self.size, self._note, self._target, self._ahead = *before, True
+            failed.append(self)
+            raise OSError(28, "No space left on device")
+        await real(self, *of)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Mirroring, "_reached", reached)
+    world = world_of(tmp_path)
+    async with running_hub(world) as hub, running(world, "AV", hub.url) as av, running(world, "KV", hub.url) as kv:
+        thread = await opened(av)
+        for number in range(3):
+            await say(av, thread, str(number))
+        for station in (av, kv):
+            await until(
+                lambda s=station: (
+                    len(s.core.threads[thread].held) == 4  # type: ignore[misc]
+                    and all(held.proven for held in s.core.threads[thread].held)
+                )
+            )
+            assert "log" not in station.core.alarms
+    assert len(failed) == 3
