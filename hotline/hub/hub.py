@@ -194,6 +194,8 @@ class Hub:
         """What is wrong with the machine's clock, in words for operators; "" where nothing is."""
         self._moved = asyncio.Event()
         self._due: dict[str, int] = {}
+        self._next_due = 0
+        """When the clocks are looked at next: only what is due before that need wake whoever does."""
         self._asked: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._writing: asyncio.Task[None] | None = None
@@ -413,7 +415,6 @@ class Hub:
             ranks[each.thread] = min(rank, ranks.get(each.thread, rank))
         for name in ranks:
             self._arm(self.writer.standing.threads[name])
-        self._moved.set()
         self.lines.touched((self.writer.standing.threads[name], rank) for name, rank in ranks.items())
         self._stamp_escalations(admitted)
         self.heads.grown()
@@ -432,7 +433,7 @@ class Hub:
         for name in names:
             self._arm(self.writer.standing.threads[name])
             self.watchers.tell(name)
-        self._moved.set()
+        self._moved.set()  # the hub's clock may have gone forward with what the other wrote
         self.lines.touched((self.writer.standing.threads[name], RANK["PRIORITY"]) for name in names)
         self.heads.grown()
 
@@ -496,6 +497,8 @@ class Hub:
             self._due.pop(thread.thread, None)
         else:
             self._due[thread.thread] = due
+            if due < self._next_due:
+                self._moved.set()
 
     async def _run_clocks(self) -> None:
         """Hands threads whose clocks ran out to the writer. Ends are absolute, so a restart changes none of them."""
@@ -508,8 +511,10 @@ class Hub:
                 self._windows_opened(due, now)
             # What was handed over shows up as a commit; look again in a second if the disk refused it.
             left = [at - now for at in self._due.values() if at > now] + ([1000] if due else [])
+            wait = min([*left, 60_000])
+            self._next_due = now + wait
             with suppress(TimeoutError):
-                async with asyncio.timeout(min([*left, 60_000]) / 1000):  # not `wait_for`: see `hotline.hub.log`
+                async with asyncio.timeout(wait / 1000):  # not `wait_for`: see `hotline.hub.log`
                     await self._moved.wait()
 
     def _windows_opened(self, names: set[str], now: int) -> None:

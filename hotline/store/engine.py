@@ -128,6 +128,7 @@ class Store:
             if id_:
                 self._hint = lambda connection, what: postgres.tell(connection, f"{what} {id_}")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._kept: Connection | None = None
         self._looking = ThreadPoolExecutor(1, thread_name_prefix="store look")
 
     @property
@@ -160,11 +161,19 @@ class Store:
                 raise
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
-        with self._plain.begin() as connection:
-            done = work(connection)
-            if self._hint is not None:
-                self._hint(connection, "log")
+        # Taken from the pool once: taking it and giving it back would cost as much as a small batch.
+        connection = self._kept = self._kept or self._plain.connect()
+        try:
+            with connection.begin():
+                done = work(connection)
+                if self._hint is not None:
+                    self._hint(connection, "log")
             return done
+        except BaseException:
+            # Whatever state it is in, the next transaction begins with another.
+            self._kept = None
+            connection.close()
+            raise
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -190,5 +199,7 @@ class Store:
         await asyncio.to_thread(self._looking.shutdown)
         self._look.dispose()
         self._thread.shutdown()  # nothing runs there any more: `transact` waits for its end
+        if self._kept is not None:
+            self._kept.close()
         self._plain.dispose()
         await self._engine.dispose()
