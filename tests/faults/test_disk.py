@@ -68,6 +68,8 @@ async def test_a_hub_whose_disk_fails_loses_nothing_it_acknowledged_and_recovers
         for office in ("av", "kv"):
             assert texts(kv, thread, office.upper()) == [f"{office} {number}" for number in range(12)]
         assert accepted <= set(av.core.threads[thread].by_id)
+        await say(av, thread, "what shows that it writes again")
+        await until(lambda: not av.connection().queued)
         assert await hub.hub.check()
         assert not hub.hub.failed.done()
 
