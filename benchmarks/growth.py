@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from benchmarks.hub import connect, drive, open_threads, statements
 from benchmarks.load import process
 from benchmarks.load.bulk import grow
 from benchmarks.load.client import session
-from benchmarks.load.report import Figures, Told, Values, options, show, table, write_json
+from benchmarks.load.report import Told, Values, measuring, options
 from benchmarks.load.world import World, make_world
 
 LOGS = (1_000, 10_000, 100_000, 1_000_000)
@@ -75,18 +74,8 @@ def run(folder: Path, share: int, told: Told) -> None:
 
 def main() -> None:
     """Run all, print the table."""
-    chosen = options(__doc__).parse_args()
-    figures: Figures = {}
-
-    def told(name: str, values: Values) -> None:
-        figures[name] = values
-        show(name, values)
-
-    with tempfile.TemporaryDirectory(prefix="hotline-bench-") as name:
-        run(Path(name), 5 if chosen.quick else 1, told)
-    print(f"\n{table(figures)}")
-    if chosen.json:
-        write_json(chosen.json, figures)
+    with measuring(options(__doc__).parse_args()) as (folder, share, told):
+        run(folder, share, told)
 
 
 if __name__ == "__main__":

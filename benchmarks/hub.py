@@ -8,7 +8,6 @@ with group commit and none of our checks, raw group commit on the same disk, and
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import aiohttp
 
 from benchmarks.load import floors, process
 from benchmarks.load.client import Client, Latencies, session
-from benchmarks.load.report import Figures, Told, Values, options, show, table, write_json
+from benchmarks.load.report import Told, Values, measuring, options
 from benchmarks.load.world import Made, Thread, World, make_open, make_statement, make_world
 
 BODY = 1024
@@ -93,14 +92,7 @@ async def drive(senders: list[Client], receivers: list[Client], work: list[list[
     started = time.perf_counter()
     await asyncio.gather(*(one(*each) for each in zip(senders, receivers, work, strict=True)))
     seconds = time.perf_counter() - started
-    count = sum(map(len, work))
-    return {
-        "rate": count / seconds,
-        "p50_ms": latencies.at(0.5),
-        "p99_ms": latencies.at(0.99),
-        "entries": count,
-        "seconds": seconds,
-    }
+    return latencies.over(sum(map(len, work)), seconds)
 
 
 async def measured(
@@ -219,20 +211,10 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--only", choices=("load", "back", "idle"), default="", help="this part alone, without floors")
     chosen = parser.parse_args()
-    figures: Figures = {}
-
-    def told(name: str, values: Values) -> None:
-        figures[name] = values
-        show(name, values)
-
-    share = 5 if chosen.quick else 1
-    with tempfile.TemporaryDirectory(prefix="hotline-bench-") as name:
+    with measuring(chosen) as (folder, share, told):
         if not chosen.only:
-            floors.run(Path(name), share, told)
-        run(Path(name), share, told, chosen.only)
-    print(f"\n{table(figures)}")
-    if chosen.json:
-        write_json(chosen.json, figures)
+            floors.run(folder, share, told)
+        run(folder, share, told, chosen.only)
 
 
 if __name__ == "__main__":

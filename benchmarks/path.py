@@ -16,14 +16,13 @@ import os
 import socket
 import struct
 import sys
-import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from benchmarks.load import process
 from benchmarks.load.client import Latencies
-from benchmarks.load.report import Figures, Told, Values, options, quiet, show, table, write_json
+from benchmarks.load.report import Told, Values, measuring, options, quiet
 from benchmarks.load.world import open_limits
 from hotline.station.station import Station
 from tests.hotline.harness import LADDER, World, make_world
@@ -157,13 +156,7 @@ async def _load(
     started = time.perf_counter()
     await asyncio.gather(*(one(thread) for thread in threads for _ in range(depth)))
     seconds = time.perf_counter() - started
-    return {
-        "rate": count / seconds,
-        "p50_ms": latencies.at(0.5),
-        "p99_ms": latencies.at(0.99),
-        "entries": count,
-        "seconds": seconds,
-    }
+    return latencies.over(count, seconds)
 
 
 def _cases(share: int) -> list[tuple[str, int, int, int]]:
@@ -202,17 +195,8 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--pids", action="store_true", help="print the processes' numbers")
     chosen = parser.parse_args()
-    figures: Figures = {}
-
-    def told(name: str, values: Values) -> None:
-        figures[name] = values
-        show(name, values)
-
-    with tempfile.TemporaryDirectory(prefix="hotline-bench-") as folder:
-        run(Path(folder), 5 if chosen.quick else 1, told, pids=chosen.pids)
-    print(f"\n{table(figures)}")
-    if chosen.json:
-        write_json(chosen.json, figures)
+    with measuring(chosen) as (folder, share, told):
+        run(folder, share, told, pids=chosen.pids)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ many machines as processes, the rate of two to that of one is at least the ratio
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.hub import drive, open_threads, statements
 from benchmarks.load import process
 from benchmarks.load.client import Client, session
-from benchmarks.load.report import Figures, Told, Values, options, show, table, write_json
+from benchmarks.load.report import Told, Values, measuring, options
 from benchmarks.load.world import World, make_world
 from tests.postgres import MISSING, available, cluster
 
@@ -80,18 +79,8 @@ def run(folder: Path, share: int, told: Told) -> None:
 
 def main() -> None:
     """Run all, print the table."""
-    chosen = options(__doc__).parse_args()
-    figures: Figures = {}
-
-    def told(name: str, values: Values) -> None:
-        figures[name] = values
-        show(name, values)
-
-    with tempfile.TemporaryDirectory(prefix="hotline-bench-") as name:
-        run(Path(name), 5 if chosen.quick else 1, told)
-    print(f"\n{table(figures)}")
-    if chosen.json:
-        write_json(chosen.json, figures)
+    with measuring(options(__doc__).parse_args()) as (folder, share, told):
+        run(folder, share, told)
 
 
 if __name__ == "__main__":

@@ -134,3 +134,13 @@ class Latencies:
         """The value under which ``share`` of all lie."""
         ordered = sorted(self.values)
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
+
+    def over(self, entries: int, seconds: float) -> dict[str, float]:
+        """The figures of a run of so many entries."""
+        return {
+            "rate": entries / seconds,
+            "p50_ms": self.at(0.5),
+            "p99_ms": self.at(0.99),
+            "entries": entries,
+            "seconds": seconds,
+        }

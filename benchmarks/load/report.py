@@ -7,7 +7,9 @@ import json
 import logging
 import os
 import platform
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,3 +129,22 @@ def options(words: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a fifth of the work")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     return parser
+
+
+@contextmanager
+def measuring(chosen: argparse.Namespace) -> Iterator[tuple[Path, int, Told]]:
+    """A folder for one run, what part of the work it does (1 of so many), and who is told of each case; then the table.
+
+    ``chosen``: of `options`. A run that fails has no table and writes no figures.
+    """
+    figures: Figures = {}
+
+    def told(name: str, values: Values) -> None:
+        figures[name] = values
+        show(name, values)
+
+    with tempfile.TemporaryDirectory(prefix="hotline-bench-") as folder:
+        yield Path(folder), 5 if chosen.quick else 1, told
+    print(f"\n{table(figures)}")
+    if chosen.json:
+        write_json(chosen.json, figures)
