@@ -115,12 +115,8 @@ class Directory:
         async with self._adding, self._store.read() as connection:
             self.take(await connection.run_sync(self.renew, self.known))
 
-    def mandates(self) -> tuple[bytes, ...]:
-        """The directory as it travels."""
-        return tuple(self._held)
-
     def encoded(self) -> msgspec.Raw:
-        """The same, encoded once for all that log in (`encode_ready`)."""
+        """The mandates as they travel, encoded once for all that log in (`encode_ready`)."""
         held = self._held
         if self._encoded is None or self._encoded[0] is not held:
             self._encoded = held, encode_mandates(tuple(held))
