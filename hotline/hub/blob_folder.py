@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from hotline.hashed import PIECE, holds
+from hotline.hashed import PIECE
 from hotline.hub.errors import BlobBusy, BlobDiffers
 from protocols.encoding import b64u
 
@@ -164,13 +164,11 @@ def write_mark(folder: Path, mark: str) -> None:
 
 __all__ = [
     "MARK",
-    "PIECE",
     "copy",
     "drop_if_idle",
     "finish",
     "flush_names",
     "free",
-    "holds",
     "length",
     "lock",
     "put",

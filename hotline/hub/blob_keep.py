@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from hotline.errors import LocalFault
+from hotline.hashed import holds
 from hotline.hub import blob_folder
 from hotline.store.place import Place
 from hotline.store.reading import reading
@@ -94,7 +95,7 @@ def check_files(place: Place, folder: Path, *, quick: bool = False) -> Kept:
         path = folder / each.name
         if not path.exists():
             missing.append(each)
-        elif blob_folder.length(path) == each.size and (quick or blob_folder.holds(path, each.blob, each.size)):
+        elif blob_folder.length(path) == each.size and (quick or holds(path, each.blob, each.size)):
             count, size = count + 1, size + each.size
         else:
             damaged.append(each)
@@ -142,7 +143,7 @@ def put_back(store: Path, backup: Path, folder: Path) -> Kept:
     for each in listed(store):
         source, target = backup / FOLDER / each.name, folder / each.name
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        if blob_folder.holds(target, each.blob, each.size) or blob_folder.copy(source, target, each.blob, each.size):
+        if holds(target, each.blob, each.size) or blob_folder.copy(source, target, each.blob, each.size):
             count, size = count + 1, size + each.size
         elif source.exists():
             damaged.append(each)
@@ -158,7 +159,7 @@ def names(files: tuple[Listed, ...]) -> str:
 
 
 def _link(old: Path, new: Path, each: Listed) -> bool:
-    if not blob_folder.holds(old, each.blob, each.size):
+    if not holds(old, each.blob, each.size):
         return False
     try:
         os.link(old, new)

@@ -22,9 +22,8 @@ async def agree(store: Store, folder: Path) -> str:
     """The mark that the store and its folder of files have in common; the first that comes makes it. Raises `HubNotReady` where
     the folder has another one, or none though the store has."""
     try:
-        async with (
-            store.write() as connection
-        ):  # under the store's lock: one hub is the first, and the next sees what it wrote
+        # Under the store's lock: one hub is the first, and the next sees what it wrote.
+        async with store.write() as connection:
             found = await asyncio.to_thread(blob_folder.read_mark, folder)
             wanted = (await connection.execute(sa.select(t.meta.c.value).where(t.meta.c.key == MARK_ROW))).scalar()
             if wanted is None:

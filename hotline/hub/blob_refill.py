@@ -14,6 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 import structlog
 
+from hotline.hashed import holds
 from hotline.hub import blob_folder, blob_keep
 from hotline.hub.blob_keep import Listed
 from hotline.hub.blob_mark import agree
@@ -111,7 +112,7 @@ async def _list(store: Store, found: SaidFile, by: str, office: str, now: int) -
 
 def _there(path: Path, sources: list[SaidFile]) -> SaidFile | None:
     """Whichever of them the folder has already."""
-    return next((each for each in sources if blob_folder.holds(path, each.said.blob, each.said.size)), None)
+    return next((each for each in sources if holds(path, each.said.blob, each.said.size)), None)
 
 
 def _listed(each: SaidFile) -> Listed:

@@ -15,7 +15,8 @@ import structlog
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
-from hotline.hub.blobs import PIECE, Blobs, Ticket
+from hotline.hashed import PIECE
+from hotline.hub.blobs import Blobs, Ticket
 from hotline.hub.errors import (
     BadTicket,
     BlobBusy,

@@ -32,8 +32,8 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hotline.hashed import PIECE, holds
 from hotline.hub import blob_folder
-from hotline.hub.blob_folder import PIECE
 from hotline.hub.blob_mark import agree
 from hotline.hub.directory import Directory, current_station
 from hotline.hub.errors import (
@@ -218,7 +218,7 @@ class Blobs:
         """A file that the store does not list as whole is there all the same: this process was killed between the two, or the
         disk was away for a while. One with other bytes is removed, so that it is read once and not whenever somebody asks."""
         path = folder / thread / blob
-        if not await asyncio.to_thread(blob_folder.holds, path, blob, size):
+        if not await asyncio.to_thread(holds, path, blob, size):
             _LOG.error("a file is other bytes than its name says: removed")
             await asyncio.to_thread(path.unlink, missing_ok=True)
             return False
@@ -447,4 +447,4 @@ def _row(thread: str, blob: str) -> sa.Select[tuple[object, ...]]:
     return sa.select(t.blobs).where(*_key(thread, blob))
 
 
-__all__ = ["PIECE", "Blobs", "Source", "Ticket", "ticket_key"]
+__all__ = ["Blobs", "Source", "Ticket", "ticket_key"]
