@@ -195,7 +195,7 @@ class Hub:
         self._moved = asyncio.Event()
         self._due: dict[str, int] = {}
         self._next_due = 0
-        """When the clocks are looked at next: only what is due before that need wake whoever does."""
+        """When the clocks are looked at next (ms UTC): what is due before that, or comes after it, wakes whoever does."""
         self._asked: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._writing: asyncio.Task[None] | None = None
@@ -497,8 +497,9 @@ class Hub:
             self._due.pop(thread.thread, None)
         else:
             self._due[thread.thread] = due
-            if due < self._next_due:
-                self._moved.set()
+        # Overdue: the machine slept, which a wait does not count.
+        if now >= self._next_due or (due is not None and due < self._next_due):
+            self._moved.set()
 
     async def _run_clocks(self) -> None:
         """Hands threads whose clocks ran out to the writer. Ends are absolute, so a restart changes none of them."""

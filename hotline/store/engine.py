@@ -170,7 +170,7 @@ class Store:
                     self._hint(connection, "log")
             return done
         except BaseException:
-            # Whatever state it is in, the next transaction begins with another.
+            # Whatever state it is in: the pool resets it, or opens another where it is lost.
             self._kept = None
             connection.close()
             raise

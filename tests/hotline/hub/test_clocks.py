@@ -199,3 +199,25 @@ async def test_an_operator_can_have_a_stopped_hub_take_the_mended_clock_of_the_m
     async with running_hub(world) as hub:
         assert abs(hub.hub.clock.drift()) < 1_000
         assert not hub.hub.clock_alarm
+
+
+async def test_after_the_machine_slept_any_message_has_the_clocks_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, awake = make_world(tmp_path), clock_module._steady
+    async with (
+        running_hub(world) as hub,
+        connect(hub.url, world, "AV") as av,
+        connect(hub.url, world, "KV") as kv,
+    ):
+        slow, other = await notify(av, kv), await open_thread(av, kv)
+        ends = sorted(clock.end for clock in hub.hub.threads()[0].state.clocks)
+        await asyncio.sleep(0.2)
+        slept = ends[0] + 1 - hub.hub.clock.now()
+        assert slept > 60_000  # what is waited for is counted while the machine is awake, and would be late by that
+        monkeypatch.setattr(clock_module, "_steady", lambda: awake() + slept)
+        await av.say(other, "statement", fields={"text": "We are back."})
+        async with asyncio.timeout(10):
+            while hub.hub.threads()[0].seq < 4:
+                await asyncio.sleep(0.02)
+        assert hub.hub.threads()[0].thread == slow.id
