@@ -13,7 +13,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.hotline.harness import free_port
 from tests.postgres import account, binaries
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "postgresql"
@@ -33,12 +33,6 @@ NAMES = ("a", "b", "c")
 PASSWORD = "only-on-the-loopback"
 LOCAL = "-c synchronous_commit=local"
 """For what is done before there is a standby, as the how-to says."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def shipped(name: str, **replaced: str) -> str:
@@ -209,7 +203,7 @@ class Machines:
         """Wait until so many standbys stream."""
         for _ in range(200):
             rows = self.ask(primary, "SELECT state, sync_state FROM pg_stat_replication")
-            if [row for row in rows if row == ("streaming", "quorum")].__len__() >= standbys:
+            if rows.count(("streaming", "quorum")) >= standbys:
                 return
             time.sleep(0.1)
         raise AssertionError(rows)

@@ -6,15 +6,12 @@ Prints the file's blob once it is sealed on the disk, and then carries it until 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import pickle
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from hotline.station.views import FileView
-from protocols.translog import ed25519_cosigner
-from tests.faults.child import WITNESS
+from tests.faults.child import load
 from tests.faults.kit import open_impatient
 from tests.hotline.harness import Station, World
 from tests.hotline.station.kit import officer, until
@@ -39,8 +36,7 @@ async def run(world: World, cast: Station, url: str, thread: str, path: Path) ->
 
 def main() -> None:
     cast_path, url, thread, path = sys.argv[1:]
-    world, office, seed = pickle.loads(Path(cast_path).read_bytes())
-    cast = dataclasses.replace(world.stations[office], witness=ed25519_cosigner(WITNESS, seed))
+    world, cast = load(cast_path)
     asyncio.run(run(world, cast, url, thread, Path(path)))
 
 

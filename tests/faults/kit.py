@@ -48,6 +48,16 @@ async def impatient(world: World, office: str | Cast, url: str, *more: str) -> A
         await station.stop()
 
 
+@asynccontextmanager
+async def back_again(world: World, office: str, url: str, thread: str, other: Station) -> AsyncIterator[Station]:
+    """The station once more, after its process was killed: level with the other one, and of the same history."""
+    async with impatient(world, office, url) as again:
+        await until(lambda: again.core.line.caught and not again.connection().queued, 40)
+        await until(lambda: not other.connection().queued and len(positions(thread, other, again)) == 1, 40)
+        agree(thread, other, again)
+        yield again
+
+
 async def opened(av: Station, kv: Station) -> str:
     """A thread between two stations, held by both."""
     outcome = await av.open_thread(officer(av), kv.office.id, LADDER, "Test thread")
@@ -88,4 +98,4 @@ def positions(thread: str, *stations: Station) -> set[int]:
     return {station.core.threads[thread].position.seq for station in stations}
 
 
-__all__ = ["DUTY", "agree", "impatient", "open_impatient", "opened", "positions", "say", "texts", "until"]
+__all__ = ["DUTY", "agree", "back_again", "impatient", "open_impatient", "opened", "positions", "say", "texts", "until"]

@@ -23,7 +23,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import socket
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -46,7 +45,7 @@ from hotline.store.place import Place
 from protocols.accord import open_accord
 from protocols.translog import ed25519_cosigner
 from tests.faults.kit import open_impatient, say
-from tests.hotline.harness import LADDER, World
+from tests.hotline.harness import LADDER, World, free_port
 from tests.hotline.harness import Station as Cast
 from tests.hotline.station.kit import officer
 
@@ -228,12 +227,6 @@ def _wall(path: Path) -> Any:
 
 
 # -- a hub -----------------------------------------------------------------------------------------------------------------
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Hub(Child):

@@ -18,10 +18,9 @@ import pytest
 
 from protocols.attachment import MAX_ATTACHMENT, MAX_SEALED_ATTACHMENT, OpenStream, SealStream
 from protocols.encoding import digest
-from protocols.translog import ed25519_cosigner
 from tests.faults import child, serving_hub
 from tests.faults.kit import impatient, open_impatient, opened, until
-from tests.hotline.harness import connect, make_station, make_world, open_thread, running_hub
+from tests.hotline.harness import connect, make_world, open_thread, running_hub
 from tests.hotline.station.kit import officer
 from tests.hotline.test_attachments import ask_blob, limited, state
 
@@ -147,10 +146,9 @@ async def _fetched(url: str, ticket: str) -> int:
 
 
 async def test_a_station_killed_while_it_uploads_goes_on_by_itself_when_it_is_started_again(tmp_path: Path) -> None:
-    world, seed = limited(make_world(tmp_path)), secrets.token_bytes(32)
-    world.stations["AV"] = make_station("AV", "1", world.roots["AV"], ed25519_cosigner(child.WITNESS, seed), serial=20)
+    world = limited(make_world(tmp_path))
     cast, plain = tmp_path / "cast", tmp_path / "plain.bin"
-    child.save(world, "AV", seed, cast)
+    child.save(world, "AV", cast)
     plain.write_bytes(secrets.token_bytes(40 << 20))
     async with running_hub(world) as hub, impatient(world, "KV", hub.url) as kv:
         async with impatient(world, "AV", hub.url) as av:

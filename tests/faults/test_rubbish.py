@@ -6,7 +6,6 @@ import asyncio
 import json
 import random
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from hotline.cli import main
 from hotline.office import StationCard, read_card
 from protocols.frames import Accepted
 from protocols.mandate import Mandate, sign_mandate
-from tests.hotline.harness import World, connect, open_thread
+from tests.hotline.harness import World, connect, free_port, open_thread
 from tests.hotline.hub.test_process import Serving, make_folder
 
 ROOT = Path(__file__).parents[2]
@@ -48,12 +47,6 @@ def station_folder(path: Path, world: World) -> Path:
     given = [(f"--{name.split('.')[0]}", str(path / name)) for name in files]
     run("install", str(folder), *(each for pair in given for each in pair))
     return folder
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def serve(path: Path, folder: Path, port: int, log: Path) -> subprocess.Popen[bytes]:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-import secrets
 import signal
 import sys
 from pathlib import Path
 
 import pytest
 
-from protocols.translog import ed25519_cosigner
 from tests.faults import child
-from tests.faults.kit import agree, impatient, open_impatient, opened, positions, say, texts, until
-from tests.hotline.harness import make_station, make_world, running_hub
+from tests.faults.kit import back_again, impatient, opened, say, texts
+from tests.hotline.harness import make_world, running_hub
 
 ROUNDS = 5
 NOTES = 12
@@ -22,10 +20,9 @@ NOTES = 12
 
 @pytest.mark.faults
 async def test_a_station_killed_at_any_moment_loses_nothing_says_nothing_twice_and_opens_again(tmp_path: Path) -> None:
-    world, seed, rng = make_world(tmp_path), secrets.token_bytes(32), random.Random(7)
-    world.stations["AV"] = make_station("AV", "1", world.roots["AV"], ed25519_cosigner(child.WITNESS, seed), serial=20)
+    world, rng = make_world(tmp_path), random.Random(7)
     cast = tmp_path / "cast"
-    child.save(world, "AV", seed, cast)
+    child.save(world, "AV", cast)
     kept: list[str] = []
     theirs: list[str] = []
     async with running_hub(world) as hub, impatient(world, "KV", hub.url) as kv:
@@ -51,17 +48,10 @@ async def test_a_station_killed_at_any_moment_loses_nothing_says_nothing_twice_a
             kept += (await process.stdout.read()).decode().split("\n")[:-1]
             assert await process.wait() == -signal.SIGKILL
         assert len(kept) > ROUNDS
-        again = await open_impatient(world, "AV", hub.url)
-        await again.start()
-        try:
-            await until(lambda: again.core.line.caught and not again.connection().queued, 40)
-            await until(lambda: not kv.connection().queued and len(positions(thread, kv, again)) == 1, 40)
-            agree(thread, kv, again)
+        async with back_again(world, "AV", hub.url, thread, kv) as again:
             ours = texts(kv, thread, "AV")
             assert [text for text in ours if text in set(kept)] == kept
             # A note may be on the disk without our having read that it is, at most the one in hand a round.
             assert len(ours) - len(kept) <= ROUNDS
             assert texts(again, thread, "KV") == theirs
             assert not kv.connection().alarms and not again.connection().alarms
-        finally:
-            await again.stop()

@@ -17,30 +17,20 @@ from pathlib import Path
 
 import pytest
 
-from protocols.mls import Decrypted, Group
 from protocols.translog import ed25519_cosigner
 from tests.faults.kit import impatient, open_impatient, opened, say, texts, until
 from tests.faults.oracle import Ledger, judge_order
 from tests.faults.processes import Hub, Remote, witness_name
 from tests.hotline.harness import make_station, make_world
+from tests.hotline.station.kit import MessageKey, keys_used
 
 ROUNDS, NOTES = 4, 5
 pytestmark = pytest.mark.faults
 
 
 @pytest.fixture
-def used(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, int, int, int]]:
-    """Group, epoch, leaf and generation of every message that a station of this process opened."""
-    found: list[tuple[bytes, int, int, int]] = []
-    plain = Group.decrypt
-
-    def decrypt(self: Group, message: bytes) -> Decrypted:
-        opened = plain(self, message)
-        found.append((self.group_id, opened.epoch, opened.sender_leaf, opened.generation))
-        return opened
-
-    monkeypatch.setattr(Group, "decrypt", decrypt)
-    return found
+def used(monkeypatch: pytest.MonkeyPatch) -> list[MessageKey]:
+    return keys_used(monkeypatch)
 
 
 def keep(store: Path, copy: Path) -> None:
@@ -56,7 +46,7 @@ def put_back(copy: Path, store: Path) -> None:
 
 
 async def test_a_station_process_put_back_to_yesterday_goes_on_and_uses_no_key_twice(
-    tmp_path: Path, used: list[tuple[bytes, int, int, int]]
+    tmp_path: Path, used: list[MessageKey]
 ) -> None:
     world, rng, seed = make_world(tmp_path), random.Random(31), secrets.token_bytes(32)
     witness = ed25519_cosigner(witness_name("AV", "1"), seed)

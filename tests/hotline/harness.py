@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -53,6 +54,13 @@ LADDER = "cpci-default"
 ORIGIN = "hub.test/log/1"
 SUITE = mls.X25519_CHACHA20
 F = TypeVar("F", bound=frames.Frame)
+
+
+def free_port() -> int:
+    """A TCP port of the loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def new_server() -> Server | None:
@@ -319,7 +327,8 @@ class Client:
         self.inbox = [frame for frame in self.inbox if not isinstance(frame, frames.Deliver)]
         return found
 
-    async def publish(self, count: int = 2) -> None:
+    async def publish(self, count: int = 2, *, lifetime: int = 86400) -> None:
+        """Make so many key packages, good for ``lifetime`` seconds from now, and hand them to the hub."""
         now = int(time.time())
         new = [
             mls.make_key_package(
@@ -327,7 +336,7 @@ class Client:
                 self.station.kid.encode(),
                 self.station.mls_seed,
                 not_before=now - 60,
-                not_after=now + 86400,
+                not_after=now + lifetime,
                 rng=secrets.token_bytes,
             )
             for _ in range(count)
@@ -580,6 +589,7 @@ __all__ = [
     "Thread",
     "World",
     "connect",
+    "free_port",
     "join_thread",
     "login",
     "make_open",

@@ -6,7 +6,6 @@ import asyncio
 import time
 from copy import copy
 from pathlib import Path
-from secrets import token_bytes
 
 import msgspec
 import pytest
@@ -19,10 +18,9 @@ from hotline.hub.flow import InFlight, Outgoing
 from hotline.hub.lanes import Lanes
 from hotline.hub.settings import Limits
 from hotline.station.sender import packages_kept
-from protocols import frames, mls
 from protocols.encoding import rfc3339
 from protocols.frames import AskTails, Refused
-from tests.hotline.harness import SUITE, RunningHub, connect, make_station, make_world, open_thread, running_hub
+from tests.hotline.harness import RunningHub, connect, make_station, make_world, open_thread, running_hub
 from tests.hotline.hub.test_writer import job
 from tests.hotline.station.kit import DUTY, officer, open_station, opened, running, until
 
@@ -283,19 +281,8 @@ async def test_a_hostile_office_leaves_each_other_office_enough_to_open_a_thread
 async def test_what_ran_out_by_age_is_counted_to_nobody(tmp_path: Path) -> None:
     world = make_world(tmp_path)
     async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
+        await kv.publish(4, lifetime=2)
         now = int(time.time())
-        old = [
-            mls.make_key_package(
-                SUITE,
-                kv.station.kid.encode(),
-                kv.station.mls_seed,
-                not_before=now - 60,
-                not_after=now + 2,
-                rng=token_bytes,
-            )
-            for _ in range(4)
-        ]
-        await kv.send(frames.Publish(tuple(each.key_package for each in old)))
         await kv.publish(2)
         while time.time() < now + 3:  # whole seconds: it holds through the last one
             await asyncio.sleep(0.1)

@@ -41,7 +41,7 @@ from protocols.translog import Checkpoint, ed25519_signer, sign_checkpoint
 from tests import postgres
 from tests.hotline.harness import World, running_hub
 from tests.hotline.hub.test_process import PASSPHRASE, Serving, make_folder
-from tests.hotline.station.kit import identity_of, officer, opened, running, until
+from tests.hotline.station.kit import identity_of, mirrored, officer, opened, running, until
 from tests.hotline.test_attachments import attach, saved, state
 from tests.hotline.test_attachments import say as say_file
 
@@ -80,24 +80,19 @@ async def lose(path: Path) -> Lost:
         running(world, "MD", hub.url) as md,
     ):
         stations = (av, kv, md)
-
-        async def kept() -> None:
-            size = hub.hub.writer.standing.frontier.size
-            await until(lambda: all(each.observer.mirroring.keeping.upto >= size for each in stations))
-
         first = await opened(av, kv)
         await say(av, first, "before")
-        await kept()
+        await mirrored(hub, *stations)
         manifest = await asyncio.to_thread(back_up, open_folder(hub_path), path / "backup", NOW)
         second = await opened(kv, av)
         for number in range(3):
             await say(av, first, f"after {number}")
             await say(kv, second, f"and {number}")
-            await kept()
+            await mirrored(hub, *stations)
             await hub.hub.writer.write(Look("maria", "the log"))
-            await kept()
+            await mirrored(hub, *stations)
         await say(kv, first, "last")
-        await kept()
+        await mirrored(hub, *stations)
         files = {office: await given_by(world, office, 0) for office in CAST}
     shutil.copytree(hub_path, path / "whole")
     return Lost(world, path / "backup", path / "whole", files, manifest.size)

@@ -37,7 +37,7 @@ from tests.hotline.harness import World, connect, running_hub
 from tests.hotline.hub.test_process import make_folder
 from tests.hotline.hub.test_refill import CAST, NOW, given_by
 from tests.hotline.hub.test_refill import say as note
-from tests.hotline.station.kit import identity_of, officer, opened, running, until
+from tests.hotline.station.kit import identity_of, mirrored, officer, opened, running, until
 from tests.hotline.test_attachments import ask_blob, attach, limited, say, state
 
 LARGE = secrets.token_bytes(5 << 20)
@@ -77,14 +77,9 @@ async def lose(path: Path) -> Lost:
         running(world, "MD", hub.url) as md,
     ):
         stations = (av, kv, md)
-
-        async def kept() -> None:
-            size = hub.hub.writer.standing.frontier.size
-            await until(lambda: all(each.observer.mirroring.keeping.upto >= size for each in stations))
-
         thread = await opened(av, kv)
         blobs["backed up"] = await sent(av, thread, b"before" * 100)
-        await kept()
+        await mirrored(hub, *stations)
         manifest = await asyncio.to_thread(back_up, open_folder(hub_path), path / "backup", NOW)
         blobs["fetched"] = await sent(av, thread, LARGE)
         await until(lambda: blobs["fetched"] in kv.files(thread))
@@ -96,7 +91,7 @@ async def lose(path: Path) -> Lost:
         for _ in range(12):
             await note(av, thread, LONG)
         await hub.hub.writer.write(Look("maria", "the log"))
-        await kept()
+        await mirrored(hub, *stations)
         (hub_path / "KV-1-files" / blobs["gone"]).unlink()
         files = {office: await given_by(world, office, 0) for office in CAST}
     return Lost(world, path / "backup", files, blobs, thread, manifest.size)

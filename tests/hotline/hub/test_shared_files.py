@@ -8,7 +8,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -24,11 +23,10 @@ from hotline.station.station import Station
 from hotline.store import forms, postgres
 from hotline.store import migrate as migration
 from hotline.store.hub import metadata
-from protocols.translog import ed25519_cosigner
 from tests.faults import child
 from tests.faults.kit import impatient
 from tests.faults.test_attachments import line, process
-from tests.hotline.harness import World, connect, make_station, make_world, open_thread
+from tests.hotline.harness import World, connect, free_port, make_world, open_thread
 from tests.hotline.hub.test_process import Serving, make_folder
 from tests.hotline.station.kit import officer, opened, until
 from tests.hotline.test_attachments import ask, attach, limited, saved, say, state
@@ -36,13 +34,6 @@ from tests.postgres import MISSING, available, new_database
 
 HERE = Path(__file__).parents[3]
 shared = pytest.mark.skipif(not available(), reason=MISSING)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-        return found
 
 
 def settings(hub: Path, old: int, port: int, more: str) -> None:
@@ -220,10 +211,9 @@ async def test_over_tls_a_station_process_hands_over_a_file_and_another_has_it(t
     world, hub, port = make_folder(tmp_path, plain=False)
     settings(hub, port, port, "")
     serving = Serving(tmp_path, hub, port, plain=False)
-    url, data, seed = f"wss://127.0.0.1:{port}/line", secrets.token_bytes(3 << 20), secrets.token_bytes(32)
-    world.stations["AV"] = make_station("AV", "1", world.roots["AV"], ed25519_cosigner(child.WITNESS, seed), serial=20)
+    url, data = f"wss://127.0.0.1:{port}/line", secrets.token_bytes(3 << 20)
     cast, plain = tmp_path / "cast", tmp_path / "plain.bin"
-    child.save(world, "AV", seed, cast)
+    child.save(world, "AV", cast)
     plain.write_bytes(data)
     await serving.start()
     try:

@@ -7,13 +7,9 @@ Prints each text once the station has it on its disk.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import pickle
 import sys
-from pathlib import Path
 
-from protocols.translog import ed25519_cosigner
-from tests.faults.child import WITNESS
+from tests.faults.child import load
 from tests.faults.kit import open_impatient, say
 from tests.hotline.harness import Station, World
 
@@ -35,8 +31,7 @@ async def run(world: World, cast: Station, url: str, thread: str, number: int, c
 
 def main() -> None:
     path, url, thread, number, count = sys.argv[1:]
-    world, office, seed = pickle.loads(Path(path).read_bytes())
-    cast = dataclasses.replace(world.stations[office], witness=ed25519_cosigner(WITNESS, seed))
+    world, cast = load(path)
     asyncio.run(run(world, cast, url, thread, int(number), int(count)))
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import msgspec
+import pytest
 
 from hotline.station.folder import DutyTable, Identity, Keys, LineTable, StationSettings
 from hotline.station.observer import begin_memory
@@ -15,8 +17,9 @@ from hotline.station.officers import OfficersInMemory
 from hotline.station.station import Station
 from mediation.ladder import parse_ladder
 from protocols.mandate import MandateBook
+from protocols.mls import Decrypted, Group
 from protocols.translog import parse_policy, parse_vkey
-from tests.hotline.harness import LADDER, World
+from tests.hotline.harness import LADDER, RunningHub, World
 from tests.hotline.harness import Station as Cast
 
 LINE = LineTable(base=0.02, cap=0.1, connect=3.0, ping=5.0, silence=20.0)
@@ -90,4 +93,82 @@ def seq(station: Station, thread: str) -> int:
     return 0 if found is None else found.position.seq
 
 
-__all__ = ["DUTY", "LADDER", "identity_of", "msgspec", "officer", "open_station", "opened", "running", "seq", "until"]
+async def act(station: Station, thread: str, kind: str, act: Mapping[str, object], **fields: object) -> str:
+    """Send, releasing it by the second officer where the ladder wants one; the entry's id."""
+    outcome = await station.send(officer(station), thread, kind, act, fields)
+    if outcome.state == "draft":
+        outcome = await station.release(officer(station, 1), str(outcome.id))
+    assert outcome.state == "accepted", (kind, outcome)
+    return str(outcome.id)
+
+
+async def mediator_admitted(
+    av: Station, kv: Station, md: Station, thread: str, scope: Mapping[str, object] | None = None
+) -> None:
+    """MD comes in as the ladder wants it, up to both parties' admission; its keys may follow later or not.
+
+    ``scope``: what it may read of what came before, nothing if None.
+    """
+    await act(kv, thread, "step-request", {"step": "L5-mediation"})
+    for station in (av, kv):
+        await until(lambda: seq(av, thread) == seq(kv, thread))
+        outcome = await station.nominate(officer(station), thread, ("MD",))
+        assert outcome.state == "accepted", outcome
+    await until(lambda: thread in md.core.threads)
+    await act(md, thread, "mediator-acceptance", {})
+    await until(lambda: any(offer.kind == "declaration" for offer in md.thread(thread).offers))
+    await act(md, thread, "declaration", {}, text="None.")
+    for station in (av, kv):
+        await until(lambda station=station: any(e.kind == "declaration" for e in station.thread(thread).entries))  # type: ignore[misc]
+        await act(station, thread, "waiver", {"mediators": ["MD"]})
+    for station in (av, kv):
+        await until(lambda: seq(av, thread) == seq(kv, thread))
+        await act(station, thread, "admission", {"mediators": ["MD"], "scope": scope or {}})
+
+
+async def mirrored(hub: RunningHub, *stations: Station) -> None:
+    """Wait until these stations keep every leaf of the hub's own that is in the log now."""
+    size = hub.hub.writer.standing.frontier.size
+    await until(lambda: all(each.observer.mirroring.keeping.upto >= size for each in stations))
+
+
+class MessageKey(NamedTuple):
+    """What sealed one message: no two messages may have the same."""
+
+    group: bytes
+    epoch: int
+    leaf: int
+    generation: int
+
+
+def keys_used(monkeypatch: pytest.MonkeyPatch) -> list[MessageKey]:
+    """The key of every message that any station of this process opens from now on."""
+    found: list[MessageKey] = []
+    plain = Group.decrypt
+
+    def decrypt(self: Group, message: bytes) -> Decrypted:
+        opened = plain(self, message)
+        found.append(MessageKey(self.group_id, opened.epoch, opened.sender_leaf, opened.generation))
+        return opened
+
+    monkeypatch.setattr(Group, "decrypt", decrypt)
+    return found
+
+
+__all__ = [
+    "DUTY",
+    "LADDER",
+    "MessageKey",
+    "act",
+    "identity_of",
+    "keys_used",
+    "mediator_admitted",
+    "mirrored",
+    "msgspec",
+    "officer",
+    "open_station",
+    "opened",
+    "running",
+    "seq",
+    "until",
+]

@@ -8,19 +8,11 @@ from pathlib import Path
 from hotline import ladders
 from hotline.station.station import Station
 from tests.hotline.harness import LADDER, make_world, running_hub
-from tests.hotline.station.kit import officer, opened, running, seq, until
+from tests.hotline.station.kit import act, officer, opened, running, seq, until
 
 NAME = "icsid-mediation-appointment"
 ICSID = ladders.load(NAME).decode().replace(f'id = "{NAME}"', f'id = "{LADDER}"', 1).replace("P60D", "PT1S", 1).encode()
 """The parties' sixty days are one second."""
-
-
-async def say(station: Station, thread: str, kind: str, act: dict[str, object], **fields: object) -> str:
-    outcome = await station.send(officer(station), thread, kind, act, fields)
-    if outcome.state == "draft":
-        outcome = await station.release(officer(station, 1), str(outcome.id))
-    assert outcome.state == "accepted", (kind, outcome)
-    return str(outcome.id)
 
 
 def able(station: Station, thread: str, kind: str) -> list[dict[str, object]]:
@@ -44,11 +36,11 @@ async def test_the_secretary_generals_station_appoints_from_outside_and_its_choi
             await stack.enter_async_context(running(world, office, hub.url)) for office in ("AV", "KV", "MD", "SG")
         ]
         thread = await opened(av, kv)
-        hidden = await say(av, thread, "statement", {}, text="Between us two only.")
-        await say(av, thread, "step-request", {"step": "register"})
+        hidden = await act(av, thread, "statement", {}, text="Between us two only.")
+        await act(av, thread, "step-request", {"step": "register"})
         await until(lambda: {"step": "default"} in able(av, thread, "step-request"))
         assert thread not in sg.core.threads, "nobody is asked before a party asks"
-        await say(av, thread, "step-request", {"step": "default"})
+        await act(av, thread, "step-request", {"step": "default"})
         await until(lambda: able(sg, thread, "default-appointment"))
         assert able(sg, thread, "default-appointment") == [{"mediator": "MD"}, {"mediator": "HD"}]
         for party in (av, kv):
@@ -64,23 +56,23 @@ async def test_the_secretary_generals_station_appoints_from_outside_and_its_choi
         own = await sg.send(officer(sg), thread, "default-appointment", {"mediator": "SG"}, {})
         assert own.code == "ladder.not-on-roster", own
 
-        await say(sg, thread, "default-appointment", {"mediator": "MD"})
+        await act(sg, thread, "default-appointment", {"mediator": "MD"})
         await until(lambda: any(e.act_words == "appoints MD" for e in kv.thread(thread).entries))
         await until(lambda: not able(sg, thread, "default-appointment"))
         await until(lambda: able(md, thread, "mediator-acceptance"))
-        await say(md, thread, "mediator-acceptance", {})
+        await act(md, thread, "mediator-acceptance", {})
         await until(lambda: able(md, thread, "declaration"))
-        await say(md, thread, "declaration", {}, text="No ties to either side.")
+        await act(md, thread, "declaration", {}, text="No ties to either side.")
         for party in (av, kv):
             await until(lambda party=party: able(party, thread, "waiver"))  # type: ignore[misc]
-            await say(party, thread, "waiver", {"mediators": ["MD"]})
+            await act(party, thread, "waiver", {"mediators": ["MD"]})
         for party in (av, kv):
             await until(lambda: seq(av, thread) == seq(kv, thread))
-            await say(party, thread, "admission", {"mediators": ["MD"], "scope": {}})
+            await act(party, thread, "admission", {"mediators": ["MD"], "scope": {}})
         await until(lambda: md.thread(thread).epoch == 2 and seq(md, thread) == seq(av, thread) == seq(kv, thread))
         assert md.thread(thread).state_hash == av.thread(thread).state_hash == kv.thread(thread).state_hash
         assert set(av.thread(thread).summary.members) == {"AV", "KV", "MD"}
-        await say(md, thread, "statement", {}, text="Good day to both.")
+        await act(md, thread, "statement", {}, text="Good day to both.")
         await until(lambda: any((e.fields or {}).get("text") == "Good day to both." for e in kv.thread(thread).entries))
         assert sg.thread(thread).epoch is None
         assert hidden not in {entry.id for entry in sg.thread(thread).entries}

@@ -17,28 +17,29 @@ from hotline.station.views import Outcome
 from hotline.store import station as tables
 from protocols import frames
 from protocols.entry import parse_entry
-from protocols.mls import Decrypted, Group
+from protocols.mls import Group
 from tests.hotline import forge
 from tests.hotline.harness import make_world, running_hub
-from tests.hotline.station.kit import DUTY, msgspec, officer, open_station, opened, running, seq, until
+from tests.hotline.station.kit import (
+    DUTY,
+    MessageKey,
+    keys_used,
+    msgspec,
+    officer,
+    open_station,
+    opened,
+    running,
+    seq,
+    until,
+)
 
 QUICK = msgspec.structs.replace(DUTY, answer=0.2)
 Pass = Callable[[frames.Frame], Awaitable[None]]
 
 
 @pytest.fixture
-def used(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int]]:
-    """Epoch, leaf and generation of every message that any station opened."""
-    found: list[tuple[int, int, int]] = []
-    plain = Group.decrypt
-
-    def decrypt(self: Group, message: bytes) -> Decrypted:
-        opened = plain(self, message)
-        found.append((opened.epoch, opened.sender_leaf, opened.generation))
-        return opened
-
-    monkeypatch.setattr(Group, "decrypt", decrypt)
-    return found
+def used(monkeypatch: pytest.MonkeyPatch) -> list[MessageKey]:
+    return keys_used(monkeypatch)
 
 
 async def note(station: Station, thread: str, text: str) -> Outcome:
@@ -83,7 +84,7 @@ def commits(station: Station) -> list[int]:
 
 
 async def test_many_that_wait_go_together_in_order_and_in_few_transactions(
-    tmp_path: Path, used: list[tuple[int, int, int]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, used: list[MessageKey], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, many = make_world(tmp_path), [f"note {number:02}" for number in range(50)]
     async with running_hub(world) as hub, running(world, "KV", hub.url) as kv, running(world, "AV", hub.url) as av:
@@ -154,7 +155,7 @@ async def test_a_kill_between_the_group_commit_and_the_first_byte_repeats_the_sa
 
 
 async def test_one_that_is_refused_lets_those_behind_it_be_sealed_again_and_nothing_is_lost_or_doubled(
-    tmp_path: Path, used: list[tuple[int, int, int]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, used: list[MessageKey], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, many = make_world(tmp_path), [f"note {number}" for number in range(8)]
     async with running_hub(world) as hub, running(world, "KV", hub.url) as kv, running(world, "AV", hub.url) as av:
@@ -212,7 +213,7 @@ async def test_one_that_is_put_back_for_a_while_keeps_its_place(
 
 
 async def test_keys_renewed_by_another_while_many_are_on_the_way_have_all_of_them_sealed_again(
-    tmp_path: Path, used: list[tuple[int, int, int]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, used: list[MessageKey], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, many = make_world(tmp_path), [f"note {number}" for number in range(6)]
     async with running_hub(world) as hub, running(world, "KV", hub.url) as kv, running(world, "AV", hub.url) as av:
@@ -240,7 +241,7 @@ async def test_keys_renewed_by_another_while_many_are_on_the_way_have_all_of_the
         assert serials(kv, thread, "AV") == list(range(1, 8))
         assert {each.payload.epoch for each in kv.core.threads[thread].held if each.payload.sd} == {2}
         assert not kv.connection().alarms and not av.connection().alarms
-    assert {epoch for epoch, _, _ in used} == {2} and len(used) == len(set(used))
+    assert {each.epoch for each in used} == {2} and len(used) == len(set(used))
 
 
 async def test_a_line_that_breaks_under_many_brings_each_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,7 +303,7 @@ async def test_what_could_not_be_stored_together_moved_nothing_and_is_taken_with
 
 
 async def test_a_commit_whose_answer_is_lost_keeps_nothing_that_was_called_lost_and_uses_no_key_again(
-    tmp_path: Path, used: list[tuple[int, int, int]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, used: list[MessageKey], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make_world(tmp_path)
     async with running_hub(world) as hub, running(world, "KV", hub.url) as kv:
@@ -331,7 +332,7 @@ async def test_a_commit_whose_answer_is_lost_keeps_nothing_that_was_called_lost_
             assert serials(kv, thread, "AV") == [1, 2, 3, 4, 5]
             assert not kv.connection().alarms and not av.connection().alarms
     # The key of what was lost is skipped, not used for something else.
-    assert [generation for _, _, generation in used] == [0, 2, 3, 4]
+    assert [each.generation for each in used] == [0, 2, 3, 4]
 
 
 async def test_entries_whose_commit_was_stored_though_it_failed_are_taken_again_without_a_restart(
@@ -389,7 +390,7 @@ async def test_an_opening_whose_commit_stood_though_it_failed_goes_out_as_it_was
 
 
 async def test_what_is_delivered_after_a_commit_whose_answer_is_lost_brings_no_used_key_back(
-    tmp_path: Path, used: list[tuple[int, int, int]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, used: list[MessageKey], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make_world(tmp_path)
     async with running_hub(world) as hub, running(world, "AV", hub.url) as av, running(world, "KV", hub.url) as kv:

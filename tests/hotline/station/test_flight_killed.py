@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-import secrets
 import signal
 import sys
 from pathlib import Path
 
 import pytest
 
-from protocols.mls import Decrypted, Group
-from protocols.translog import ed25519_cosigner
 from tests.faults import child
-from tests.faults.kit import agree, impatient, open_impatient, opened, positions, texts, until
-from tests.hotline.harness import make_station, make_world, running_hub
+from tests.faults.kit import back_again, impatient, opened, texts
+from tests.hotline.harness import make_world, running_hub
+from tests.hotline.station.kit import keys_used
 
 ROUNDS, NOTES = 4, 40
 
@@ -24,19 +22,10 @@ ROUNDS, NOTES = 4, 40
 async def test_killed_with_many_on_the_way_nothing_is_lost_doubled_or_sealed_twice_under_one_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    used: list[tuple[int, int]] = []
-    plain = Group.decrypt
-
-    def decrypt(self: Group, message: bytes) -> Decrypted:
-        opened = plain(self, message)
-        used.append((opened.epoch, opened.generation))
-        return opened
-
-    monkeypatch.setattr(Group, "decrypt", decrypt)
-    world, seed, rng = make_world(tmp_path), secrets.token_bytes(32), random.Random(11)
-    world.stations["AV"] = make_station("AV", "1", world.roots["AV"], ed25519_cosigner(child.WITNESS, seed), serial=20)
+    used = keys_used(monkeypatch)
+    world, rng = make_world(tmp_path), random.Random(11)
     cast = tmp_path / "cast"
-    child.save(world, "AV", seed, cast)
+    child.save(world, "AV", cast)
     kept: list[str] = []
     async with running_hub(world) as hub, impatient(world, "KV", hub.url) as kv:
         async with impatient(world, "AV", hub.url) as av:
@@ -55,16 +44,9 @@ async def test_killed_with_many_on_the_way_nothing_is_lost_doubled_or_sealed_twi
             process.send_signal(signal.SIGKILL)
             kept += (await process.stdout.read()).decode().split("\n")[:-1]
             assert await process.wait() == -signal.SIGKILL
-        again = await open_impatient(world, "AV", hub.url)
-        await again.start()
-        try:
-            await until(lambda: again.core.line.caught and not again.connection().queued, 40)
-            await until(lambda: not kv.connection().queued and len(positions(thread, kv, again)) == 1, 40)
-            agree(thread, kv, again)
+        async with back_again(world, "AV", hub.url, thread, kv) as again:
             ours = texts(kv, thread, "AV")
             assert set(kept) <= set(ours) and len(kept) == len(set(kept))
             assert ours == sorted(ours) and len(ours) == len(set(ours))
             assert not kv.connection().alarms and not again.connection().alarms
-        finally:
-            await again.stop()
-    assert len(used) == len(set(used)) == len(ours)
+    assert len(used) == len({(each.epoch, each.generation) for each in used}) == len(ours)

@@ -14,7 +14,7 @@ from hotline.station.station import Station
 from hotline.store import station as tables
 from protocols import frames
 from tests.hotline.harness import World, connect, make_world, running_hub
-from tests.hotline.station.kit import opened, running, until
+from tests.hotline.station.kit import mirrored, opened, running, until
 
 
 async def kept(station: Station) -> dict[int, bytes]:
@@ -41,9 +41,8 @@ async def test_leaves_of_the_hubs_own_are_kept_as_they_stand_in_the_log_also_aft
             await look(hub.hub, 1)
             await until(lambda: kv.observer.mirroring.keeping.upto >= 2)
         await look(hub.hub, 5)
-        size = hub.hub.writer.standing.frontier.size
         async with running(world, "KV", hub.url) as kv:
-            await until(lambda: all(each.observer.mirroring.keeping.upto >= size for each in (av, kv)))
+            await mirrored(hub, av, kv)
             assert sorted(await kept(kv)) == sorted(await kept(av)) == [1, 2, 3, 4, 5, 6]
             assert await kept(kv) == await kept(av)
 

@@ -13,9 +13,8 @@ from mediation.state import ThreadState, state_hash
 from protocols.mls import PublicGroup
 from tests.hotline.forge import false_secret, false_tag, insisting, lie, renew
 from tests.hotline.harness import World, make_world, running_hub
-from tests.hotline.station.kit import officer, opened, running, seq, until
+from tests.hotline.station.kit import act, mediator_admitted, opened, running, seq, until
 from tests.hotline.station.test_restored import say, texts
-from tests.hotline.station.test_station_mediation import say as send
 
 
 def state(station: Station, thread: str) -> ThreadState:
@@ -38,8 +37,9 @@ def level(thread: str, *stations: Station) -> bool:
     )
 
 
-def agree(thread: str, *stations: Station) -> None:
-    assert len({state_hash(state(station, thread)) for station in stations}) == 1
+async def agree(thread: str, *stations: Station) -> None:
+    # Receipts may still come in at one and not yet at another.
+    await until(lambda: level(thread, *stations) and len({state_hash(state(each, thread)) for each in stations}) == 1)
     assert all(station.core.threads[thread].frozen is None for station in stations)
     for station in stations:
         held = station.core.threads[thread]
@@ -74,7 +74,7 @@ async def test_a_false_confirmation_tag_stops_nothing(tmp_path: Path, monkeypatc
             await say(kv, thread, "answer")
             await say(av, thread, "after")
             await until(lambda: texts(kv, thread) == texts(av, thread) == ["before", "in between", "answer", "after"])
-            agree(thread, av, kv)
+            await agree(thread, av, kv)
             told = [words for _, what, words in av.journal() if what == "keys"]
             assert "KV, station station 1 says that it cannot follow" in told[0] and "AV, station" in told[0]
             notes = " ".join(next(e for e in av.thread(thread).entries if e.fields == {"text": "in between"}).notes)
@@ -86,19 +86,7 @@ async def test_a_false_confirmation_tag_stops_nothing(tmp_path: Path, monkeypatc
 async def admitted(av: Station, kv: Station, md: Station) -> str:
     """A thread at L5 whose parties have both admitted MD; its keys may follow or not."""
     thread = await opened(av, kv)
-    await send(kv, thread, "step-request", {"step": "L5-mediation"})
-    for station in (av, kv):
-        await station.nominate(officer(station), thread, ("MD",))
-    await until(lambda: thread in md.core.threads)
-    await send(md, thread, "mediator-acceptance", {})
-    await until(lambda: any(offer.kind == "declaration" for offer in md.thread(thread).offers))
-    await send(md, thread, "declaration", {}, text="Nothing.")
-    for station in (av, kv):
-        await until(lambda s=station: any(e.kind == "declaration" for e in s.thread(thread).entries))  # type: ignore[misc]
-        await send(station, thread, "waiver", {"mediators": ["MD"]})
-    for station in (av, kv):
-        await until(lambda: seq(av, thread) == seq(kv, thread))
-        await send(station, thread, "admission", {"mediators": ["MD"], "scope": {}})
+    await mediator_admitted(av, kv, md, thread)
     return thread
 
 
@@ -134,7 +122,7 @@ async def test_path_secrets_that_one_member_cannot_open_stop_nothing(
             await say(md, thread, "thank you")
             for station in (av, kv):
                 await until(lambda s=station: texts(s, thread)[-1:] == ["thank you"])  # type: ignore[misc]
-            agree(thread, av, kv, md)
+            await agree(thread, av, kv, md)
 
 
 async def test_a_removal_that_is_not_followed_is_made_again_and_who_was_put_out_reads_nothing(
@@ -149,7 +137,7 @@ async def test_a_removal_that_is_not_followed_is_made_again_and_who_was_put_out_
     ):
         thread = await mediated(av, kv, md)
         lie(kv, monkeypatch, false_tag)
-        await send(kv, thread, "withdrawal", {"mediator": "MD"})
+        await act(kv, thread, "withdrawal", {"mediator": "MD"})
         await until(lambda: "cannot-follow" in kinds(av, thread))
         last = next(held.seq for held in av.core.threads[thread].held if held.payload.kind == "cannot-follow")
         await until(lambda: level(thread, av, kv))
@@ -161,7 +149,7 @@ async def test_a_removal_that_is_not_followed_is_made_again_and_who_was_put_out_
         assert not {m.identity for m in PublicGroup.restore(Kept.read(hub.hub.threads()[0].group).now).members()} & {
             world.stations["MD"].kid.encode()
         }
-        agree(thread, av, kv)
+        await agree(thread, av, kv)
 
 
 async def test_an_admission_that_the_mediator_cannot_follow_is_made_again(
@@ -180,7 +168,7 @@ async def test_an_admission_that_the_mediator_cannot_follow_is_made_again(
         await say(md, thread, "good day")
         await until(lambda: texts(av, thread)[-1:] == texts(kv, thread)[-1:] == ["good day"])
         await until(lambda: level(thread, av, kv, md))
-        agree(thread, av, kv, md)
+        await agree(thread, av, kv, md)
 
 
 async def mediated_anyhow(av: Station, kv: Station, md: Station) -> str:

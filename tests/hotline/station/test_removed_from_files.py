@@ -18,8 +18,7 @@ from hotline.store import hub as t
 from protocols.attachment import CHUNK, Attachment, AttachmentDamaged, OpenStream, parse_attachment
 from protocols.mls import Group, MlsError
 from tests.hotline.harness import make_world, running_hub
-from tests.hotline.station.kit import officer, opened, running, seq, until
-from tests.hotline.station.test_station_mediation import say
+from tests.hotline.station.kit import act, mediator_admitted, officer, opened, running, seq, until
 from tests.hotline.test_attachments import PLAIN, attach, limited, saved, state
 from tests.hotline.test_attachments import say as say_file
 
@@ -41,20 +40,8 @@ def opening(fields: Mapping[str, Any], thread: str) -> OpenStream:
 
 
 async def admitted(av: Station, kv: Station, md: Station, thread: str) -> None:
-    """Bring the mediator in, as the ladder wants it."""
-    await say(kv, thread, "step-request", {"step": "L5-mediation"})
-    for station in (av, kv):
-        assert (await station.nominate(officer(station), thread, ("MD",))).state == "accepted"
-    await until(lambda: thread in md.core.threads)
-    await say(md, thread, "mediator-acceptance", {})
-    await until(lambda: any(offer.kind == "declaration" for offer in md.thread(thread).offers))
-    await say(md, thread, "declaration", {}, text="None.")
-    for station in (av, kv):
-        await until(lambda station=station: any(e.kind == "declaration" for e in station.thread(thread).entries))  # type: ignore[misc]
-        await say(station, thread, "waiver", {"mediators": ["MD"]})
-    for station in (av, kv):
-        await until(lambda: seq(av, thread) == seq(kv, thread))
-        await say(station, thread, "admission", {"mediators": ["MD"], "scope": {"entries": []}})
+    """Bring the mediator in, and into the keys."""
+    await mediator_admitted(av, kv, md, thread, {"entries": []})
     await until(lambda: md.thread(thread).epoch == 2 and seq(md, thread) == seq(av, thread) == seq(kv, thread))
 
 
@@ -78,7 +65,7 @@ async def test_a_mediator_that_was_put_out_has_what_came_before_and_nothing_that
         assert kept is not None
         before = Group.restore(kept)
 
-        await say(kv, thread, "withdrawal", {"mediator": "MD"})
+        await act(kv, thread, "withdrawal", {"mediator": "MD"})
         await until(lambda: av.thread(thread).epoch == kv.thread(thread).epoch == 3)
         await until(lambda: md.thread(thread).epoch is None)
         late = await attach(av, thread, PLAIN + b" since")

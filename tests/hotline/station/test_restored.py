@@ -8,24 +8,13 @@ from pathlib import Path
 import pytest
 
 from hotline.station.station import Station
-from protocols.mls import Decrypted, Group
 from tests.hotline.harness import World, make_world, running_hub
-from tests.hotline.station.kit import officer, open_station, opened, running, seq, until
+from tests.hotline.station.kit import MessageKey, keys_used, officer, open_station, opened, running, seq, until
 
 
 @pytest.fixture
-def used(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int]]:
-    """Epoch, leaf and generation of every message that any station opened."""
-    found: list[tuple[int, int, int]] = []
-    plain = Group.decrypt
-
-    def decrypt(self: Group, message: bytes) -> Decrypted:
-        opened = plain(self, message)
-        found.append((opened.epoch, opened.sender_leaf, opened.generation))
-        return opened
-
-    monkeypatch.setattr(Group, "decrypt", decrypt)
-    return found
+def used(monkeypatch: pytest.MonkeyPatch) -> list[MessageKey]:
+    return keys_used(monkeypatch)
 
 
 async def say(station: Station, thread: str, text: str) -> None:
@@ -57,7 +46,7 @@ def put_back(copy: Path) -> None:
 
 
 async def test_a_restored_station_renews_its_keys_before_it_seals_anything(
-    tmp_path: Path, used: list[tuple[int, int, int]]
+    tmp_path: Path, used: list[MessageKey]
 ) -> None:
     world = make_world(tmp_path)
     store = f"AV-{world.stations['AV'].name}.db"
@@ -91,7 +80,7 @@ async def test_a_restored_station_renews_its_keys_before_it_seals_anything(
 
 
 async def test_words_that_waited_in_the_copy_and_were_sent_since_are_not_said_twice(
-    tmp_path: Path, used: list[tuple[int, int, int]]
+    tmp_path: Path, used: list[MessageKey]
 ) -> None:
     world = make_world(tmp_path)
     store = f"AV-{world.stations['AV'].name}.db"

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from hotline.station import duties
 from hotline.station.model import Thread
-from hotline.station.station import Station
 from mediation.state import ThreadState
 from protocols.kinds import Scope
 from tests.hotline.harness import make_world, running_hub
-from tests.hotline.station.kit import officer, opened, running, seq, until
-
-
-async def say(station: Station, thread: str, kind: str, act: Mapping[str, object], **fields: object) -> str:
-    """Send, releasing it by the second officer where the ladder wants one; the entry's id."""
-    outcome = await station.send(officer(station), thread, kind, act, fields)
-    if outcome.state == "draft":
-        outcome = await station.release(officer(station, 1), str(outcome.id))
-    assert outcome.state == "accepted", (kind, outcome)
-    return str(outcome.id)
+from tests.hotline.station.kit import act, mediator_admitted, officer, opened, running, seq, until
 
 
 async def test_a_mediator_joins_and_reads_only_the_scope(tmp_path: Path) -> None:
@@ -34,30 +23,30 @@ async def test_a_mediator_joins_and_reads_only_the_scope(tmp_path: Path) -> None
         running(world, "MD", hub.url) as md,
     ):
         thread = await opened(av, kv)
-        hidden = await say(av, thread, "incident-notice", {}, text="Between us two only.")
-        shown = await say(kv, thread, "statement", {}, text="The mediator may read this.")
+        hidden = await act(av, thread, "incident-notice", {}, text="Between us two only.")
+        shown = await act(kv, thread, "statement", {}, text="The mediator may read this.")
         assert thread not in md.core.threads
-        await say(kv, thread, "step-request", {"step": "L5-mediation"})
+        await act(kv, thread, "step-request", {"step": "L5-mediation"})
         for station in (av, kv):
             sealed = await station.nominate(officer(station), thread, ("MD", "HD"))
             assert sealed.state == "accepted", sealed
         await until(lambda: thread in md.core.threads)
         invited = md.thread(thread)
         assert [offer.kind for offer in invited.offers] == ["mediator-acceptance"] and invited.epoch is None
-        await say(md, thread, "mediator-acceptance", {})
+        await act(md, thread, "mediator-acceptance", {})
         await until(lambda: any(offer.kind == "declaration" for offer in md.thread(thread).offers))
-        await say(md, thread, "declaration", {}, text="We own 8 percent of a hoster.")
+        await act(md, thread, "declaration", {}, text="We own 8 percent of a hoster.")
         await until(lambda: any(e.kind == "declaration" for e in av.thread(thread).entries))
         declared = next(e for e in av.thread(thread).entries if e.kind == "declaration")
         assert declared.fields == {"text": "We own 8 percent of a hoster."}
         for station in (av, kv):
             await until(lambda station=station: any(e.kind == "declaration" for e in station.thread(thread).entries))  # type: ignore[misc]
-            await say(station, thread, "waiver", {"mediators": ["MD"]})
+            await act(station, thread, "waiver", {"mediators": ["MD"]})
         admission = {"mediators": ["MD"], "scope": {"entries": [shown]}}
         await until(lambda: seq(av, thread) == seq(kv, thread))
-        await say(av, thread, "admission", admission)
+        await act(av, thread, "admission", admission)
         await until(lambda: seq(av, thread) == seq(kv, thread))
-        await say(kv, thread, "admission", admission)
+        await act(kv, thread, "admission", admission)
         await until(lambda: md.thread(thread).epoch == 2 and seq(md, thread) == seq(av, thread) == seq(kv, thread))
         await until(lambda: any(e.handed_over for e in md.thread(thread).entries))
         seen = {e.id: e for e in md.thread(thread).entries}
@@ -65,13 +54,13 @@ async def test_a_mediator_joins_and_reads_only_the_scope(tmp_path: Path) -> None
         assert seen[hidden].sealed and seen[hidden].fields is None
         assert any(e.fields == {"text": "We own 8 percent of a hoster."} for e in seen.values())
         assert md.thread(thread).state_hash == av.thread(thread).state_hash
-        await say(md, thread, "statement", {}, text="Good day to both.")
+        await act(md, thread, "statement", {}, text="Good day to both.")
         await until(lambda: any((e.fields or {}).get("text") == "Good day to both." for e in kv.thread(thread).entries))
-        await say(kv, thread, "withdrawal", {"mediator": "MD"})
+        await act(kv, thread, "withdrawal", {"mediator": "MD"})
         await until(lambda: av.thread(thread).epoch == kv.thread(thread).epoch == 3)
         await until(lambda: md.thread(thread).epoch is None)
         assert av.thread(thread).summary.members == ("AV", "KV")
-        after = await say(kv, thread, "statement", {}, text="Between us two again.")
+        after = await act(kv, thread, "statement", {}, text="Between us two again.")
         await until(lambda: any(e.id == after and e.fields for e in av.thread(thread).entries))
         assert after not in {e.id for e in md.thread(thread).entries}
         for station in (av, kv, md):
@@ -93,21 +82,9 @@ async def test_what_one_party_hands_over_beyond_the_scope_is_not_shown(
         running(world, "MD", hub.url) as md,
     ):
         thread = await opened(av, kv)
-        hidden = await say(av, thread, "incident-notice", {}, text="Between us two only.")
-        shown = await say(kv, thread, "statement", {}, text="The mediator may read this.")
-        await say(kv, thread, "step-request", {"step": "L5-mediation"})
-        for station in (av, kv):
-            assert (await station.nominate(officer(station), thread, ("MD",))).state == "accepted"
-        await until(lambda: thread in md.core.threads)
-        await say(md, thread, "mediator-acceptance", {})
-        await until(lambda: any(offer.kind == "declaration" for offer in md.thread(thread).offers))
-        await say(md, thread, "declaration", {}, text="None.")
-        for station in (av, kv):
-            await until(lambda station=station: any(e.kind == "declaration" for e in station.thread(thread).entries))  # type: ignore[misc]
-            await say(station, thread, "waiver", {"mediators": ["MD"]})
-        for station in (av, kv):
-            await until(lambda: seq(av, thread) == seq(kv, thread))
-            await say(station, thread, "admission", {"mediators": ["MD"], "scope": {"entries": [shown]}})
+        hidden = await act(av, thread, "incident-notice", {}, text="Between us two only.")
+        shown = await act(kv, thread, "statement", {}, text="The mediator may read this.")
+        await mediator_admitted(av, kv, md, thread, {"entries": [shown]})
         await until(lambda: any(e.kind == "handover" for e in md.thread(thread).entries))
         seen = {e.id: e for e in md.thread(thread).entries}
         assert seen[shown].handed_over and seen[shown].fields == {"text": "The mediator may read this."}
