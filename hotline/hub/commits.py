@@ -19,7 +19,7 @@ from hotline.hub.own_leaves import OwnLeaf
 from hotline.hub.thread import Membership, Thread
 from hotline.store import hub as t
 from hotline.store.pairs import find_pairs
-from hotline.store.prepared import Prepared, PreparedIn, insert, together
+from hotline.store.prepared import Inserting, Prepared, PreparedIn, together
 from mediation import state as states
 from protocols.translog import Frontier
 
@@ -185,7 +185,7 @@ def find_heads(connection: Connection, digests: Iterable[str]) -> set[str]:
     return {digest for (digest,) in _HEADS.rows(connection, sorted(set(digests)))}
 
 
-_INSERT = {table: insert(table) for table in (t.leaves, t.entries, t.parts, t.recipients, t.nodes, t.threads)}
+_INSERT = {table: Inserting(table) for table in (t.leaves, t.entries, t.parts, t.recipients, t.nodes, t.threads)}
 
 
 def save(connection: Connection, done: Pass, own: Sequence[OwnLeaf] = ()) -> None:

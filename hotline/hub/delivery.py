@@ -54,8 +54,11 @@ class Batch:
     more: bool
 
 
-def fresh_batch(recent: Recent, thread: Thread, cursors: Cursors, station: str) -> Batch | None:
-    """The same as `next_batch` for a station that is up to date, or nearly: from memory. None where the store must be read."""
+def fresh_batch(
+    recent: Recent, thread: Thread, cursors: Cursors, station: str, most_bytes: int | None = None
+) -> Batch | None:
+    """The same as `next_batch` for a station that is up to date, or nearly: from memory. None where the store must be read,
+    and where they weigh more than ``most_bytes``."""
     times = thread.members.get(station)
     if not times:
         return None
@@ -66,8 +69,14 @@ def fresh_batch(recent: Recent, thread: Thread, cursors: Cursors, station: str) 
     fresh = recent.after(thread.thread, after, upto, BATCH)
     if not fresh or not all(any(time.covers(frame.seq) for time in times) for frame in fresh):
         return None
+    if most_bytes is not None and sum(map(_weight, fresh)) > most_bytes:
+        return None
     cursors.inside[thread.thread] = fresh[-1].seq
     return Batch(fresh, fresh[-1].seq < upto)
+
+
+def _weight(frame: Deliver) -> int:
+    return len(frame.leaf) + sum(map(len, frame.parts.values()))
 
 
 async def next_batch(

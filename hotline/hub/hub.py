@@ -374,7 +374,7 @@ class Hub:
         if thread is not None:
             for line in self.lines:
                 if may_see(thread, line.kid) is not None:
-                    line.push(said)
+                    line.out.push(said)
             self.watchers.tell(said.thread)
 
     def threads(self) -> tuple[Thread, ...]:
@@ -415,7 +415,7 @@ class Hub:
             ranks[each.thread] = min(rank, ranks.get(each.thread, rank))
         for name in ranks:
             self._arm(self.writer.standing.threads[name])
-        self.lines.touched((self.writer.standing.threads[name], rank) for name, rank in ranks.items())
+        self.lines.news((self.writer.standing.threads[name], rank) for name, rank in ranks.items())
         self._stamp_escalations(admitted)
         self.heads.grown()
         for name in ranks:
@@ -434,7 +434,7 @@ class Hub:
             self._arm(self.writer.standing.threads[name])
             self.watchers.tell(name)
         self._moved.set()  # the hub's clock may have gone forward with what the other wrote
-        self.lines.touched((self.writer.standing.threads[name], RANK["PRIORITY"]) for name in names)
+        self.lines.news((self.writer.standing.threads[name], RANK["PRIORITY"]) for name in names)
         self.heads.grown()
 
     def _own_committed(self, _: Sequence[OwnLeaf]) -> None:
@@ -484,7 +484,7 @@ class Hub:
         self.timestamps.offer()
         self.lines.tell(frames.Published(note))
         for line in self.lines:
-            line.wake()  # ends of threads may be proven now
+            line.out.wake()  # ends of threads may be proven now
         self.watchers.tell("")
 
     # -- clocks ---------------------------------------------------------------------------------------------------
@@ -524,7 +524,7 @@ class Hub:
             thread = self.writer.standing.threads[name]
             if not fold.unannounced(thread.state, now):
                 self._arm(thread)
-                self.lines.touched([(thread, RANK["PRIORITY"])])
+                self.lines.news([(thread, RANK["PRIORITY"])])
                 self.watchers.tell(name)
 
     async def _run_tails(self) -> None:

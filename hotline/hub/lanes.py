@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hotline.hub.beside import Proven
@@ -23,6 +23,7 @@ from protocols.errors import ProtocolError
 RANK = {"FLASH": 0, "IMMEDIATE": 1, "PRIORITY": 2, "ROUTINE": 3}
 
 Answer = Position | Refusal | ProtocolError | HubFault | NotStored
+Told = Callable[[Answer], None]
 
 
 @dataclass(eq=False, slots=True)
@@ -31,7 +32,7 @@ class Job:
 
     entry: Entry
     parts: Mapping[str, bytes]
-    answer: asyncio.Future[Answer]
+    told: Told
     owner: str = ""
     """Whose turn it takes among those that are equally urgent; "": its station's."""
     rank: int = -1

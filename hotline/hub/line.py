@@ -1,15 +1,10 @@
-"""One station's connection: frames in, answers and deliveries out.
-
-Answers wait in a bounded queue; entries do not wait at all: the line remembers only how far each thread was sent and
-reads on from the store, so a slow reader costs the hub nothing and one that is cut off resumes by its cursor. Between
-any two entries waiting answers go first, and of several threads the one with the most urgent entry.
-"""
+"""One station's connection: its frames in, one after another, and their answers. What goes out is `hotline.hub.sending`."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -18,7 +13,6 @@ from aiohttp import WSMsgType, web
 from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
-from hotline.hub import delivery
 from hotline.hub.allowance import Pace
 from hotline.hub.commits import Position
 from hotline.hub.errors import (
@@ -31,14 +25,13 @@ from hotline.hub.errors import (
     NotYours,
     OutOfTurn,
     TooFast,
-    TooSlow,
     refused,
 )
-from hotline.hub.flow import InFlight, Outgoing, Touched
-from hotline.hub.invitations import concerning, invitations
+from hotline.hub.flow import InFlight
 from hotline.hub.lanes import RANK, Answer
-from hotline.hub.outlet import AT_ONCE, Outlet
+from hotline.hub.outlet import Outlet
 from hotline.hub.safekeeping import read_own
+from hotline.hub.sending import Sending
 from hotline.hub.thread import Thread, may_see
 from protocols.encoding import Malformed
 from protocols.entry import parse_entry
@@ -50,7 +43,6 @@ from protocols.frames import (
     AskBlob,
     AskOwn,
     AskTails,
-    Caught,
     Claim,
     Claimed,
     Cosign,
@@ -64,7 +56,6 @@ from protocols.frames import (
     Hashes,
     Head,
     Hello,
-    Invitation,
     Own,
     Ping,
     Pong,
@@ -86,6 +77,8 @@ if TYPE_CHECKING:
     from hotline.hub.hub import Hub
 
 _LOG = structlog.get_logger("hotline.hub.line")
+IN_A_ROW = 4
+"""Frames that one station has taken at most before others have their turn."""
 
 
 class Gone(Exception):
@@ -100,57 +93,18 @@ class Line:
         self.kid, self.office, self.since = mandate.kid, mandate.office, hub.clock.now()
         self.witness = _witness_keys(mandate, hub)
         self._limits = hub.settings.limits
-        self._answers = Outgoing(self._limits.answers, self._limits.answer_bytes)
+        self.out = Sending(hub, outlet, mandate, self.cut)
+        """What is said to the station."""
         self._pace = Pace(self._limits, _monotonic())
-        self._wake = asyncio.Event()
+        self._turns = 0
         self._cut: ProtocolError | NotStored | None = None
         self._in_flight = InFlight(self._limits.in_flight, self._limits.in_flight_bytes)
-        self._following = False
-        self._caught = False
-        self._cursors = delivery.Cursors()
-        self._touched = Touched()
-        self._sending = -1
-        self._out: list[bytes] = []
-        self._out_bytes = 0
-        self._rest: dict[str, delivery.Batch] = {}
-        """What was read of threads whose delivery something more urgent broke into."""
-        self._tails = 0
-        self._invited: dict[tuple[str, str, str | None], Invitation] = {}
-
-    # -- what others tell this line; none of these waits ----------------------------------------------------------
-
-    def push(self, frame: Frame) -> None:
-        """Queue a frame; a station that lets too many wait is cut off."""
-        self.push_bytes(encode_frame(frame))
-
-    def push_bytes(self, data: bytes) -> None:
-        """The same with a frame that is encoded already."""
-        if self._cut is not None:
-            return
-        if not self._answers.put(data):
-            self._hub.metrics.limited.labels("answers").inc()
-            self.cut(TooSlow("answers"))
-            return
-        self._wake.set()
-
-    def touch(self, threads: Iterable[tuple[str, int]]) -> None:
-        """These threads may hold something new: (thread, rank of the most urgent entry)."""
-        if self._following:
-            for thread, rank in threads:
-                self._touched.put(thread, rank)
-                if rank < self._sending:
-                    self._sending = -1
-            self._wake.set()
-
-    def wake(self) -> None:
-        """Look whether there is something to send."""
-        self._wake.set()
 
     def cut(self, why: ProtocolError | NotStored) -> None:
         """End the connection, telling the station why where it still reads."""
         if self._cut is None:
             self._cut = why
-            self._wake.set()
+            self.out.stop()
 
     # -- running --------------------------------------------------------------------------------------------------
 
@@ -158,7 +112,7 @@ class Line:
         """Until either side ends it. Raises nothing."""
         hub = self._hub
         reader = asyncio.create_task(self._read(), name=f"read {self.kid}")
-        sender = asyncio.create_task(self._send(), name=f"send {self.kid}")
+        sender = asyncio.create_task(self.out.run(), name=f"send {self.kid}")
         hub.lines.add(self)
         try:
             await asyncio.wait((reader, sender), return_when=asyncio.FIRST_COMPLETED)
@@ -180,7 +134,7 @@ class Line:
 
     async def _read(self) -> None:
         while self._cut is None:
-            await self._answers.room()
+            await self.out.room()
             try:
                 data = await receive_bytes(self._ws)
                 frame = decode_from_station(data)
@@ -192,8 +146,10 @@ class Line:
             wait = self._pace.take(_worth(frame), len(data), _monotonic())
             if wait > 0:
                 self._hub.metrics.limited.labels("pace").inc()
-            # Even at 0: frames that are there already would be read without a turn for anybody else.
-            await asyncio.sleep(wait / 1000)
+            self._turns = (self._turns + 1) % IN_A_ROW
+            if wait > 0 or self._turns == 0:
+                # Even at 0: frames that are there already would be read without a turn for anybody else.
+                await asyncio.sleep(wait / 1000)
             await self._take(frame, len(data))
 
     async def _take(self, frame: FromStation, size: int) -> None:
@@ -209,7 +165,7 @@ class Line:
                     await hub.directory.publish(self._mandate, frame.key_packages)
                 case Claim():
                     found = await hub.directory.claim(self._mandate, frame.stations, hub.threads)
-                    self.push(Claimed(frame.ref, found))
+                    self.out.push(Claimed(frame.ref, found))
                 case Announce():
                     await hub.take_mandates(frame.mandates)
                 case Cosign():
@@ -217,23 +173,23 @@ class Line:
                 case Evidence():
                     await hub.take_evidence(self.kid, frame)
                 case Hashes():
-                    self.push(Hashed(frame.ref, frame.start, await hub.heads.leaf_hashes(frame.start, MAX_HASHES)))
+                    self.out.push(Hashed(frame.ref, frame.start, await hub.heads.leaf_hashes(frame.start, MAX_HASHES)))
                 case Recall():
-                    self.push(Recalled(frame.ref, await hub.heads.recall(frame.digest)))
+                    self.out.push(Recalled(frame.ref, await hub.heads.recall(frame.digest)))
                 case AskOwn():
-                    self.push(await self._own(frame))
+                    self.out.push(await self._own(frame))
                 case AskTails():
                     hub.ask_tails(self.kid, frame.threads)
                 case AskBlob():
-                    self.push(await hub.blobs.ask(self._mandate, frame))
+                    self.out.push(await hub.blobs.ask(self._mandate, frame))
                 case Ping():
-                    self.push(Pong(frame.ref, hub.clock.now(), await hub.directory.left(self.kid)))
+                    self.out.push(Pong(frame.ref, hub.clock.now(), await hub.directory.left(self.kid)))
                 case Disagreement():
                     await hub.disagree(frame, self._mandate)
                 case Hello() | Proof():
                     self.cut(OutOfTurn("a second login"))
         except ProtocolError as error:
-            self.push(refused(ref, error))
+            self.out.push(refused(ref, error))
         except (SQLAlchemyError, OSError) as error:
             _LOG.error("not stored", frame=type(frame).__name__, error=type(error).__name__)
             self.cut(NotStored(type(error).__name__))
@@ -256,23 +212,21 @@ class Line:
             rank = hub.allowances.admit(self.office, self.kid, said, size, _monotonic())
         except TooFast as error:
             hub.metrics.limited.labels("entries").inc()
-            self.push(replace(refused(frame.ref, error, entry.id), until=hub.clock.now() + error.wait))
+            self.out.push(replace(refused(frame.ref, error, entry.id), until=hub.clock.now() + error.wait))
             return
         if rank != said:
             hub.metrics.limited.labels("urgent").inc()
         await self._in_flight.enter(size)
-        answer = hub.writer.submit(entry, frame.parts, owner=self.office, rank=rank)
 
-        def done(future: asyncio.Future[Answer]) -> None:
+        def done(found: Answer) -> None:
             self._in_flight.leave(size)
-            found = future.result()
             if isinstance(found, NotStored | Closing):
                 # No answer at all: the station keeps the entry in its outbox and hands it in again when it reconnects.
                 self.cut(found)
             else:
-                self.push(_answer(frame.ref, entry.id, found))
+                self.out.answer(_answer(frame.ref, entry.id, found))
 
-        answer.add_done_callback(done)
+        hub.writer.hand_in(entry, frame.parts, done, owner=self.office, rank=rank)
 
     async def _follow(self, frame: Follow) -> None:
         hub = self._hub
@@ -281,22 +235,19 @@ class Line:
         except BehindWitnesses:
             self.cut(Closing("the hub's store is older than its log"))
             return
-        self._cursors = delivery.Cursors(dict(frame.cursors))
-        self._rest.clear()
-        self._tails = frame.tails
-        self._following, self._caught = True, False
         # Before anything here waits: "caught up" is said when no thread is left to look at.
-        self.touch((thread.thread, RANK["ROUTINE"]) for thread in hub.threads() if self._concerns(thread))
-        self.push_bytes(hub.lines.present())
+        threads = (thread.thread for thread in hub.threads() if self._concerns(thread))
+        self.out.follow(frame.cursors, frame.tails, threads)
+        self.out.push_bytes(hub.lines.present())
         if hub.heads.published is not None:
-            self.push(Published(hub.heads.published.note))
+            self.out.push(Published(hub.heads.published.note))
         for first, second in await hub.claims.proofs_kept():
-            self.push(TwoHistories(first, second))
+            self.out.push(TwoHistories(first, second))
         await self.offer_head()
         for thread in hub.threads():
             if may_see(thread, self.kid) is not None:
                 for said in hub.disagreements.of(thread.thread):
-                    self.push(said)
+                    self.out.push(said)
 
     def _concerns(self, thread: Thread) -> bool:
         """Whether there may be something of it to send: a party's stations get nothing of what they are no members of."""
@@ -310,123 +261,11 @@ class Line:
 
     async def offer_head(self) -> None:
         """Send the newest head for cosigning, if this station is a witness that has one to cosign."""
-        if self.witness and self._following:
+        if self.witness and self.out.following:
             held = self._hub.claims.held.get(self.witness[0].name, 0)
             request = await self._hub.heads.request(self.witness[0].vkey, held)
             if request is not None:
-                self.push(Head(request))
-
-    # -- sending --------------------------------------------------------------------------------------------------
-
-    async def _send(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._cut is None and (self._answers or self._touched or self._behind or self._tails_due):
-                await self._send_answers()
-                if self._touched:
-                    await self._send_thread(*self._touched.take())
-                elif self._behind:
-                    self._caught = True
-                    await self._send_frame(Caught(self._hub.clock.now()))
-                elif self._tails_due:
-                    await self._send_tails()
-            await self._flush()
-            if self._cut is not None:
-                return
-
-    @property
-    def _behind(self) -> bool:
-        return self._following and not self._caught
-
-    @property
-    def _tails_due(self) -> int:
-        """Up to which size of the log there are ends of threads that this station was not told; 0: none."""
-        published = self._hub.heads.published
-        upto = 0 if published is None else min(published.checkpoint.size, self._hub.writer.standing.heads)
-        return upto if self._following and upto > self._tails else 0
-
-    async def _send_tails(self) -> None:
-        """Where this station's threads end, as the log says; after every entry up to there, so that one that is missing
-        at the station was held back."""
-        hub, upto = self._hub, self._tails_due
-        found = await hub.ends.read(self.kid, self._tails, upto)
-        behind = [tail.thread for tail in found.values() if self._cursors.of(tail.thread, member=True) < tail.seq]
-        if behind:
-            self.touch((thread, RANK["ROUTINE"]) for thread in behind)
-            return
-        self._tails = upto
-        for frame in await hub.ends.frames(found.values()):
-            await self._send_frame(frame)
-
-    async def _send_answers(self) -> None:
-        while self._answers and self._cut is None:
-            await self._send_bytes(self._answers.take())
-
-    async def _send_thread(self, name: str, rank: int) -> None:
-        hub = self._hub
-        thread = hub.writer.standing.threads.get(name)
-        if thread is None:
-            return
-        batch = self._rest.pop(name, None)
-        if batch is None:
-            batch = delivery.fresh_batch(hub.recent, thread, self._cursors, self.kid)
-        if batch is None:
-            await self._flush()  # what is there already need not wait for the disk
-            about = concerning(hub.ladders[thread.ladder], thread.state, self.office)
-            batch = await delivery.next_batch(hub.store, hub.backlog, thread, self._cursors, self._mandate, about)
-        self._sending = rank
-        for number, frame in enumerate(batch.frames, 1):
-            await self._send_frame(frame)
-            hub.metrics.delivered.inc()
-            await self._send_answers()
-            if self._sending != rank and number < len(batch.frames):
-                # Something more urgent has come: the rest of these afterwards.
-                self._rest[name] = delivery.Batch(batch.frames[number:], batch.more)
-                self._touched.put(name, rank)
-                return
-        if batch.more:
-            self._touched.put(name, rank)
-            return
-        await self._send_invitations(thread)
-
-    async def _send_invitations(self, thread: Thread) -> None:
-        """What changed of the invitations to this thread; one that no longer stands is said to be over."""
-        ladder, at = self._hub.ladders[thread.ladder], self._hub.clock.now()
-        found = invitations(thread, ladder, self.office, self.kid, at)
-        now = {(thread.thread, each.role, each.about): each for each in found}
-        if may_see(thread, self.kid) is None:
-            for key in [key for key in self._invited if key[0] == thread.thread and key not in now]:
-                last = self._invited.pop(key)
-                await self._send_frame(replace(last, status="over", seq=thread.seq, head=thread.head))
-        for key, invitation in now.items():
-            if self._invited.get(key) != invitation:
-                self._invited[key] = invitation
-                await self._send_frame(invitation)
-
-    async def _send_frame(self, frame: Frame) -> None:
-        await self._send_bytes(encode_frame(frame))
-
-    async def _send_bytes(self, data: bytes) -> None:
-        """With what comes after it, once that is much or there is no more."""
-        self._out.append(data)
-        self._out_bytes += len(data)
-        if self._out_bytes >= AT_ONCE:
-            await self._flush()
-
-    async def _flush(self) -> None:
-        if not self._out or self._cut is not None:
-            return
-        messages, size = self._out, self._out_bytes
-        self._out, self._out_bytes = [], 0
-        try:
-            await self._outlet.write(messages)
-            if size >= AT_ONCE:
-                await asyncio.sleep(0)  # who has much to read leaves a turn to others
-        except TimeoutError:
-            self.cut(TooSlow("reading"))
-        except (ConnectionError, RuntimeError):  # closing transport
-            self.cut(TooSlow("gone"))
+                self.out.push(Head(request))
 
 
 async def serve(hub: Hub, ws: web.WebSocketResponse, outlet: Outlet, address: str, known: Callable[[], None]) -> None:

@@ -16,6 +16,7 @@ from protocols.mandate import MandateBook, OutOfMandate
 
 if TYPE_CHECKING:
     from hotline.hub.line import Line
+    from hotline.hub.sending import Sending
 
 MINUTE = 60_000
 TOGETHER = 0.2
@@ -39,6 +40,7 @@ class Lines:
         self._telling: asyncio.TimerHandle | None = None
         self._present: bytes | None = None
         self._offices: dict[str, dict[str, Line]] = {}
+        self._soon: list[Sending] = []
 
     def __iter__(self) -> Iterator[Line]:
         return iter(tuple(self._lines.values()))
@@ -81,7 +83,7 @@ class Lines:
         """Send a frame to everybody."""
         data = encode_frame(frame)
         for line in self:
-            line.push_bytes(data)
+            line.out.push_bytes(data)
 
     def changed(self, presence: Mapping[str, int]) -> None:
         """Stations came (since when, ms UTC) or went (0): tell everybody, at once or together with what changes until
@@ -104,20 +106,30 @@ class Lines:
             self._present = encode_frame(Presence(self.since()))
         return self._present
 
-    def touched(self, threads: Iterable[tuple[Thread, int]]) -> None:
+    def news(self, threads: Iterable[tuple[Thread, int]]) -> None:
         """Threads have new entries: (thread, rank of the most urgent). Only those hear of it whom it may concern, so
         that the cost of an entry does not grow with the number of stations on the line."""
-        for thread, rank in threads:
-            changed = ((thread.thread, rank),)
+        for thread, rank in sorted(threads, key=_urgency):
             for kid in thread.members:
                 if (line := self._lines.get(kid)) is not None:
-                    line.touch(changed)
+                    line.out.news(thread, rank)
             parties = thread.state.parties
             for office, lines in self._offices.items():
                 if office not in parties:
                     for line in lines.values():
                         if line.kid not in thread.members:
-                            line.touch(changed)
+                            line.out.news(thread, rank)
+
+    def soon(self, sending: Sending) -> None:
+        """Something came up for this station: `Sending.hand_over` when this turn of the loop is over."""
+        if not self._soon:
+            asyncio.get_running_loop().call_soon(self._hand_over)
+        self._soon.append(sending)
+
+    def _hand_over(self) -> None:
+        soon, self._soon = self._soon, []
+        for sending in soon:
+            sending.hand_over()
 
     def check_mandates(self, book: MandateBook, now: int) -> None:
         """Cut every station whose mandate is no longer in force."""
@@ -165,3 +177,7 @@ class Throttle:
             for known in list(self._failures)[:5_000]:
                 del self._failures[known]
         self._failures.setdefault(address, deque(maxlen=self._most)).append(now)
+
+
+def _urgency(news: tuple[Thread, int]) -> int:
+    return news[1]

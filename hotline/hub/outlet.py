@@ -54,12 +54,21 @@ class Outlet:
                 for message in messages:
                     await self._ws.send_bytes(message)
             return
-        if self._ws.closed or self._transport.is_closing():
+        self.put(messages)
+        if self._connection.full:
+            async with asyncio.timeout(self._limit):
+                await self._connection.drained()
+
+    @property
+    def open(self) -> bool:
+        """Whether `put` may be used: the station has read what it was sent."""
+        return self._connection is not None and self._transport is not None and not self._connection.full
+
+    def put(self, messages: Sequence[bytes]) -> None:
+        """The same without waiting for room; only where `open`. Raises `ConnectionError` where the station is gone."""
+        if self._transport is None or self._ws.closed or self._transport.is_closing():
             raise ConnectionResetError("closed")
         data = b"".join(part for message in messages for part in (head(len(message)), message))
         for start in range(0, len(data), self._piece):
             # No waiting in between: aiohttp's pings would get into the middle of a message.
             self._transport.write(data if len(data) <= self._piece else data[start : start + self._piece])
-        if self._connection.full:
-            async with asyncio.timeout(self._limit):
-                await self._connection.drained()

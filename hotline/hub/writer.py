@@ -27,7 +27,7 @@ from hotline.hub.beside import NOTHING, Beside, Proven
 from hotline.hub.commits import Position
 from hotline.hub.directory import Directory, Known
 from hotline.hub.errors import BehindWitnesses, Closing, HubFault, NotStored
-from hotline.hub.lanes import Answer, Job, Lanes
+from hotline.hub.lanes import Answer, Job, Lanes, Told
 from hotline.hub.metrics import Metrics
 from hotline.hub.moved import Moved
 from hotline.hub.own_leaves import OwnLeaf, Wanted
@@ -119,17 +119,26 @@ class Writer:
     def submit(
         self, entry: Entry, parts: Mapping[str, bytes], *, owner: str = "", rank: int = -1
     ) -> asyncio.Future[Answer]:
-        """Queue an entry; the future gives its position once it is durable, or the refusal. It never raises.
+        """As `hand_in`, with a future for the answer. It never raises."""
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def told(found: Answer) -> None:
+            if not answer.done():
+                answer.set_result(found)
+
+        self.hand_in(entry, parts, told, owner=owner, rank=rank)
+        return answer
+
+    def hand_in(self, entry: Entry, parts: Mapping[str, bytes], told: Told, *, owner: str = "", rank: int = -1) -> None:
+        """Queue an entry; ``told`` is given its position once it is durable, or the refusal, and must not raise.
 
         ``owner``: whose turn it takes among the equally urgent. ``rank``: how urgently it is carried; -1: as it says.
         """
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         if self._stopping:
-            answer.set_result(Closing())
-            return answer
-        self._lanes.put(Job(entry, parts, answer, owner, rank, self._check(entry)))
+            told(Closing())
+            return
+        self._lanes.put(Job(entry, parts, told, owner, rank, self._check(entry)))
         self._wake.set()
-        return answer
 
     def _check(self, entry: Entry) -> asyncio.Future[Proven] | None:
         """Have its signatures checked beside, where others stand before it: while those are written, there is time."""
@@ -253,7 +262,7 @@ class Writer:
         for job, answer in zip(jobs, outcome.answers, strict=True):
             if not isinstance(answer, Position):
                 self._metrics.refusals.labels(answer.code).inc()
-            _answer(job, answer)
+            job.told(answer)
 
     async def _fault(self, jobs: list[Job], due: set[str], own: list[OwnJob]) -> None:
         """A fault of the program over one entry must not stop the others: take each alone, refuse the one that fails."""
@@ -268,7 +277,7 @@ class Writer:
         self._metrics.faults.inc()
         _LOG.exception("fault over an entry", ids=[job.entry.id for job in jobs], threads=sorted(due))
         for job in jobs:
-            _answer(job, HubFault())
+            job.told(HubFault())
         for waiting in own:
             _answer_own(waiting, HubFault())
 
@@ -290,7 +299,7 @@ class Writer:
             raise
         self._due |= due
         for job in jobs:
-            _answer(job, NotStored(type(error).__name__))
+            job.told(NotStored(type(error).__name__))
         for waiting in own:
             _answer_own(waiting, NotStored(type(error).__name__))
         await asyncio.sleep(0.2)
@@ -431,11 +440,6 @@ def _answer_own(job: OwnJob, answer: Closing | HubFault | NotStored | None) -> N
 
 def _close(jobs: Iterable[Job], own: Iterable[OwnJob]) -> None:
     for job in jobs:
-        _answer(job, Closing())
+        job.told(Closing())
     for waiting in own:
         _answer_own(waiting, Closing())
-
-
-def _answer(job: Job, answer: Answer) -> None:
-    if not job.answer.done():
-        job.answer.set_result(answer)

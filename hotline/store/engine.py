@@ -25,6 +25,8 @@ from hotline.store.place import Place
 
 T = TypeVar("T")
 BUSY_TIMEOUT = 10_000  # ms
+CHECKPOINT = 4_000  # pages of the write-ahead log, 16 MiB
+"""From so many on a commit brings them into the file: what entries after one another change is then written there once."""
 _READ = "hotline_read"
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -32,6 +34,7 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     f"PRAGMA busy_timeout={BUSY_TIMEOUT}",
     "PRAGMA secure_delete=ON",
+    f"PRAGMA wal_autocheckpoint={CHECKPOINT}",
 )
 
 

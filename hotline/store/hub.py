@@ -288,7 +288,6 @@ counted_requests = Table(
 """``answers``: one state a question, separated by spaces."""
 
 Index("key_packages_free", key_packages.c.station, key_packages.c.claimed_at)
-Index("entries_thread", entries.c.thread, entries.c.seq)
 Index("entries_at", entries.c.at, entries.c.idx)
 Index("entries_office", entries.c.office, entries.c.idx)
 Index("entries_kind", entries.c.kind, entries.c.idx)

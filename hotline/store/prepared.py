@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -16,6 +16,8 @@ from sqlalchemy import Connection, Dialect, Table, exc
 from sqlalchemy.sql.compiler import SQLCompiler
 
 Row = Sequence[Any]
+AT_ONCE = 64
+"""Rows that one statement inserts at most."""
 
 
 class Prepared:
@@ -31,6 +33,11 @@ class Prepared:
         text, ordered = self._for(connection.dialect)
         return _run(connection, lambda cursor: cursor.execute(text, ordered(values)), fetch=True)
 
+    def run(self, connection: Connection, values: Row = ()) -> None:
+        """Once; nothing is read."""
+        text, ordered = self._for(connection.dialect)
+        _run(connection, lambda cursor: cursor.execute(text, ordered(values)), fetch=False)
+
     def many(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Once for each row."""
         text, ordered = self._for(connection.dialect)
@@ -43,10 +50,29 @@ class Prepared:
         return made
 
 
-def insert(table: Table) -> Prepared:
-    """Inserts whole rows; values in the order of the table's columns."""
-    names = [column.name for column in table.columns]
-    return Prepared(table.insert().values({name: sa.bindparam(name) for name in names}), *names)
+class Inserting:
+    """Inserts whole rows, many in one statement: a driver gives up the interpreter and takes it back for each, and a server is
+    asked by each."""
+
+    def __init__(self, table: Table) -> None:
+        names = [column.name for column in table.columns]
+
+        @cache  # one for each power of two
+        def made(count: int) -> Prepared:
+            rows: list[dict[str, Any]] = [
+                {name: sa.bindparam(f"{name}_{row}") for name in names} for row in range(count)
+            ]
+            return Prepared(table.insert().values(rows), *[f"{name}_{row}" for row in range(count) for name in names])
+
+        self._made = made
+
+    def many(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """These rows, in order; values in the order of the table's columns."""
+        start = 0
+        while start < len(rows):
+            count = min(AT_ONCE, 1 << ((len(rows) - start).bit_length() - 1))
+            self._made(count).run(connection, [value for row in rows[start : start + count] for value in row])
+            start += count
 
 
 class PreparedIn:

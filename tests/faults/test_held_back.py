@@ -18,7 +18,7 @@ import pytest
 from hotline.hub import own_leaves
 from hotline.hub.fsck import fsck
 from hotline.hub.hub import Hub
-from hotline.hub.line import Line
+from hotline.hub.sending import Sending
 from hotline.hub.looks import looks_from_folder
 from hotline.hub.own_leaves import Heads
 from hotline.station.folder import DutyTable
@@ -75,14 +75,15 @@ async def stage(
         running(world, "KV", hub.url, duty=duty) as kv,
     ):
         made = Stage(world, hub.hub, hub.url, av, kv, await opened(av, kv))
-        honest = Line._send_frame
+        honest = Sending._send_frame
 
-        async def lies(line: Line, frame: frames.Frame) -> None:
-            told = made.rule(frame) if line.kid == world.stations["KV"].kid else frame
+        async def lies(sending: Sending, frame: frames.Frame) -> None:
+            told = made.rule(frame) if sending._kid == world.stations["KV"].kid else frame
             if told is not None:
-                await honest(line, told)
+                await honest(sending, told)
 
-        monkeypatch.setattr(Line, "_send_frame", lies)
+        monkeypatch.setattr(Sending, "_send_frame", lies)
+        monkeypatch.setattr(Sending, "_at_once", False)  # so that everything goes the way that lies
         await made.say("first")
         await until(lambda: texts(kv, made.thread) == ["first"])
         yield made

@@ -15,10 +15,10 @@ from hotline.store import hub as t
 from hotline.store.engine import Store
 from hotline.store.migrate import upgrade
 from hotline.store.place import Place
-from hotline.store.prepared import Prepared, PreparedIn, insert, together
+from hotline.store.prepared import Inserting, Prepared, PreparedIn, together
 from tests.postgres import MISSING, available, new_database
 
-LEAVES, NODES = insert(t.leaves), insert(t.nodes)
+LEAVES, NODES = Inserting(t.leaves), Inserting(t.nodes)
 FIND = PreparedIn(lambda ids: sa.select(t.leaves.c.idx, t.leaves.c.data).where(t.leaves.c.idx.in_(ids)))
 NEWEST = Prepared(
     sa.select(t.leaves.c.idx).where(t.leaves.c.idx < sa.bindparam("below")).order_by(t.leaves.c.idx.desc()).limit(1),
