@@ -53,7 +53,7 @@ class Queue:
     async def outcome(self, item: Item) -> Outcome:
         """Wait a little for the hub's answer, then say where the item stands."""
         if item.state in ("queued", "sending"):
-            done = self._sender.done.setdefault(item.id, asyncio.get_running_loop().create_future())
+            done = self._sender.submissions.done.setdefault(item.id, asyncio.get_running_loop().create_future())
             if item.state == "queued":
                 self._sender.wake()
             if self._core.line.caught:

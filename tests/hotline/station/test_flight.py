@@ -314,7 +314,7 @@ async def test_a_commit_whose_answer_is_lost_keeps_nothing_that_was_called_lost_
 
             async def transact(work: Callable[[Any], Any]) -> Any:
                 done = await real(work)
-                if not failed and av.core.lock.locked() and av.sender._unsure is not None:
+                if not failed and av.core.lock.locked() and av.sender.storing.unsure is not None:
                     failed.append(1)
                     raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
                 return done
@@ -401,7 +401,7 @@ async def test_what_is_delivered_after_a_commit_whose_answer_is_lost_brings_no_u
 
         async def transact(work: Callable[[Any], Any]) -> Any:
             done = await real(work)
-            if not failed and av.sender._unsure is not None and av.sender._unsure.sealed:
+            if not failed and av.sender.storing.unsure is not None and av.sender.storing.unsure.sealed:
                 failed.append(1)
                 line.caught = False  # what is delivered comes before the outbox has its next turn
                 raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
