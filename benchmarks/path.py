@@ -79,7 +79,7 @@ def _receive(world: World, url: str, line: socket.socket) -> None:
                 show()
 
         watching = asyncio.create_task(watch())
-        await reader.read()  # the sender ends by closing its end
+        await reader.read(1)  # the sender has ended
         watching.cancel()
         await station.stop()
 
@@ -108,6 +108,7 @@ def _send(world: World, url: str, pids: dict[str, int], share: int, line: socket
             pipe.send((name, found))
         pipe.send(None)
         receipts.close()
+        writer.write(b".")
         writer.close()
         await station.stop()
 
