@@ -23,9 +23,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hotline.store.engine import Store
 from hotline.store.migrate import upgrade
 from hotline.store.pairs import find_pairs
+from hotline.store.prepared import PreparedIn
 from hotline.store.recording import Group, Recording, Write
 
-_IN = 400
+_IN = 256
 """Values in one statement; SQLite takes 32766 variables."""
 
 metadata = sa.MetaData()
@@ -480,13 +481,15 @@ class Positions:
 
 async def read_tiles(connection: AsyncConnection, wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
     """Tiles of the mirror by (level, number), as far as they are filled; what is not there is left out."""
-    key, listed = (tiles.c.level, tiles.c.number), sorted(wanted)
+    return await connection.run_sync(_tiles, wanted)
 
-    def read(connection: sa.Connection) -> dict[tuple[int, int], bytes]:
-        found = find_pairs(connection, key, listed, tiles.c.data)
-        return {(level, number): bytes(data) for level, number, data in found}
 
-    return await connection.run_sync(read)
+def _tiles(connection: sa.Connection, wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+    found = find_pairs(connection, (tiles.c.level, tiles.c.number), sorted(wanted), tiles.c.data)
+    return {(level, number): bytes(data) for level, number, data in found}
+
+
+_NOTES_OF = PreparedIn(lambda digests: sa.select(notes.c.digest).where(notes.c.digest.in_(digests)))
 
 
 class StationStore:
@@ -539,18 +542,17 @@ class StationStore:
 
     async def read_tiles(self, wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
         """These tiles of the mirror, as far as they are filled; what is not there is left out."""
-        async with self._store.read() as connection:
-            return await read_tiles(connection, wanted)
+        return await self._store.fetch(lambda connection: _tiles(connection, wanted))
 
     async def notes_known(self, digests: Collection[str]) -> set[str]:
         """Which of these digests are of heads that are kept."""
-        found: set[str] = set()
         listed = sorted(digests)
-        async with self._store.read() as connection:
-            for start in range(0, len(listed), _IN):
-                wanted = notes.c.digest.in_(listed[start : start + _IN])
-                found |= set((await connection.execute(sa.select(notes.c.digest).where(wanted))).scalars())
-        return found
+
+        def known(connection: sa.Connection) -> set[str]:
+            parts = (listed[start : start + _IN] for start in range(0, len(listed), _IN))
+            return {str(row[0]) for part in parts for row in _NOTES_OF.rows(connection, part)}
+
+        return await self._store.fetch(known)
 
     async def outbox(self) -> tuple[OutboxRow, ...]:
         """The outbox in order."""
