@@ -55,7 +55,7 @@ class Queue:
         if item.state in ("queued", "sending"):
             done = self._sender.submissions.done.setdefault(item.id, asyncio.get_running_loop().create_future())
             if item.state == "queued":
-                self._sender.wake()
+                self._sender.wake(item.thread)
             if self._core.line.caught:
                 await asyncio.wait([done], timeout=self._core.identity.settings.duty.answer)
         answer = item.answer

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from hotline.station.alone import Alone, answer_of
@@ -58,6 +57,8 @@ class Sender:
         self._duties = duties
         self._send = send
         self._event = asyncio.Event()
+        self._touched: set[str] | None = None
+        """Threads that something happened to since the last round; None: to any of them."""
         self._stopping = False
         self._flight = Flight(core)
         self.submissions = Submissions(core, self._flight, self._ask, self.wake)
@@ -71,8 +72,9 @@ class Sender:
 
     # -- from outside -------------------------------------------------------------------------------------------------
 
-    def wake(self) -> None:
-        """Look at the outbox now."""
+    def wake(self, *threads: str) -> None:
+        """Look at the outbox now, and at what the keys of these threads ask for; without any, of all of them."""
+        self._touched = self._touched | set(threads) if threads and self._touched is not None else None
         self._event.set()
 
     async def put(self, row: str, thread: str, intent: Intent) -> Item:
@@ -93,7 +95,7 @@ class Sender:
         core.tell(thread, "pending")
         await self.submissions.flush_or_wait()
         if item.state == "queued":
-            self.wake()
+            self.wake(thread)
         return item
 
     def stop(self) -> None:
@@ -115,17 +117,21 @@ class Sender:
     async def run(self) -> None:
         """Pump whenever woken, and every tick, until `stop`."""
         while not self._stopping:
-            with suppress(TimeoutError):  # time itself can make something due
+            try:
                 async with asyncio.timeout(self._turns.pause()):
                     await self._event.wait()
+            except TimeoutError:  # time itself can make something due
+                self.wake()
             self._event.clear()
             if not self._core.line.caught or self._stopping:
                 continue
             try:
                 await self._round()
             except LineBroken as error:
+                self._touched = None
                 log.info("send interrupted", detail=error.detail)
             except Exception as error:  # a fault of ours must not stop the outbox for ever; it is tried again
+                self._touched = None
                 log.exception("fault in the outbox")
                 sentence = (
                     f"This station failed while sending ({type(error).__name__}). It tries again; what is queued is "
@@ -159,7 +165,9 @@ class Sender:
 
     async def _round(self) -> None:
         core = self._core
-        for thread in list(core.threads.values()):
+        touched, self._touched = self._touched, set()
+        of_keys = tuple(core.threads if touched is None else touched & core.threads.keys())
+        for thread in [core.threads[name] for name in of_keys]:
             await core.settle_keys(thread)
             for due in self._duties.keys(thread, core.now()):
                 if due[0] in core.items or due[0] in self._once:

@@ -234,9 +234,10 @@ class Station(StationDesk):
         finally:
             for item in back:
                 self.sender.submissions.delivered(item)
-        for thread in dict.fromkeys(frame.thread for frame in entries):
+        threads = dict.fromkeys(frame.thread for frame in entries)
+        for thread in threads:
             await self.tails.arrived(thread)
-        self.sender.wake()
+        self.sender.wake(*threads)
         await self.disagreements.tell(self.intake.unsaid)
 
     async def _fault(self, what: str, error: Exception) -> NoReturn:

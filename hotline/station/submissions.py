@@ -32,10 +32,10 @@ ANSWERED = 0
 
 
 class Submissions:
-    """``send`` sends a frame (`LineBroken` where it cannot); ``wake`` has the outbox looked at again."""
+    """``send`` sends a frame (`LineBroken` where it cannot); ``wake`` has the outbox looked at again, for a thread."""
 
     def __init__(
-        self, core: Core, flight: Flight, send: Callable[[frames.Frame], Awaitable[None]], wake: Callable[[], None]
+        self, core: Core, flight: Flight, send: Callable[[frames.Frame], Awaitable[None]], wake: Callable[[str], None]
     ) -> None:
         self._core, self._flight, self._send, self._wake = core, flight, send, wake
         self._next_ref = 0
@@ -122,7 +122,7 @@ class Submissions:
             item.waiting = frame.sentence
         else:
             await self._not_taken(item, frame)
-        self._wake()
+        self._wake(item.thread)
 
     async def _not_taken(self, item: Item, frame: frames.Refused) -> None:
         # Until what follows is on the disk, nobody may submit it again, nor anything behind it.
@@ -165,7 +165,7 @@ class Submissions:
             self._refs.pop(item.ref, None)
             item.ref = None
         self._answered(item)
-        self._wake()
+        self._wake(item.thread)
 
     async def settle(self, item: Item, answer: Answer) -> None:
         """Mark an item refused: an officer's stays for them to see, a station's own is dropped; both are journalled."""
