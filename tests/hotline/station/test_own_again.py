@@ -181,6 +181,8 @@ def test_items_that_were_accepted_are_found_by_entry_and_no_longer_gone_through(
     assert items.sealed_as("entry a") is items["a"]
     items["b"].entry = "entry b"
     assert items.sealed_as("entry b") is items["b"]
+    items["b"].entry = "entry b, sealed anew"
+    assert items.sealed_as("entry b") is None and items.sealed_as("entry b, sealed anew") is items["b"]
     assert items.pop("nobody") is None
     assert items.pop("a") is not None
     assert items.sealed_as("entry a") is None and list(items) == ["b"]
