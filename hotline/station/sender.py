@@ -30,6 +30,9 @@ from hotline.station.turns import Turns
 from mediation.refusals import Refusal
 from protocols import frames
 
+AT_ONCE = 8
+"""New intents in one transaction: the hub and the receivers work on the first of many while the next are sealed."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _New:
@@ -86,7 +89,7 @@ class Sender:
         try:
             async with core.lock:
                 if not new.done.done():
-                    await self._store_new()
+                    await self._store_new(new)
         except asyncio.CancelledError:
             if new in self._new:  # it is not stored, nor being stored by somebody else
                 self._new.remove(new)
@@ -234,9 +237,11 @@ class Sender:
             elif not item.intent.auto:
                 queued[:] = [each for each in queued if each.intent.auto]
 
-    async def _store_new(self) -> None:
-        """Store every new intent, and seal what can be sealed of their threads, in one transaction. Under the lock."""
-        new, self._new = self._new, []
+    async def _store_new(self, wanted: _New) -> None:
+        """Store the first new intents, ``wanted`` among them, and seal what can be sealed of their threads, in one
+        transaction. Under the lock."""
+        upto = max(AT_ONCE, self._new.index(wanted) + 1)
+        new, self._new = self._new[:upto], self._new[upto:]
         try:
             filled = await self._fill({each.thread: None for each in new}, new)
         except asyncio.CancelledError:

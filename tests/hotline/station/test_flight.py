@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from hotline.station.errors import LineBroken
-from hotline.station.flight import OUT_OF_ORDER, WINDOW
+from hotline.station.flight import OUT_OF_ORDER, WINDOW, Ready
+from hotline.station.outbox import Item
+from hotline.station.sender import AT_ONCE
 from hotline.station.station import Station
 from hotline.station.views import Outcome
 from hotline.store import station as tables
@@ -92,6 +94,23 @@ def commits(station: Station) -> list[int]:
 
     station.core.store._store.transact = transact  # type: ignore[method-assign]
     return seen
+
+
+async def test_the_first_of_a_burst_are_on_their_way_while_the_next_are_sealed(tmp_path: Path) -> None:
+    world, many = make_world(tmp_path), [f"note {number:02}" for number in range(20)]
+    async with running_hub(world) as hub, running(world, "KV", hub.url) as kv, running(world, "AV", hub.url) as av:
+        thread = await opened(av, kv)
+        real, stored = av.sender.storing.store, list[int]()
+
+        async def store(fresh: Iterable[Item], ready: Sequence[Ready]) -> None:
+            kept = tuple(fresh)
+            stored.append(len(kept))
+            await real(kept, ready)
+
+        av.sender.storing.store = store  # type: ignore[method-assign]
+        assert {outcome.state for outcome in await notes(av, thread, many)} == {"accepted"}
+        assert sum(stored) == 20 and max(stored) == AT_ONCE
+        await until(lambda: texts(kv, thread) == many)
 
 
 async def test_many_that_wait_go_together_in_order_and_in_few_transactions(
