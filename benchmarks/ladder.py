@@ -23,7 +23,7 @@ from mediation.move import Move
 from mediation.refusals import Refusal
 from mediation.state import ThreadState, from_bytes, state_hash, to_bytes
 from protocols.encoding import b64u, digest
-from protocols.kinds import KINDS, About, Act, Answer, Ask, Empty, Member, Open, Supersede
+from protocols.kinds import KINDS, Act, Answer, Ask, Empty, Member, Open, Received, Supersede
 
 ENTRIES = 10_000
 ROUNDS = 5
@@ -65,16 +65,16 @@ class Thread:
 def incident() -> Thread:
     """An incident's mixture; of 100 entries two are questions and two are answers."""
     thread = Thread()
-    thread.write("KV", "receipt", About(thread.write("AV", "incident-notice", Empty())))
+    thread.write("KV", "receipt", Received(thread.write("AV", "incident-notice", Empty())))
     while len(thread.moves) < ENTRIES:
         for office, other in (("AV", "KV"), ("KV", "AV")):
             for kind in ("statement", "update") * 12:
                 act: Act = Supersede() if kind == "update" else Empty()
-                thread.write(other, "receipt", About(thread.write(office, kind, act)))
+                thread.write(other, "receipt", Received(thread.write(office, kind, act)))
             asked = thread.write(office, "clarification-request", Ask(5))
-            thread.write(other, "receipt", About(asked))
+            thread.write(other, "receipt", Received(asked))
             answered = thread.write(other, "clarification-answer", Answer(asked, ("answered",) * 5))
-            thread.write(office, "receipt", About(answered))
+            thread.write(office, "receipt", Received(answered))
     del thread.moves[ENTRIES:]
     return thread
 
@@ -90,9 +90,9 @@ def talk() -> Thread:
 def clocked() -> Thread:
     """The same words with eight clocks running that nothing meets."""
     thread = Thread()
-    thread.write("KV", "receipt", About(thread.write("AV", "incident-notice", Empty())))
+    thread.write("KV", "receipt", Received(thread.write("AV", "incident-notice", Empty())))
     for _ in range(5):
-        thread.write("KV", "receipt", About(thread.write("AV", "clarification-request", Ask(5))))
+        thread.write("KV", "receipt", Received(thread.write("AV", "clarification-request", Ask(5))))
     while len(thread.moves) < ENTRIES:
         thread.write("AV" if len(thread.moves) % 2 else "KV", "goodwill-note", Empty())
     return thread

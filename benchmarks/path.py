@@ -24,7 +24,9 @@ from benchmarks.load import process
 from benchmarks.load.client import Latencies
 from benchmarks.load.report import Told, Values, measuring, options, quiet
 from benchmarks.load.world import open_limits
+from hotline.station.folder import DutyTable
 from hotline.station.station import Station
+from hotline.tasks import keep_loaded
 from tests.hotline.harness import LADDER, World, make_world
 from tests.hotline.station.kit import officer, open_station, until
 
@@ -46,9 +48,12 @@ def _text(number: int) -> str:
 
 
 async def _up(world: World, office: str, url: str) -> Station:
-    station = await open_station(world, office, url)
+    station = await open_station(
+        world, office, url, duty=DutyTable()
+    )  # as it ships, not as hurried as the tests have it
     await station.start()
     await until(lambda: station.core.line.caught)
+    keep_loaded()  # as `hotline station serve` does
     return station
 
 
@@ -74,7 +79,7 @@ def _receive(world: World, url: str, line: socket.socket) -> None:
                 show()
 
         watching = asyncio.create_task(watch())
-        await reader.read()  # the sender ends by closing its end
+        await reader.read(1)  # the sender has ended
         watching.cancel()
         await station.stop()
 
@@ -103,6 +108,7 @@ def _send(world: World, url: str, pids: dict[str, int], share: int, line: socket
             pipe.send((name, found))
         pipe.send(None)
         receipts.close()
+        writer.write(b".")
         writer.close()
         await station.stop()
 

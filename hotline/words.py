@@ -55,6 +55,15 @@ def _members(members: Any) -> str:
     return ", ".join(sorted({str(member["office"]) for member in members}))
 
 
+def _receipt(act: Mapping[str, Any], ladder: Ladder | None, name: EntryName) -> str:
+    also = act.get("also", ())
+    if not also:
+        return f"about {name(act['entry'])}"
+    if len(also) > 2:
+        return f"about {name(act['entry'])} and {len(also)} more"
+    return f"about {', '.join(name(each) for each in (act['entry'], *also[:-1]))} and {name(also[-1])}"
+
+
 def _open(act: Mapping[str, Any], ladder: Ladder | None, name: EntryName) -> str:
     return f"thread opened between {' and '.join(act['parties'])}"
 
@@ -224,6 +233,7 @@ _WORDS: dict[str, Callable[[Mapping[str, Any], Ladder | None, EntryName], str]] 
     "followed": _followed,
     "cannot-follow": _cannot_follow,
     "resealed": _resealed,
+    "receipt": _receipt,
     "complaint": _complaint,
     "clock-expired": _expired,
     "update": _supersede,

@@ -140,7 +140,7 @@ def meets(draft: Draft, move: Move, clock: Clock) -> bool:
         return False
     if move.kind in rule.met_by_any:
         return True
-    if getattr(move.act, "entry", entry) != entry:
+    if entry not in (getattr(move.act, "entry", entry), *getattr(move.act, "also", ())):
         return False
     if move.kind != "clarification-answer":
         return True

@@ -200,8 +200,8 @@ def _example(kind: str, state: ThreadState, office: str) -> tuple[str, Act]:
     text, act_type = state.text, KINDS[kind].act
     if act_type is Empty:
         return "", Empty()
-    if act_type is About:
-        return "", About(state.clocks[-1].entry if state.clocks else NOTHING)
+    if issubclass(act_type, About):
+        return "", act_type(state.clocks[-1].entry if state.clocks else NOTHING)
     if act_type is ProposalAnswer:
         return (text.entry, ProposalAnswer(text.entry, text.version)) if text else ("", ProposalAnswer(NOTHING, 1))
     if act_type is Admission:

@@ -14,8 +14,8 @@ from mediation.draft import Draft
 from mediation.move import Move
 from mediation.refusals import Refusal
 from mediation.rules import OTHER
-from mediation.state import Asked, Awaiting
-from protocols.kinds import About, Answer, Ask
+from mediation.state import Asked, Awaiting, ThreadState
+from protocols.kinds import Answer, Ask, Received
 
 COMPLETE_KEPT = 8
 """Fully answered requests kept, so that a later answer may still improve an earlier one."""
@@ -114,20 +114,23 @@ def opened(draft: Draft, move: Move) -> None:
 
 
 def receipt(draft: Draft, move: Move) -> Refusal | None:
-    """``receipt``: starts the clocks of the entry it names, once, where the ladder waits for this office's receipt. One
-    from anybody else is a record and no more; so is a second one of those who hold a role together."""
+    """``receipt``: starts the clocks of the entries it names, once, where the ladder waits for this office's receipt. One
+    from anybody else is a record and no more; so is a second one of those who hold a role together. Of several entries
+    it says again what was said of some; of all, it is refused."""
     act = move.act
-    assert isinstance(act, About)  # noqa: S101 - the form was checked
-    state = draft.state
-    concerned = [
-        found for found in state.awaiting if found.entry == act.entry and move.office in awaited.receivers(state, found)
-    ]
-    waiting = [found for found in concerned if not found.received]
-    if concerned and not waiting and all(found.by == OTHER for found in concerned):
+    assert isinstance(act, Received)  # noqa: S101 - the form was checked
+    concerned = {entry: _concerned(draft.state, entry, move.office) for entry in act.entries}
+    if all(found and all(each.received and each.by == OTHER for each in found) for found in concerned.values()):
         return draft.refuse("already-received", "Your office has already confirmed the receipt of this message.")
-    for found in waiting:
-        _received(draft, move, found)
+    for found in concerned.values():
+        for each in found:
+            if not each.received:
+                _received(draft, move, each)
     return None
+
+
+def _concerned(state: ThreadState, entry: str, office: str) -> list[Awaiting]:
+    return [found for found in state.awaiting if found.entry == entry and office in awaited.receivers(state, found)]
 
 
 def _received(draft: Draft, move: Move, awaiting: Awaiting) -> None:

@@ -27,7 +27,7 @@ from mediation.rules import DEFAULT_APPOINTMENT
 from mediation.state import ThreadState
 from mediation.steps import is_entitled
 from protocols.encoding import digest
-from protocols.kinds import KINDS, About, Act, Empty, Expired, Member, Open, Rekey, Reveal, Step
+from protocols.kinds import KINDS, Act, Empty, Expired, Member, Open, Received, Rekey, Reveal, Step
 
 __all__ = [
     "Choice",
@@ -275,7 +275,7 @@ def _sign(session: Session) -> tuple[Session, list[Happening]]:
     for entry, receiver in waiting:
         if receiver in session.down:
             continue
-        sent = _send(session, _move(session, receiver, "receipt", About(entry)), session.now)
+        sent = _send(session, _move(session, receiver, "receipt", Received(entry)), session.now)
         if not isinstance(sent, Refusal):
             session, happening = sent
             found.append(happening)

@@ -39,6 +39,7 @@ from protocols.kinds import (
     Objection,
     ObjectionAnswer,
     Portion,
+    Received,
     Scope,
     Verdict,
     Waiver,
@@ -100,7 +101,7 @@ def fill(
         sealed = Sealed(nominees, salt)
         return Nominate(nomination_digest(state.thread, choice.office, nominees, salt)), sealed
     if isinstance(act, About) and not words:
-        return About(_latest(written, choice.office)), None
+        return replace(act, entry=_latest(written, choice.office)), None
     if not words:
         return (_answered(act) if isinstance(act, Answer) else act), None
     filler = _FILLERS.get(type(act))
@@ -223,6 +224,7 @@ _FILLERS: dict[type[Act], _Filler] = {
     Ask: _ask,
     Extension: _extension,
     About: _about,
+    Received: _about,
     Admission: _admission,
     Objection: _objection,
     ObjectionAnswer: _yes_or_no,

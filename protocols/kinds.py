@@ -131,6 +131,17 @@ class About(Act, frozen=True):
     entry: Id
 
 
+class Received(About, frozen=True):
+    """The sending station has ``entry``, and ``also`` what came with it: one signature for a burst of messages."""
+
+    also: Annotated[tuple[Id, ...], msgspec.Meta(max_length=255)] = ()
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """All that it signs for."""
+        return self.entry, *self.also
+
+
 class Supersede(Act, frozen=True):
     """An update; ``supersedes`` names the entry it replaces, if it replaces one. The old one stays readable."""
 
@@ -368,7 +379,7 @@ KINDS: dict[str, Kind] = _kinds(
     Kind("followed", "Keys followed", _S, Followed, always=True),
     Kind("cannot-follow", "Keys cannot be followed", _S, CannotFollow, always=True),
     Kind("resealed", "Sealed again", _S, Resealed, ("history",), ("history",), always=True),
-    Kind("receipt", "Receipt", _S, About, always=True, outside=True),
+    Kind("receipt", "Receipt", _S, Received, always=True, outside=True),
     Kind("complaint", "Text not as signed", _S, Complaint, always=True, outside=True),
     Kind("clock-expired", "Clock ran out", _H, Expired, always=True),
     # the incident

@@ -34,6 +34,7 @@ from hotline.station.officers import OfficerFolder, add_officer
 from hotline.station.papers import Papers, add_papers, file_name
 from hotline.station.station import Station
 from hotline.store.station import StationStore
+from hotline.tasks import keep_loaded
 from mediation.ladder import LadderError, parse_ladder
 from protocols.accord import open_accord
 from protocols.encoding import b64u, digest
@@ -202,6 +203,7 @@ async def _serve(
         except OSError as error:
             raise BadFolder(f"cannot listen on {host}:{port}: {error.strerror}") from error
         (folder / "desk-address").write_text(f"{host}:{port}\n", "ascii")
+        keep_loaded()
         log.info("serving", office=identity.office, station=identity.settings.name, listen=f"{host}:{port}")
         await stop.wait()
         log.info("stopping")

@@ -21,11 +21,11 @@ from mediation.state import ThreadState
 from protocols.disclosure import MAX_BODY_BYTES, make_body
 from protocols.encoding import to_json
 from protocols.kinds import (
-    About,
     CannotFollow,
     Complaint,
     Followed,
     Handover,
+    Received,
     Rekey,
     Resealed,
     Reveal,
@@ -78,7 +78,8 @@ class Duties:
         """Whether somebody of our office has done it meanwhile, or it lost its object."""
         state = thread.state
         if intent.kind == "receipt":
-            return (self._identity.office, intent.act["entry"]) in thread.receipts
+            named = (intent.act["entry"], *intent.act.get("also", ()))
+            return all((self._identity.office, entry) in thread.receipts for entry in named)
         if intent.kind == "complaint":
             return _complained(thread, self._identity.office, intent.act["entry"])
         if state is None:
@@ -186,7 +187,7 @@ class Duties:
         return [self._signed(held, after=0)]
 
     def _signed(self, held: Held, *, after: int) -> tuple[str, Intent]:
-        act, precedence = act_to_dict(About(held.id)), held.payload.precedence
+        act, precedence = act_to_dict(Received(held.id)), held.payload.precedence
         return f"receipt.{held.id}", Intent("receipt", act, self._now(), precedence=precedence, after=after)
 
     def _unreadable(self, thread: Thread, held: Held) -> list[tuple[str, Intent]]:

@@ -10,6 +10,7 @@ from hotline.station.core import Core, keys_words, log, restored_words
 from hotline.station.errors import DoesNotFollow
 from hotline.station.model import Held, Thread
 from hotline.station.outbox import Intent, Item, encode
+from hotline.station.receipts import Gathered, Receipts, Rows
 from hotline.station.replay import Taken
 from hotline.store.station import Change as Transaction
 from mediation.effects import Effect, KeysReturned, PageAlternate, Rejoined, StandstillStarted
@@ -37,17 +38,16 @@ class _Step:
     taken: Taken
     parts: Mapping[str, bytes]
     item: Item | None
-    duties: list[tuple[str, Intent]]
 
 
 @dataclass(slots=True)
 class Run:
-    """Entries to be stored in one transaction. ``ahead``: the threads as they will stand; ``rows``: what is to be queued.
-    ``more``: the entry after them, which follows but does more than they."""
+    """Entries to be stored in one transaction. ``ahead``: the threads as they will stand; ``rows``: what is to be queued, with
+    its thread. ``more``: the entry after them, which follows but does more than they."""
 
     steps: list[_Step] = field(default_factory=list)
     ahead: dict[str, Thread] = field(default_factory=dict)
-    rows: set[str] = field(default_factory=set)
+    rows: Rows = field(default_factory=dict)
     more: Taken | None = None
 
 
@@ -63,6 +63,7 @@ class Intake:
         self._core = core
         self._make_sure = make_sure
         self._duties = duties
+        self._receipts = Receipts()
         self._invited = invited
         self.held_back: set[str] = set()
         """Threads of which this connection brought an entry from the future: nothing more of them is taken from it."""
@@ -148,21 +149,18 @@ class Intake:
                 break
             core.attach(taken.held)
             ahead.state, ahead.position, ahead.mls, ahead.keys = taken.state, taken.position, taken.mls, taken.keys
-            duties = [
-                (row, intent)
-                for row, intent in self._duties(ahead, taken)
-                if row not in core.items and row not in run.rows
-            ]
-            run.rows.update(row for row, _ in duties)
+            for row, intent in self._duties(ahead, taken):
+                if row not in core.items:
+                    run.rows.setdefault(row, (thread.id, intent))
             ahead.by_id[taken.held.id] = ahead.by_seq[taken.held.seq] = taken.held
-            run.steps.append(_Step(thread, taken, frame.parts, item, duties))
+            run.steps.append(_Step(thread, taken, frame.parts, item))
         return run
 
     async def _store_run(self, run: Run) -> None:
         core = self._core
         if not run.steps:
             return
-        added: list[Item] = []
+        gathered = self._gather(run.rows)
         async with core.store.change() as change:
             for step in run.steps:
                 held = step.taken.held
@@ -171,15 +169,13 @@ class Intake:
                 await self._store_bodies(change, step.taken)
                 if step.item is not None:
                     await self._accept(change, step.item, held)
-                for row, intent in step.duties:
-                    added.append(await core.queue(change, row, step.thread.id, intent))
+            added = await self._queue(change, gathered)
             for thread in {step.thread.id: step.thread for step in run.steps}.values():
                 ahead = run.ahead[thread.id]
                 moved = {} if ahead.mls is thread.mls else {"mls": core.seal_mls(thread.id, ahead.mls)}
                 await core.put_thread(change, ahead, **moved)
         core.alarms.pop("ahead", None)
-        for each in added:
-            core.items[each.id] = each
+        self._queued(added, gathered)
         for step in run.steps:
             thread, taken, held = step.thread, step.taken, step.taken.held
             thread.follow(held, taken.state, taken.effects, taken.position)
@@ -191,6 +187,25 @@ class Intake:
             ours = held.payload.office == core.identity.office
             rings = _rings(core.identity.office, held.payload.precedence, taken.effects)
             core.tell(thread.id, "entry", alarm=not ours and rings)
+
+    # -- what is to be written because of them ------------------------------------------------------------------------
+
+    def _gather(self, rows: Rows) -> Gathered:
+        core = self._core
+        return self._receipts.gather(rows, core.items.open() if rows else (), core.clock.now())
+
+    async def _queue(self, change: Transaction, gathered: Gathered) -> list[Item]:
+        core = self._core
+        for item, intent in gathered.more:
+            await change.put_outbox(item.id, intent=core.seal_intent(item.id, intent))
+        return [await core.queue(change, row, thread, intent) for row, (thread, intent) in gathered.rows.items()]
+
+    def _queued(self, added: list[Item], gathered: Gathered) -> None:
+        """In memory what is on the disk."""
+        for item in added:
+            self._core.items[item.id] = item
+        for item, intent in gathered.more:
+            item.intent = intent
 
     async def _accept(self, change: Transaction, item: Item, held: Held) -> None:
         await change.put_outbox(item.id, state="accepted", entry=held.id, intent=self._spent(item), wire=None)
@@ -211,15 +226,15 @@ class Intake:
                 thread.ladder_id, thread.ladder = invitation.ladder, core.identity.ladders.get(invitation.ladder)
             first = thread.invitation is None
             # What came before the ladder was known may have to be signed for.
-            duties = [] if known else [(row, intent) for row, intent in self._invited(thread) if row not in core.items]
+            duties = () if known else self._invited(thread)
+            gathered = self._gather({row: (thread.id, intent) for row, intent in duties if row not in core.items})
             async with core.store.change() as change:
                 await core.put_thread(change, thread, invitation=core.seal_invitation(invitation))
                 if first:
                     parties = " and ".join(invitation.parties)
                     await core.note(change, "invitation", f"Asked to act as {invitation.role} between {parties}.")
-                added = [await core.queue(change, row, thread.id, intent) for row, intent in duties]
-            for item in added:
-                core.items[item.id] = item
+                added = await self._queue(change, gathered)
+            self._queued(added, gathered)
             thread.invite(invitation)
             core.threads[thread.id] = thread
         core.tell(thread.id, "invitation", alarm=first)
@@ -256,8 +271,9 @@ class Intake:
         anew = before is not None and before is not thread
         # The thread in memory must not move before the disk has; duties are judged on the state after the entry.
         after = _shadow(thread, taken)
-        duties = [(row, intent) for row, intent in self._duties(after, taken) if row not in core.items]
-        added: list[Item] = []
+        gathered = self._gather(
+            {row: (thread.id, intent) for row, intent in self._duties(after, taken) if row not in core.items}
+        )
         title = "" if item is None else str(item.intent.extra.get("title", ""))
         renew = self._renewal(thread, taken, forgotten)
         named = {"title": core.vault.seal(f"threads/title/{thread.id}", title.encode())} if title else {}
@@ -272,8 +288,7 @@ class Intake:
                 await self._accept(change, item, held)
             if taken.spent is not None:
                 await change.drop_key_packages([taken.spent])
-            for row, intent in duties:
-                added.append(await core.queue(change, row, thread.id, intent))
+            added = await self._queue(change, gathered)
             if taken.keys != thread.keys:
                 await core.put_keys(change, thread.id, taken.keys)
             await self._note(change, taken)
@@ -304,8 +319,7 @@ class Intake:
             item.state, item.entry, item.wire, item.accepted = "accepted", held.id, None, True
             item.waiting = item.verified = None
             thread.title = thread.title or title
-        for each in added:
-            core.items[each.id] = each
+        self._queued(added, gathered)
         core.threads[thread.id] = thread
         self._renewing(thread, renew)
         self._sound_keys(thread, taken)

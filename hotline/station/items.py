@@ -18,6 +18,8 @@ class Items(dict[str, Item]):
         super().__init__()
         self._open: dict[str, Item] = {}
         self._entries: dict[str, str] = {}
+        self._sealed: dict[str, str] = {}
+        """Rows by entry as they were when they were last gone through: a hint, and no more."""
 
     def __setitem__(self, row: str, item: Item) -> None:
         super().__setitem__(row, item)
@@ -50,4 +52,9 @@ class Items(dict[str, Item]):
         row = self._entries.get(entry)
         if row is not None:
             return self[row]
-        return next((item for item in self._open.values() if item.entry == entry), None)
+        found = self.get(self._sealed.get(entry, ""))
+        if found is None or found.entry != entry:
+            # Sealed since, or not ours: go through them once for all that are on the way.
+            self._sealed = {item.entry: row for row, item in self._open.items() if item.entry is not None}
+            found = self.get(self._sealed.get(entry, ""))
+        return found

@@ -54,6 +54,9 @@ class Mirroring:
         self.keeping = Keeping(core, send, ref)
         self._wanted: list[str] = []
         self._recalling: dict[int, str] = {}
+        self._open: dict[str, Held] = {}
+        """What is not proven, by entry, of those that `_unproven` has gone through: of each thread so many."""
+        self._gone_through: dict[str, tuple[list[Held], int]] = {}
 
     async def load(self) -> None:
         """Where the mirror stands, and which held entries it proves. Once, before the line."""
@@ -73,7 +76,7 @@ class Mirroring:
         elif head.checkpoint.size > self.size:
             self._newest = head
         # What came late, from before our time in a thread, may stand in the mirror already.
-        late = [held for held in self._held() if not held.proven and held.stamp.index < self.size]
+        late = [held for held in self._unproven() if held.stamp.index < self.size]
         if late:
             await self._mark(late, said=True)
             await self._want(late)
@@ -160,7 +163,7 @@ class Mirroring:
 
     async def _reached(self, head: CosignedCheckpoint, changed: dict[tuple[int, int], bytes]) -> None:
         core, size = self._core, head.checkpoint.size
-        covered = [held for held in self._held() if self.size <= held.stamp.index < size]
+        covered = [held for held in self._unproven() if self.size <= held.stamp.index < size]
         async with core.lock, core.store.change() as change:
             await change.put_tiles(changed)
             await change.put_mirrored(core.identity.log.name, size, head.note)
@@ -188,6 +191,20 @@ class Mirroring:
 
     def _held(self) -> list[Held]:
         return [held for thread in self._core.threads.values() for held in thread.held]
+
+    def _unproven(self) -> list[Held]:
+        """What is held and not proven. A thread's entries only grow: what was proven is not gone through with every head."""
+        for thread in self._core.threads.values():
+            known, upto = self._gone_through.get(thread.id, (thread.held, 0))
+            if known is not thread.held:
+                # Delivered anew from its beginning: what was held before is gone.
+                self._open = {name: each for name, each in self._open.items() if each.payload.thread != thread.id}
+                upto = 0
+            if upto < len(thread.held):
+                self._open |= {held.id: held for held in thread.held[upto:]}
+                self._gone_through[thread.id] = thread.held, len(thread.held)
+        self._open = {name: held for name, held in self._open.items() if not held.proven}
+        return list(self._open.values())
 
     async def _mark(self, entries: Iterable[Held], *, said: bool) -> None:
         """Mark those of the entries whose leaf hash stands at their place in the mirror."""

@@ -17,7 +17,7 @@ from mediation.ladder import Ladder
 from mediation.state import ThreadState
 from protocols.entry import AdmittedEntry, Payload, Stamp
 from protocols.frames import Disagreement, Invitation
-from protocols.kinds import Complaint, Kind, Supersede
+from protocols.kinds import Complaint, Kind, Received, Supersede
 
 ANSWERS = {
     "clarification-answer": "answered",
@@ -191,14 +191,14 @@ class Thread:
         self.by_id[held.id] = held
         self.by_seq[held.seq] = held
         about = reference(held)
-        if held.payload.kind == "receipt":
-            self.receipts.add((held.payload.office, about))
-        state = ANSWERS.get(held.payload.kind)
-        if about in self.by_id and state is not None and held.payload.office != self.by_id[about].payload.office:
-            self.by_id[about].reach(held.payload.office, state, held.stamp.at)
-            if state == "acknowledged":
-                self.in_hand.setdefault(held.payload.office, {})[about] = self.by_id[about]
-        act = held.admitted.verified.entry.act
+        act, state = held.admitted.verified.entry.act, ANSWERS.get(held.payload.kind)
+        for each in act.entries if isinstance(act, Received) else (about,):
+            if isinstance(act, Received):
+                self.receipts.add((held.payload.office, each))
+            if each in self.by_id and state is not None and held.payload.office != self.by_id[each].payload.office:
+                self.by_id[each].reach(held.payload.office, state, held.stamp.at)
+                if state == "acknowledged":
+                    self.in_hand.setdefault(held.payload.office, {})[each] = self.by_id[each]
         if isinstance(act, Complaint) and act.entry in self.by_id:
             words = f"{held.payload.office} did not get its text as it was signed ({act.code}, said with {held.seq})"
             self.by_id[act.entry].notes.append(words)

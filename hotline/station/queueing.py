@@ -53,9 +53,9 @@ class Queue:
     async def outcome(self, item: Item) -> Outcome:
         """Wait a little for the hub's answer, then say where the item stands."""
         if item.state in ("queued", "sending"):
-            done = self._sender.done.setdefault(item.id, asyncio.get_running_loop().create_future())
+            done = self._sender.submissions.done.setdefault(item.id, asyncio.get_running_loop().create_future())
             if item.state == "queued":
-                self._sender.wake()
+                self._sender.wake(item.thread)
             if self._core.line.caught:
                 await asyncio.wait([done], timeout=self._core.identity.settings.duty.answer)
         answer = item.answer

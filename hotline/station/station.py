@@ -65,13 +65,13 @@ class Station(StationDesk):
         identity = core.identity
         duties = Duties(identity, core.nominations.get, core.rng, core.clock.now, identity.settings.duty.fallback)
         sender = Sender(core, duties, self._send)
-        attachments = Attachments(core, files, self._send, sender.ref)
+        attachments = Attachments(core, files, self._send, sender.submissions.ref)
         super().__init__(core, sender, keys, attachments)
         self.sender = sender
-        self.intake = Intake(core, duties.after, duties.invited, sender.make_sure)
+        self.intake = Intake(core, duties.after, duties.invited, sender.storing.make_sure)
         self.disagreements = Disagreements(core, self._send)
         self.lookout = Lookout(core)
-        self.observer = Observer(core, self._send, sender.ref)
+        self.observer = Observer(core, self._send, sender.submissions.ref)
         self.tails = Tails(core, self.intake.held_back, self._send)
         addresses = (*identity.settings.addresses, *identity.accord.accord.hub.addresses)
         self.line = Line(
@@ -154,7 +154,7 @@ class Station(StationDesk):
                         intent = Intent("rejoin", {}, core.now(), precedence="IMMEDIATE")
                         item = await core.queue(change, row, name, intent)
                     core.items[row] = item
-            done = self.sender.done.setdefault(row, asyncio.get_running_loop().create_future())
+            done = self.sender.submissions.done.setdefault(row, asyncio.get_running_loop().create_future())
             self.sender.wake()
             await asyncio.wait([done], timeout=core.identity.settings.duty.answer)
             if not thread.keys.stuck:
@@ -233,10 +233,11 @@ class Station(StationDesk):
             await self.intake.take(entries, back)
         finally:
             for item in back:
-                self.sender.delivered(item)
-        for thread in dict.fromkeys(frame.thread for frame in entries):
+                self.sender.submissions.delivered(item)
+        threads = dict.fromkeys(frame.thread for frame in entries)
+        for thread in threads:
             await self.tails.arrived(thread)
-        self.sender.wake()
+        self.sender.wake(*threads)
         await self.disagreements.tell(self.intake.unsaid)
 
     async def _fault(self, what: str, error: Exception) -> NoReturn:
@@ -413,7 +414,7 @@ class Station(StationDesk):
             await asyncio.sleep(self.core.identity.settings.line.ping)
             if self.core.line.state != "live":
                 continue
-            ref = self.sender.ref()
+            ref = self.sender.submissions.ref()
             self._pings = {ref: self.core.clock.now()}
             try:
                 await self._send(frames.Ping(ref))

@@ -1,7 +1,8 @@
 """Writes that are noted first and done later in one go, together with what others have noted meanwhile.
 
 Tables that do not refer to each other may be written one after another, whatever the order in which their rows were
-noted; within a table the order stands. Rows that go through the same statement are handed to the database together.
+noted; within a table the order stands. Rows that go through the same statement are handed to the database together, by its
+own driver: SQLAlchemy would take longer over most of them than SQLite does.
 """
 
 from __future__ import annotations
@@ -10,40 +11,55 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import ClauseElement, Connection, Table
 from sqlalchemy.exc import IntegrityError
 
+from hotline.store.prepared import Prepared
+
 Row = Mapping[str, Any]
+
+
+class Write:
+    """A statement that writes rows of ``table``. Its parameters are `sqlalchemy.bindparam`s, all of ``names``; a row is given
+    by them."""
+
+    def __init__(self, table: Table, statement: ClauseElement, *names: str) -> None:
+        self.table, self._names = table.name, names
+        self._prepared = Prepared(statement, *names)
+
+    def run(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Once for each row."""
+        self._prepared.many(connection, [[row[name] for name in self._names] for row in rows])
 
 
 class Recording:
     """What one transaction is to write: for each table the statements in order, each with its rows."""
 
     def __init__(self) -> None:
-        self._tables: dict[str, list[tuple[Executable, list[Row]]]] = {}
+        self._tables: dict[str, list[tuple[Write, list[Row]]]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._tables)
 
-    def add(self, table: str, statement: Executable, rows: Sequence[Row]) -> None:
-        """Note that ``statement`` is to be executed for each of the rows. Statements are compared by identity."""
-        noted = self._tables.setdefault(table, [])
-        if noted and noted[-1][0] is statement:
+    def add(self, write: Write, rows: Sequence[Row]) -> None:
+        """Note that ``write`` is to be run for each of the rows. Writes are compared by identity."""
+        noted = self._tables.setdefault(write.table, [])
+        if noted and noted[-1][0] is write:
             noted[-1][1].extend(rows)
         else:
-            noted.append((statement, list(rows)))
+            noted.append((write, list(rows)))
 
     def follow(self, other: Recording) -> None:
         """Note everything of ``other`` after what is noted here."""
-        for table, noted in other._tables.items():
-            for statement, rows in noted:
-                self.add(table, statement, rows)
+        for noted in other._tables.values():
+            for write, rows in noted:
+                self.add(write, rows)
 
     def run(self, connection: Connection) -> None:
         """Write it, within a transaction of the caller's."""
         for noted in self._tables.values():
-            for statement, rows in noted:
-                connection.execute(statement, rows)
+            for write, rows in noted:
+                write.run(connection, rows)
 
 
 class Group:

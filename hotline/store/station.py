@@ -23,9 +23,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hotline.store.engine import Store
 from hotline.store.migrate import upgrade
 from hotline.store.pairs import find_pairs
-from hotline.store.recording import Group, Recording
+from hotline.store.prepared import PreparedIn
+from hotline.store.recording import Group, Recording, Write
 
-_IN = 400
+_IN = 256
 """Values in one statement; SQLite takes 32766 variables."""
 
 metadata = sa.MetaData()
@@ -225,39 +226,54 @@ def _mark(table: sa.Table, name: str) -> Any:
     return table.c[name] == sa.bindparam(f"_{name}", type_=table.c[name].type)
 
 
+def _values(table: sa.Table, columns: tuple[str, ...]) -> dict[str, Any]:
+    return {name: sa.bindparam(name, type_=table.c[name].type) for name in columns}
+
+
 @cache
-def _insert(table: sa.Table, *, keep: bool = False) -> Any:
+def _insert(table: sa.Table, columns: tuple[str, ...], *, keep: bool = False) -> Write:
     """Insert a row; where one stands already, ``keep`` it."""
-    made = insert(table)
-    return made.on_conflict_do_nothing() if keep else made
+    made = insert(table).values(_values(table, columns))
+    return Write(table, made.on_conflict_do_nothing() if keep else made, *columns)
 
 
 @cache
-def _upsert(table: sa.Table, key: tuple[str, ...], columns: tuple[str, ...]) -> Any:
+def _upsert(table: sa.Table, key: tuple[str, ...], columns: tuple[str, ...]) -> Write:
     """Insert a row, or put ``columns`` into the one that stands under this key."""
-    row = insert(table).values({name: sa.bindparam(name, type_=table.c[name].type) for name in (*key, *columns)})
-    return row.on_conflict_do_update(index_elements=key, set_={name: row.excluded[name] for name in columns})
+    row = insert(table).values(_values(table, (*key, *columns)))
+    made = row.on_conflict_do_update(index_elements=key, set_={name: row.excluded[name] for name in columns})
+    return Write(table, made, *key, *columns)
 
 
 @cache
-def _update(table: sa.Table, key: str, columns: tuple[str, ...]) -> Any:
-    values = {name: sa.bindparam(name, type_=table.c[name].type) for name in columns}
-    return sa.update(table).where(_mark(table, key)).values(values)
+def _update(table: sa.Table, key: str, columns: tuple[str, ...]) -> Write:
+    made = sa.update(table).where(_mark(table, key)).values(_values(table, columns))
+    return Write(table, made, f"_{key}", *columns)
 
 
 @cache
-def _delete(table: sa.Table, key: str) -> Any:
-    return sa.delete(table).where(_mark(table, key))
+def _delete(table: sa.Table, key: str) -> Write:
+    return Write(table, sa.delete(table).where(_mark(table, key)), f"_{key}")
 
 
-_OLDER_HEADS = sa.delete(heads).where(heads.c.size < sa.bindparam("_size"))
-_DOUBT = (
+_OLDER_HEADS = Write(heads, sa.delete(heads).where(heads.c.size < sa.bindparam("_size")), "_size")
+_DOUBT = Write(
+    tails,
     sa.update(tails)
     .where(_mark(tails, "thread"), _mark(tails, "idx"))
-    .values(doubt=sa.bindparam("doubt", type_=sa.Text))
+    .values(doubt=sa.bindparam("doubt", type_=sa.Text)),
+    "_thread",
+    "_idx",
+    "doubt",
 )
-_OLDER_TAILS = sa.delete(tails).where(
-    _mark(tails, "thread"), tails.c.idx < sa.bindparam("_before"), tails.c.doubt == sa.bindparam("_doubt")
+_OLDER_TAILS = Write(
+    tails,
+    sa.delete(tails).where(
+        _mark(tails, "thread"), tails.c.idx < sa.bindparam("_before"), tails.c.doubt == sa.bindparam("_doubt")
+    ),
+    "_thread",
+    "_before",
+    "_doubt",
 )
 
 
@@ -272,13 +288,13 @@ class Change:
         self.recording = Recording()
         self._connection = connection
 
-    async def _do(self, table: sa.Table, statement: Any, *rows: Mapping[str, Any]) -> None:
+    async def _do(self, write: Write, *rows: Mapping[str, Any]) -> None:
         if not rows:
             return
         if self._connection is None:
-            self.recording.add(table.name, statement, rows)
+            self.recording.add(write, rows)
         else:
-            await self._connection.execute(statement, rows)
+            await self._connection.run_sync(write.run, rows)
 
     @property
     def _deciding(self) -> AsyncConnection:
@@ -290,46 +306,48 @@ class Change:
         """Insert a thread or update it (with ``ladder, outside, seq``), or update the named columns of one that stands."""
         columns = tuple(sorted(values))
         if {"ladder", "outside", "seq"} <= values.keys():
-            await self._do(threads, _upsert(threads, ("id",), columns), {"id": thread, **values})
+            await self._do(_upsert(threads, ("id",), columns), {"id": thread, **values})
         else:
-            await self._do(threads, _update(threads, "id", columns), {"_id": thread, **values})
+            await self._do(_update(threads, "id", columns), {"_id": thread, **values})
 
     async def add_entry(self, thread: str, seq: int, entry: str, index: int, leaf: bytes) -> None:
         """Keep an entry. One that stands in its place was written by a commit whose answer was lost, and is taken anew."""
         row = {"thread": thread, "seq": seq, "id": entry, "index": index, "leaf": leaf}
-        await self._do(entries, _upsert(entries, ("thread", "seq"), ("id", "index", "leaf")), row)
+        await self._do(_upsert(entries, ("thread", "seq"), ("id", "index", "leaf")), row)
 
     async def put_parts(self, thread: str, seq: int, delivered: Mapping[str, bytes]) -> None:
         """Keep the sealed parts that came with an entry. What is kept already stays."""
         rows = [{"thread": thread, "seq": seq, "name": name, "data": data} for name, data in delivered.items()]
-        await self._do(parts, _insert(parts, keep=True), *rows)
+        await self._do(_insert(parts, ("thread", "seq", "name", "data"), keep=True), *rows)
 
     async def put_kept(self, leaves: Iterable[tuple[int, bytes, bytes]]) -> None:
         """Keep leaves of the hub's own: (index, leaf, sealed disclosures)."""
         rows = [{"idx": index, "leaf": leaf, "sealed": sealed} for index, leaf, sealed in leaves]
-        await self._do(kept_leaves, _insert(kept_leaves, keep=True), *rows)
+        await self._do(_insert(kept_leaves, ("idx", "leaf", "sealed"), keep=True), *rows)
 
     async def drop_entries(self, thread: str) -> None:
         """Forget what was seen of a thread from outside; its bodies stay and are found again by entry."""
-        await self._do(entries, _delete(entries, "thread"), {"_thread": thread})
+        await self._do(_delete(entries, "thread"), {"_thread": thread})
 
     async def put_tiles(self, changed: Mapping[tuple[int, int], bytes]) -> None:
         """Write these tiles of the mirror, whole."""
         rows = [{"level": level, "number": number, "data": data} for (level, number), data in changed.items()]
-        await self._do(tiles, _upsert(tiles, ("level", "number"), ("data",)), *rows)
+        await self._do(_upsert(tiles, ("level", "number"), ("data",)), *rows)
 
     async def put_mirrored(self, origin: str, size: int, note: str) -> None:
         """The mirror is the log's as far as ``size``, by the head in ``note``."""
         row = {"origin": origin, "size": size, "note": note}
-        await self._do(mirrored, _upsert(mirrored, ("origin",), ("size", "note")), row)
+        await self._do(_upsert(mirrored, ("origin",), ("size", "note")), row)
 
     async def put_note(self, digest: str, size: int, note: str) -> None:
         """Keep a published head for ever."""
-        await self._do(notes, _insert(notes, keep=True), {"digest": digest, "size": size, "note": note})
+        await self._do(
+            _insert(notes, ("digest", "size", "note"), keep=True), {"digest": digest, "size": size, "note": note}
+        )
 
     async def put_body(self, entry: str, how: str, sealed: bytes) -> None:
         row = {"entry": entry, "how": how, "sealed": sealed}
-        await self._do(bodies, _upsert(bodies, ("entry",), ("how", "sealed")), row)
+        await self._do(_upsert(bodies, ("entry",), ("how", "sealed")), row)
 
     async def add_outbox(
         self,
@@ -349,32 +367,36 @@ class Change:
         values = {"position": position, "id": row, "thread": thread, "state": state, "intent": intent}
         values |= {"entry": entry, "wire": wire}
         others = tuple(name for name in values if name != "id")
-        await self._do(outbox, _upsert(outbox, ("id",), others) if again else _insert(outbox), values)
+        await self._do(_upsert(outbox, ("id",), others) if again else _insert(outbox, tuple(values)), values)
 
     async def put_outbox(self, row: str, **values: Any) -> None:
-        await self._do(outbox, _update(outbox, "id", tuple(sorted(values))), {"_id": row, **values})
+        await self._do(_update(outbox, "id", tuple(sorted(values))), {"_id": row, **values})
 
     async def drop_outbox(self, row: str) -> None:
-        await self._do(outbox, _delete(outbox, "id"), {"_id": row})
+        await self._do(_delete(outbox, "id"), {"_id": row})
 
     async def add_key_package(self, ref: str, expires: int, bundle: bytes) -> None:
-        await self._do(key_packages, _insert(key_packages), {"ref": ref, "expires": expires, "bundle": bundle})
+        await self._do(
+            _insert(key_packages, ("ref", "expires", "bundle")), {"ref": ref, "expires": expires, "bundle": bundle}
+        )
 
     async def drop_key_packages(self, refs: Sequence[str]) -> None:
-        await self._do(key_packages, _delete(key_packages, "ref"), *({"_ref": ref} for ref in refs))
+        await self._do(_delete(key_packages, "ref"), *({"_ref": ref} for ref in refs))
 
     async def add_mandate(self, digest: str, data: bytes) -> None:
-        await self._do(mandates, _insert(mandates, keep=True), {"digest": digest, "data": data})
+        await self._do(_insert(mandates, ("digest", "data"), keep=True), {"digest": digest, "data": data})
 
     async def put_sealed(self, name: str, sealed: bytes) -> None:
         row = {"name": name, "sealed": sealed}
-        await self._do(sealed_values, _upsert(sealed_values, ("name",), ("sealed",)), row)
+        await self._do(_upsert(sealed_values, ("name",), ("sealed",)), row)
 
     async def drop_sealed(self, name: str) -> None:
-        await self._do(sealed_values, _delete(sealed_values, "name"), {"_name": name})
+        await self._do(_delete(sealed_values, "name"), {"_name": name})
 
     async def add_journal(self, at: int, what: str, words: bytes, *, alarm: bool) -> None:
-        await self._do(journal, _insert(journal), {"at": at, "what": what, "words": words, "alarm": alarm})
+        await self._do(
+            _insert(journal, ("at", "what", "words", "alarm")), {"at": at, "what": what, "words": words, "alarm": alarm}
+        )
 
     async def swap_witness(
         self, origin: str, before: tuple[int, bytes, int] | None, after: tuple[int, bytes, int], note: str
@@ -390,13 +412,13 @@ class Change:
         if (None if row is None else (row.size, row.root, row.time)) != before:
             return False
         values = {"size": after[0], "root": after[1], "time": after[2], "note": note}
-        await self._do(witness, _upsert(witness, ("origin",), tuple(values)), {"origin": origin, **values})
+        await self._do(_upsert(witness, ("origin",), tuple(values)), {"origin": origin, **values})
         return True
 
     async def put_witness_key(self, vkey: str, *, retired: bool) -> None:
         """This store is the memory of the witness key ``vkey``, or has lost it."""
         row = {"vkey": vkey, "retired": retired}
-        await self._do(witness_keys, _upsert(witness_keys, ("vkey",), ("retired",)), row)
+        await self._do(_upsert(witness_keys, ("vkey",), ("retired",)), row)
 
     async def add_evidence(self, at: int, first: str, second: str) -> bool:
         """Keep a pair of checkpoints for ever; False where it is kept already."""
@@ -406,25 +428,26 @@ class Change:
 
     async def put_head(self, size: int, note: str) -> None:
         """The newest published head; older ones are dropped."""
-        await self._do(heads, _upsert(heads, ("size",), ("note",)), {"size": size, "note": note})
-        await self._do(heads, _OLDER_HEADS, {"_size": size})
+        await self._do(_upsert(heads, ("size",), ("note",)), {"size": size, "note": note})
+        await self._do(_OLDER_HEADS, {"_size": size})
 
     async def put_tail(self, thread: str, index: int, **values: Any) -> None:
         """Keep where a thread ends (see `tails`)."""
-        await self._do(tails, _insert(tails, keep=True), {"thread": thread, "idx": index, **values})
+        row = {"thread": thread, "idx": index, **values}
+        await self._do(_insert(tails, tuple(sorted(row)), keep=True), row)
 
     async def doubt_tail(self, thread: str, index: int, doubt: str) -> None:
         """Change what is thought of an end that is kept."""
-        await self._do(tails, _DOUBT, {"_thread": thread, "_idx": index, "doubt": doubt})
+        await self._do(_DOUBT, {"_thread": thread, "_idx": index, "doubt": doubt})
 
     async def drop_tails(self, thread: str, before: int, doubts: Sequence[str]) -> None:
         """Forget older ends of a thread of which nothing more than ``doubts`` was thought."""
         rows = ({"_thread": thread, "_before": before, "_doubt": doubt} for doubt in doubts)
-        await self._do(tails, _OLDER_TAILS, *rows)
+        await self._do(_OLDER_TAILS, *rows)
 
     async def add_token(self, hash_: str, kind: str, officer: str, expires: int) -> None:
         row = {"hash": hash_, "kind": kind, "officer": officer, "expires": expires}
-        await self._do(tokens, _insert(tokens), row)
+        await self._do(_insert(tokens, tuple(row)), row)
 
     async def take_token(self, hash_: str, kind: str, now: int) -> str | None:
         """The officer of a token that is not yet spent or expired; it is spent."""
@@ -458,13 +481,15 @@ class Positions:
 
 async def read_tiles(connection: AsyncConnection, wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
     """Tiles of the mirror by (level, number), as far as they are filled; what is not there is left out."""
-    key, listed = (tiles.c.level, tiles.c.number), sorted(wanted)
+    return await connection.run_sync(_tiles, wanted)
 
-    def read(connection: sa.Connection) -> dict[tuple[int, int], bytes]:
-        found = find_pairs(connection, key, listed, tiles.c.data)
-        return {(level, number): bytes(data) for level, number, data in found}
 
-    return await connection.run_sync(read)
+def _tiles(connection: sa.Connection, wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+    found = find_pairs(connection, (tiles.c.level, tiles.c.number), sorted(wanted), tiles.c.data)
+    return {(level, number): bytes(data) for level, number, data in found}
+
+
+_NOTES_OF = PreparedIn(lambda digests: sa.select(notes.c.digest).where(notes.c.digest.in_(digests)))
 
 
 class StationStore:
@@ -517,18 +542,17 @@ class StationStore:
 
     async def read_tiles(self, wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
         """These tiles of the mirror, as far as they are filled; what is not there is left out."""
-        async with self._store.read() as connection:
-            return await read_tiles(connection, wanted)
+        return await self._store.fetch(lambda connection: _tiles(connection, wanted))
 
     async def notes_known(self, digests: Collection[str]) -> set[str]:
         """Which of these digests are of heads that are kept."""
-        found: set[str] = set()
         listed = sorted(digests)
-        async with self._store.read() as connection:
-            for start in range(0, len(listed), _IN):
-                wanted = notes.c.digest.in_(listed[start : start + _IN])
-                found |= set((await connection.execute(sa.select(notes.c.digest).where(wanted))).scalars())
-        return found
+
+        def known(connection: sa.Connection) -> set[str]:
+            parts = (listed[start : start + _IN] for start in range(0, len(listed), _IN))
+            return {str(row[0]) for part in parts for row in _NOTES_OF.rows(connection, part)}
+
+        return await self._store.fetch(known)
 
     async def outbox(self) -> tuple[OutboxRow, ...]:
         """The outbox in order."""

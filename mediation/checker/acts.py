@@ -30,8 +30,8 @@ def example(kind: str, state: ThreadState, office: str) -> Act | None:
     match KINDS[kind].act:
         case wanted if wanted is Empty:
             return Empty()
-        case wanted if wanted is About:
-            return About(next((clock.entry for clock in state.clocks if clock.requester != office), NOTHING))
+        case wanted if issubclass(wanted, About):
+            return wanted(next((clock.entry for clock in state.clocks if clock.requester != office), NOTHING))
         case wanted if wanted is Supersede:
             return Supersede()
         case wanted if wanted is Ask:

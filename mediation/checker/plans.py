@@ -18,7 +18,7 @@ from mediation.checker.world import PARTIES, Run, World, entry_id
 from mediation.ladder import Ladder
 from mediation.rules import OTHER, Quorum, StepRule
 from mediation.state import Request, ThreadState
-from protocols.kinds import KINDS, About, Act, Author, Empty, Proposal, ProposalAnswer, Step, StepAnswer
+from protocols.kinds import KINDS, Act, Author, Empty, Proposal, ProposalAnswer, Received, Step, StepAnswer
 
 Plan = tuple[frozenset[str], Callable[[Run], bool]]
 """The parties that must take part, and what they do; false if the fold refused any of it."""
@@ -155,7 +155,7 @@ def _confirmed(plan: Callable[[Run], bool], signing: tuple[str, ...], run: Run) 
     entry = entry_id(run.state.seq + 1)
     if not plan(run):
         return False
-    return all(run.send(office, "receipt", About(entry)) for office in signing)
+    return all(run.send(office, "receipt", Received(entry)) for office in signing)
 
 
 def _close(run: Run) -> bool:

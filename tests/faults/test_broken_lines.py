@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hotline.station.sender import packages_kept
+from hotline.station.key_packages import packages_kept
 from tests.faults.kit import agree, impatient, opened, positions, say, texts, until
 from tests.faults.proxy import proxy
 from tests.hotline.harness import make_world, running_hub

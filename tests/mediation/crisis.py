@@ -42,6 +42,7 @@ from protocols.kinds import (
     Portion,
     Proposal,
     ProposalAnswer,
+    Received,
     Rejoin,
     Rekey,
     Resealed,
@@ -155,7 +156,7 @@ class Crisis:
             assert self._send(msgspec.structs.replace(move, id=named)) is None
             receiver = "KV" if office == "AV" else "AV"
             if KINDS[offer.kind].receipt and office in ("AV", "KV") and rng.random() < 0.8:
-                assert self._send(self._own(receiver, "receipt", About(named))) is None
+                assert self._send(self._own(receiver, "receipt", Received(named))) is None
 
     def act(self, rng: Random) -> None:
         """One random thing, then every promise is checked."""
@@ -281,6 +282,7 @@ class Crisis:
             Open: lambda: Open(LADDER.id, ("AV", "KV"), stations),
             Rekey: lambda: Rekey(state.epoch + number % 2, stations, ()),
             About: lambda: About(entry),
+            Received: lambda: Received(entry, tuple(self.entries[-number:] if number % 2 else ())),
             Followed: lambda: Followed(max(1, state.epoch - number % 2)),
             CannotFollow: lambda: CannotFollow(
                 state.epoch, entry if state.renewal is None else state.renewal.newest.entry, "mls.bad-tag"

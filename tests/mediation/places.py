@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from protocols.kinds import (
-    About,
     Admission,
     Ask,
     Member,
     Nominate,
     Proposal,
     ProposalAnswer,
+    Received,
     Rekey,
     Reveal,
     Scope,
@@ -26,7 +26,7 @@ def notified() -> Play:
     """L1, notice received."""
     play = Play()
     notice = play.send("00:01", "AV", "incident-notice")
-    play.send("00:01", "KV", "receipt", About(notice))
+    play.send("00:01", "KV", "receipt", Received(notice))
     return play
 
 
@@ -34,7 +34,7 @@ def asked(questions: int = 2) -> tuple[Play, str]:
     """L2, questions received at 01:00."""
     play = notified()
     entry = play.send("01:00", "AV", "clarification-request", Ask(questions))
-    play.send("01:00", "KV", "receipt", About(entry))
+    play.send("01:00", "KV", "receipt", Received(entry))
     return play, entry
 
 

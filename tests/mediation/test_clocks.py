@@ -7,7 +7,7 @@ import pytest
 from mediation import effects as fx
 from mediation.fold import due, elapse
 from mediation.move import HUB
-from protocols.kinds import About, Answer, Ask, Expired, Extension, Step, StepAnswer
+from protocols.kinds import About, Answer, Ask, Expired, Extension, Received, Step, StepAnswer
 from tests.mediation.places import asked, mediated, notified, on, opened
 from tests.mediation.play import LADDER, Play, kid, t
 
@@ -16,7 +16,7 @@ def test_reply_clocks_start_with_the_receipt_not_with_the_sending() -> None:
     play = Play()
     notice = play.send("00:01", "AV", "incident-notice")
     assert {clock.rule for clock in due(play.state)} == {"notice-silent"}
-    play.send("03:00", "KV", "receipt", About(notice))
+    play.send("03:00", "KV", "receipt", Received(notice))
     assert {clock.rule: clock.start for clock in due(play.state)} == dict.fromkeys(
         ("page-alternate", "human-ack", "reply"), t("03:00")
     )
@@ -25,12 +25,12 @@ def test_reply_clocks_start_with_the_receipt_not_with_the_sending() -> None:
 def test_one_receipt_of_one_office_counts_and_the_senders_own_does_not() -> None:
     play = Play()
     notice = play.send("00:01", "AV", "incident-notice")
-    play.send("00:02", "AV", "receipt", About(notice))
+    play.send("00:02", "AV", "receipt", Received(notice))
     assert {clock.rule for clock in due(play.state)} == {"notice-silent"}
-    play.send("00:03", "KV", "receipt", About(notice))
-    assert play.refused("00:04", "KV", "receipt", About(notice)).code == "ladder.already-received"
+    play.send("00:03", "KV", "receipt", Received(notice))
+    assert play.refused("00:04", "KV", "receipt", Received(notice)).code == "ladder.already-received"
     statement = play.send("00:05", "AV", "statement")
-    play.send("00:06", "KV", "receipt", About(statement))
+    play.send("00:06", "KV", "receipt", Received(statement))
 
 
 def test_a_party_that_stays_offline_cannot_block() -> None:
@@ -47,7 +47,7 @@ def test_a_person_who_answers_before_the_machine_confirms_has_met_the_clock() ->
     play = Play()
     notice = play.send("00:01", "AV", "incident-notice")
     play.send("00:02", "KV", "acknowledgement", About(notice))
-    play.send("00:03", "KV", "receipt", About(notice))
+    play.send("00:03", "KV", "receipt", Received(notice))
     assert {clock.rule for clock in due(play.state)} == {"reply"}
 
 

@@ -18,7 +18,7 @@ from mediation.move import HUB, Move
 from mediation.offers import Offer, allowed, example_move
 from mediation.refusals import Refusal
 from mediation.state import ThreadState, from_bytes, state_hash, to_bytes
-from protocols.kinds import About, Expired
+from protocols.kinds import Expired, Received
 from tests.mediation.council import OFFICES, STATES, council
 from tests.mediation.play import context, kid, opening, t
 from tests.mediation.receipts import HEARD, READ, TOLD, UNREAD, ladder
@@ -54,7 +54,7 @@ class Assembly:
         for reader in (
             rng.choice((("KV",), ("AV",), ("CH",), (), (), (), ("OO", "NN", "XX"))) if refusal is None else ()
         ):
-            self.send(example_move(self.state, reader, "receipt", About(named)))
+            self.send(example_move(self.state, reader, "receipt", Received(named)))
         return f"{offer.kind} {offer.step or ''}" if refusal is None else refusal.code
 
     def announce(self) -> None:

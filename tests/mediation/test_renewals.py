@@ -7,7 +7,7 @@ import pytest
 from mediation.effects import KeysReturned, RekeyDue
 from mediation.ladder import Ladder, parse_ladder
 from mediation.renewals import LIMIT, WINDOW, barred, open_dispute
-from protocols.kinds import About, CannotFollow, Followed, Member, Rejoin, Rekey, Resealed, Withdrawal
+from protocols.kinds import CannotFollow, Followed, Member, Received, Rejoin, Rekey, Resealed, Withdrawal
 from tests.mediation.places import on
 from tests.mediation.play import DATA, Play, kid
 
@@ -81,7 +81,7 @@ def test_what_is_not_sealed_shows_nothing() -> None:
     play = Play()
     entry = play.send("00:00", "AV", "incident-notice")
     renew(play, "00:01", "AV")
-    play.send("00:02", "KV", "receipt", About(entry))
+    play.send("00:02", "KV", "receipt", Received(entry))
     assert play.state.renewal is not None and play.state.renewal.waiting == (kid("KV-1"),)
 
 

@@ -19,6 +19,7 @@ from protocols.kinds import (
     ObjectionAnswer,
     Proposal,
     ProposalAnswer,
+    Received,
     Rekey,
     Reveal,
     Scope,
@@ -40,7 +41,7 @@ def test_the_st_brannoc_incident_from_notice_to_close() -> None:
     )
     notice = play.send("00:31", "AV", "incident-notice")
     assert play.state.rung == "L1-notify"
-    play.send("00:31", "KV", "receipt", About(notice))
+    play.send("00:31", "KV", "receipt", Received(notice))
     assert {clock.rule: clock.end - t("00:31") for clock in due(play.state)} == {
         "page-alternate": 600_000,
         "human-ack": 1_800_000,
@@ -65,7 +66,7 @@ def test_the_st_brannoc_incident_from_notice_to_close() -> None:
     # E07: five questions; due 24 h after receipt.
     questions = play.send("05:10", "AV", "clarification-request", Ask(5, preservation=True))
     assert play.state.rung == "L2-clarify"
-    play.send("05:10", "KV", "receipt", About(questions))
+    play.send("05:10", "KV", "receipt", Received(questions))
     assert [(clock.rule, clock.end) for clock in due(play.state)] == [("clarify", t("29:10"))]
 
     # E08 to E11: updates and authenticity pass; a holding reply does not stop the clock.

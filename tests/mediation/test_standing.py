@@ -10,7 +10,20 @@ from mediation.move import HUB
 from mediation.offers import allowed, example_move
 from mediation.refusals import Refusal
 from mediation.state import state_hash
-from protocols.kinds import KINDS, About, Author, Empty, Finding, Member, Open, Rekey, Reveal, Verdict, Withdrawal
+from protocols.kinds import (
+    KINDS,
+    About,
+    Author,
+    Empty,
+    Finding,
+    Member,
+    Open,
+    Received,
+    Rekey,
+    Reveal,
+    Verdict,
+    Withdrawal,
+)
 from tests.mediation.places import on, opened
 from tests.mediation.play import DATA, LADDER, Play, context, kid, opening, t
 
@@ -20,7 +33,7 @@ ROLE = {"AV": "party", "KV": "party", "MD": "mediator"}
 EXTRA = {
     "open": Open("cpci-default", ("AV", "KV"), (Member(kid("AV-1"), "AV"),)),
     "rekey": Rekey(99),
-    "receipt": About(kid("open")),
+    "receipt": Received(kid("open")),
     "nomination-reveal": Reveal(kid("open"), ("MD",), kid("salt")),
     "authenticity-answer": Verdict(kid("open"), "ours"),
     "finding": Finding(kid("open"), "breach"),
@@ -147,7 +160,7 @@ def test_an_opening_that_is_not_in_order_is_refused(
 def test_an_exercise_runs_sixty_times_faster() -> None:
     play = Play(scale=60, status="EXERCISE")
     notice = play.send("00:01", "AV", "incident-notice")
-    play.send("00:01", "KV", "receipt", About(notice))
+    play.send("00:01", "KV", "receipt", Received(notice))
     clock = next(clock for clock in play.state.clocks if clock.rule == "page-alternate")
     assert clock.end - clock.start == 10_000
     play = Play(scale=1_000_000, status="EXERCISE")
@@ -160,7 +173,7 @@ def test_an_office_that_nobody_invited_has_no_standing() -> None:
     for kind, act in (
         ("mediator-acceptance", Empty()),
         ("declaration", Empty()),
-        ("receipt", About(kid("open"))),
+        ("receipt", Received(kid("open"))),
         ("withdrawal", Withdrawal("HD")),
         ("finding", Finding(kid("open"), "breach")),
     ):

@@ -10,7 +10,7 @@ from mediation.fold import Outcome, advance, open_thread, step
 from mediation.ladder import parse_ladder
 from mediation.ladder_check import read_all
 from mediation.state import ThreadState
-from protocols.kinds import About, Act, Answer, Ask
+from protocols.kinds import Act, Answer, Ask, Received
 from tests.mediation.library.walk import COUNTERPART, INITIATOR, context, move_of
 from tests.mediation.play import T0, opening
 
@@ -65,7 +65,7 @@ def test_silence_opens_the_same_option_only_at_the_end() -> None:
 def test_an_answer_before_the_receipt_opens_the_option_too() -> None:
     state, _ = sent(FROM_RECEIPT, ASKED, FULL)
     assert options(state) == {("ask-meeting", INITIATOR)}
-    state, _ = sent(FROM_RECEIPT, ASKED, FULL, (2 * HOUR, COUNTERPART, "receipt", About(NOTHING)))
+    state, _ = sent(FROM_RECEIPT, ASKED, FULL, (2 * HOUR, COUNTERPART, "receipt", Received(NOTHING)))
     assert not [clock for clock in state.clocks if clock.rule == "reply"]
 
 

@@ -15,7 +15,7 @@ from protocols.encoding import b64u, digest
 from protocols.entry import MAX_ENTRY_BYTES, make_entry
 from protocols.jws import parse, sign
 from protocols.keys import SeedSigner
-from protocols.kinds import KINDS, About, Act, Author, Member, Nominate, Rekey, Reveal, act_to_dict
+from protocols.kinds import KINDS, Act, Author, Member, Nominate, Received, Rekey, Reveal, act_to_dict
 from protocols.nomination import nomination_digest
 from tests.hotline.agreement.table import T0, Table
 from tests.hotline.harness import Client, Thread
@@ -65,7 +65,7 @@ class Walk:
         else:
             self.table.clock.at += rng.choice((13, 49)) * HOUR
             self.table.hub.writer.announce({self.table.thread})
-            await self.say("AV", "receipt", About(rng.choice(self.table.ids)))  # after the hub's notes, in one batch
+            await self.say("AV", "receipt", Received(rng.choice(self.table.ids)))  # after the hub's notes, in one batch
 
     # -- moves --------------------------------------------------------------------------------------------------------
 
@@ -80,7 +80,7 @@ class Walk:
         code = await self.say(office, offer.kind, offer.act)
         assert code is None, (self.log[-1], "was offered and refused", code)
         if KINDS[offer.kind].receipt and office in ("AV", "KV") and rng.random() < 0.8:
-            await self.say("KV" if office == "AV" else "AV", "receipt", About(table.ids[-1]))
+            await self.say("KV" if office == "AV" else "AV", "receipt", Received(table.ids[-1]))
 
     async def anything(self) -> None:
         """Any kind with any act of its type, by anybody, one person or two, with any serial and any claim of sight."""

@@ -17,7 +17,7 @@ from hotline.hub.errors import TooFast
 from hotline.hub.flow import InFlight, Outgoing
 from hotline.hub.lanes import Lanes
 from hotline.hub.settings import Limits
-from hotline.station.sender import packages_kept
+from hotline.station.key_packages import packages_kept
 from protocols.encoding import rfc3339
 from protocols.frames import AskTails, Refused
 from tests.hotline.harness import RunningHub, connect, make_station, make_world, open_thread, running_hub

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,15 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from hotline.station.errors import LineBroken
-from hotline.station.flight import OUT_OF_ORDER, WINDOW
+from hotline.station.flight import OUT_OF_ORDER, WINDOW, Ready
+from hotline.station.outbox import Item
+from hotline.station.sender import AT_ONCE
 from hotline.station.station import Station
 from hotline.station.views import Outcome
 from hotline.store import station as tables
 from protocols import frames
 from protocols.entry import parse_entry
+from protocols.kinds import Received
 from protocols.mls import Group
 from tests.hotline import forge
 from tests.hotline.harness import make_world, running_hub
@@ -59,6 +62,16 @@ def serials(station: Station, thread: str, office: str) -> list[int]:
     return [each.payload.serial for each in held if each.payload.office == office]
 
 
+def statements(station: Station, thread: str) -> list[str]:
+    return [each.id for each in station.core.threads[thread].held if each.payload.kind == "statement"]
+
+
+def signed_for(station: Station, thread: str) -> list[str]:
+    """The entries whose receipts have come, each as often as it was signed for."""
+    acts = (each.admitted.verified.entry.act for each in station.core.threads[thread].held)
+    return [entry for act in acts if isinstance(act, Received) for entry in act.entries]
+
+
 def submitting(
     station: Station, monkeypatch: pytest.MonkeyPatch, how: Callable[[frames.Submit, Pass], Awaitable[None]]
 ) -> None:
@@ -81,6 +94,23 @@ def commits(station: Station) -> list[int]:
 
     station.core.store._store.transact = transact  # type: ignore[method-assign]
     return seen
+
+
+async def test_the_first_of_a_burst_are_on_their_way_while_the_next_are_sealed(tmp_path: Path) -> None:
+    world, many = make_world(tmp_path), [f"note {number:02}" for number in range(20)]
+    async with running_hub(world) as hub, running(world, "KV", hub.url) as kv, running(world, "AV", hub.url) as av:
+        thread = await opened(av, kv)
+        real, stored = av.sender.storing.store, list[int]()
+
+        async def store(fresh: Iterable[Item], ready: Sequence[Ready]) -> None:
+            kept = tuple(fresh)
+            stored.append(len(kept))
+            await real(kept, ready)
+
+        av.sender.storing.store = store  # type: ignore[method-assign]
+        assert {outcome.state for outcome in await notes(av, thread, many)} == {"accepted"}
+        assert sum(stored) == 20 and max(stored) == AT_ONCE
+        await until(lambda: texts(kv, thread) == many)
 
 
 async def test_many_that_wait_go_together_in_order_and_in_few_transactions(
@@ -314,7 +344,7 @@ async def test_a_commit_whose_answer_is_lost_keeps_nothing_that_was_called_lost_
 
             async def transact(work: Callable[[Any], Any]) -> Any:
                 done = await real(work)
-                if not failed and av.core.lock.locked() and av.sender._unsure is not None:
+                if not failed and av.core.lock.locked() and av.sender.storing.unsure is not None:
                     failed.append(1)
                     raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
                 return done
@@ -356,8 +386,10 @@ async def test_entries_whose_commit_was_stored_though_it_failed_are_taken_again_
         )
         assert all(outcome.ok for outcome in outcomes)
         await until(lambda: len(failed) == 2 and texts(kv, thread) == many)
-        # A receipt for each went out, and once.
-        await until(lambda: serials(av, thread, "KV") == list(range(1, 7)) and seq(kv, thread) == seq(av, thread))
+        # Every one is signed for, and once.
+        await until(lambda: sorted(signed_for(av, thread)) == sorted(statements(av, thread)))
+        await until(lambda: seq(kv, thread) == seq(av, thread))
+        assert serials(av, thread, "KV") == list(range(1, len(serials(av, thread, "KV")) + 1))
         assert kv.core.threads[thread].frozen is None
         held = [each.admitted.leaf for each in kv.core.threads[thread].held]
     again = await open_station(world, "KV", hub.url)
@@ -401,7 +433,7 @@ async def test_what_is_delivered_after_a_commit_whose_answer_is_lost_brings_no_u
 
         async def transact(work: Callable[[Any], Any]) -> Any:
             done = await real(work)
-            if not failed and av.sender._unsure is not None and av.sender._unsure.sealed:
+            if not failed and av.sender.storing.unsure is not None and av.sender.storing.unsure.sealed:
                 failed.append(1)
                 line.caught = False  # what is delivered comes before the outbox has its next turn
                 raise OperationalError("COMMIT", {}, Exception("disk I/O error"))

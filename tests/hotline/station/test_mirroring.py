@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,20 @@ async def test_a_head_that_the_disk_did_not_take_is_reached_again_and_nobody_is_
             )
             assert "log" not in station.core.alarms
     assert len(failed) == 3
+
+
+async def test_what_is_proven_is_not_gone_through_again_and_what_is_delivered_anew_is(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub, running(world, "AV", hub.url) as av, running(world, "KV", hub.url):
+        thread = await opened(av)
+        held, mirroring = av.core.threads[thread], av.observer.mirroring
+        await say(av, thread, "one")
+        assert [each.id for each in mirroring._unproven()] == [each.id for each in held.held if not each.proven]
+        held.held[0].proven = True
+        assert held.held[0] not in mirroring._unproven()
+        anew = av.core.threads[thread] = held.without_content()
+        assert mirroring._unproven() == []
+        again = replace(held.held[0], proven=False)
+        anew.add(again)
+        assert mirroring._unproven() == [again]
+        av.core.threads[thread] = held

@@ -181,3 +181,31 @@ async def test_a_fault_over_one_thread_keeps_no_other_waiting(tmp_path: Path, mo
         await until(lambda: any("KeyError" in alarm for alarm in av.connection().alarms))
         monkeypatch.undo()
         assert {(await each).state for each in waiting} == {"accepted"}
+
+
+async def test_a_message_has_only_its_own_threads_keys_looked_at_and_a_tick_those_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(tmp_path)
+    slow = msgspec.structs.replace(DUTY, tick=3600.0)
+    async with (
+        running_hub(world) as hub,
+        running(world, "AV", hub.url, duty=slow) as av,
+        running(world, "KV", hub.url) as kv,
+    ):
+        threads = [await opened(av, kv) for _ in range(3)]
+        await until(lambda: all(seq(av, each) == seq(kv, each) for each in threads))
+        await until(lambda: av.sender._touched == set())
+        real, asked = av.sender._duties.keys, set[str]()
+
+        def keys(thread: Thread, now: int) -> Any:
+            asked.add(thread.id)
+            return real(thread, now)
+
+        monkeypatch.setattr(av.sender._duties, "keys", keys)
+        assert await note(av, threads[1], "one") == "accepted"
+        assert await note(kv, threads[1], "two") == "accepted"
+        await until(lambda: texts(av, threads[1]) == ["one", "two"] and av.sender._touched == set())
+        assert asked == {threads[1]}
+        av.sender.wake()
+        await until(lambda: asked == set(threads))

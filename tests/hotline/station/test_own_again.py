@@ -102,6 +102,23 @@ def test_a_leaf_with_another_signature_in_an_own_ones_place_is_read_and_checked_
         verify_entry(again, world.accord, book, at=1_795_000_000_000)
 
 
+def test_a_leaf_with_more_behind_our_signatures_than_one_stamp_is_read_anew_or_refused(
+    world: World, sent: Entry
+) -> None:
+    leaf = leaf_of(world, sent)
+    begun = len(sent.jws.to_bytes()) - 2
+    stamp = leaf[begun + 1 : -2]
+    twice = leaf[:-2] + b"," + stamp + b"]}"
+    for bad in (twice, leaf + b" ", leaf[:-1], leaf[: begun + 1] + b"]}", leaf[:begun] + b"]}]}"):
+        with pytest.raises(ProtocolError):
+            stamped(sent, bad)
+    # A third signature in our own role is no stamp.
+    again = jws.sign(sent.jws.payload, SeedSigner(secrets.token_bytes(32)), typ=TYP, role="station")
+    with pytest.raises(ProtocolError):
+        stamped(sent, sent.jws.with_signature(again).to_bytes())
+    assert stamped(sent, sent.jws.to_bytes()).jws.to_bytes() == sent.jws.to_bytes()
+
+
 def test_mandates_are_asked_again_at_the_stamped_time(world: World, sent: Entry, book: MandateBook) -> None:
     verify_entry(sent, world.accord, book, at=1_795_000_000_000)
     cast = world.stations["AV"]
@@ -164,6 +181,8 @@ def test_items_that_were_accepted_are_found_by_entry_and_no_longer_gone_through(
     assert items.sealed_as("entry a") is items["a"]
     items["b"].entry = "entry b"
     assert items.sealed_as("entry b") is items["b"]
+    items["b"].entry = "entry b, sealed anew"
+    assert items.sealed_as("entry b") is None and items.sealed_as("entry b, sealed anew") is items["b"]
     assert items.pop("nobody") is None
     assert items.pop("a") is not None
     assert items.sealed_as("entry a") is None and list(items) == ["b"]

@@ -119,7 +119,7 @@ async def test_the_mark_outlives_a_restart_and_what_is_sealed_waits(tmp_path: Pa
         assert any("older copy" in words for words in station.connection().alarms)
         queued = await station.send(officer(station), thread, "statement", {}, {"text": "waits"})
         item = station.core.items[str(queued.id)]
-        assert not await station.sender._prepare(item, station.core.threads[thread])
+        assert not await station.sender.alone.prepare(item, station.core.threads[thread])
         assert item.wire is None and "renewed its keys" in str(item.waiting)
         await station.stop()
         async with running(world, "AV", hub.url) as av:

@@ -20,7 +20,7 @@ from mediation.ladder import parse_ladder
 from mediation.offers import allowed, example_move
 from mediation.refusals import Refusal
 from mediation.state import ThreadState
-from protocols.kinds import KINDS, About, Member, Rekey
+from protocols.kinds import KINDS, Member, Received, Rekey
 from tests.mediation.checker.trial import WHOLE
 
 LADDERS = Path(__file__).parents[3] / "mediation" / "ladders"
@@ -109,7 +109,7 @@ class Walk:
             self.send(office, offer.kind, offer.act, at)
             other = self.state.other_party(office) if office in self.state.parties else ""
             if KINDS[offer.kind].receipt and other and self.rng.random() < 0.7:
-                self.send(other, "receipt", About(entry_id(self.state.seq)), at)
+                self.send(other, "receipt", Received(entry_id(self.state.seq)), at)
 
     def renew(self, at: int) -> None:
         state = self.state

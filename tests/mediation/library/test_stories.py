@@ -11,7 +11,7 @@ from mediation.durations import DAY, HOUR, add_months
 from mediation.fold import Outcome, advance, step
 from mediation.refusals import Refusal
 from mediation.state import Clock
-from protocols.kinds import About, Act, Answer, Appointment, Ask, Extension, Step, StepAnswer
+from protocols.kinds import About, Act, Answer, Appointment, Ask, Extension, Received, Step, StepAnswer
 from tests.mediation.library.table import ladder
 from tests.mediation.library.walk import COUNTERPART, INITIATOR, MEDIATOR, OTHERS, Place, move_of, named, opened
 from tests.mediation.play import T0
@@ -118,7 +118,7 @@ def reported() -> Story:
     """WTO: panel report circulated at day 0 + 60 days of consultations."""
     story = Story("wto-dsu")
     notice = story.send(0, INITIATOR, "incident-notice")
-    story.send(0, COUNTERPART, "receipt", About(notice))
+    story.send(0, COUNTERPART, "receipt", Received(notice))
     story.ask(60 * DAY, INITIATOR, "panel")
     story.ask(60 * DAY, OTHERS[0], "circulate")
     return story
@@ -147,7 +147,7 @@ def test_an_urgent_case_has_shorter_clocks_and_a_panel_has_calendar_months() -> 
     story = Story("wto-dsu")
     story.ask(0, INITIATOR, "urgent")
     notice = story.send(0, INITIATOR, "incident-notice")
-    story.send(0, COUNTERPART, "receipt", About(notice))
+    story.send(0, COUNTERPART, "receipt", Received(notice))
     story.send(DAY, COUNTERPART, "holding-reply", About(notice))
     story.send(2 * DAY, COUNTERPART, "session-open", About(notice))
     assert not story.place.state.options
@@ -160,7 +160,7 @@ def test_an_urgent_case_has_shorter_clocks_and_a_panel_has_calendar_months() -> 
 def test_consultations_end_early_when_both_consider_that_they_failed() -> None:
     story = Story("wto-dsu")
     notice = story.send(0, INITIATOR, "incident-notice")
-    story.send(0, COUNTERPART, "receipt", About(notice))
+    story.send(0, COUNTERPART, "receipt", Received(notice))
     request = story.ask(DAY, INITIATOR, "panel")
     assert story.rung(DAY) == "consultations"
     story.send(DAY, COUNTERPART, "step-accept", StepAnswer(request, "panel"))
@@ -236,7 +236,7 @@ def test_a_party_that_names_no_conciliators_does_not_stop_the_conciliation() -> 
     story = Story("unclos-v-conciliation")
     (body,) = story.body("secretary-general")
     notice = story.send(0, INITIATOR, "incident-notice")
-    story.send(0, COUNTERPART, "receipt", About(notice))
+    story.send(0, COUNTERPART, "receipt", Received(notice))
     assert story.refused(20 * DAY, body, "step-request", Step("default-appoint")) == "ladder.no-option"
     story.ask(21 * DAY, INITIATOR, "ask-appointment")
     for party in (INITIATOR, COUNTERPART):
@@ -326,13 +326,13 @@ def test_the_councils_day_runs_from_its_own_receipt_and_the_states_two_days_from
     story = Story("ctbt-iv-clarification")
     (council,) = story.body("council")
     asked = story.ask(0, INITIATOR, "via-council")
-    story.send(1 * HOUR, COUNTERPART, "receipt", About(asked))
+    story.send(1 * HOUR, COUNTERPART, "receipt", Received(asked))
     assert {clock.rule for clock in story.place.state.clocks} == {"no-receipt-council"}, "it is not for the other state"
-    story.send(30 * HOUR, council, "receipt", About(asked))
+    story.send(30 * HOUR, council, "receipt", Received(asked))
     assert story.clock("via-council-forward").end == T0 + 54 * HOUR
     forwarded = story.ask(50 * HOUR, council, "forward")
-    story.send(51 * HOUR, INITIATOR, "receipt", About(forwarded))
-    story.send(60 * HOUR, COUNTERPART, "receipt", About(forwarded))
+    story.send(51 * HOUR, INITIATOR, "receipt", Received(forwarded))
+    story.send(60 * HOUR, COUNTERPART, "receipt", Received(forwarded))
     assert story.clock("via-council-answer").end == T0 + 108 * HOUR
     story.ask(108 * HOUR, INITIATOR, "council-meeting")
     assert story.rung(108 * HOUR) == "council-meeting"
@@ -349,7 +349,7 @@ def test_inspectors_arrive_within_six_days_of_the_councils_receipt_of_the_reques
     story = Story("ctbt-iv-clarification")
     (council,) = story.body("council")
     request = story.ask(0, INITIATOR, "osi-request")
-    story.send(5 * HOUR, council, "receipt", About(request))
+    story.send(5 * HOUR, council, "receipt", Received(request))
     assert story.clock("osi-decision").end == T0 + 101 * HOUR
     assert story.clock("osi-arrival").end == T0 + 5 * HOUR + 6 * DAY
 
@@ -357,9 +357,9 @@ def test_inspectors_arrive_within_six_days_of_the_councils_receipt_of_the_reques
 def test_a_committees_three_weeks_begin_with_its_first_member_and_the_missions_with_the_other_party() -> None:
     story = Story("seanwfz-annex")
     request = story.send(0, INITIATOR, "incident-notice")
-    story.send(2 * HOUR, OTHERS[1], "receipt", About(request))
-    story.send(9 * HOUR, OTHERS[0], "receipt", About(request))
-    story.send(12 * HOUR, COUNTERPART, "receipt", About(request))
+    story.send(2 * HOUR, OTHERS[1], "receipt", Received(request))
+    story.send(9 * HOUR, OTHERS[0], "receipt", Received(request))
+    story.send(12 * HOUR, COUNTERPART, "receipt", Received(request))
     assert story.clock("screen").end == T0 + 2 * HOUR + 21 * DAY
     assert story.clock("mission").end == T0 + 12 * HOUR + 21 * DAY
 
@@ -368,7 +368,7 @@ def test_data_are_due_forty_five_days_after_the_receipt_of_the_order() -> None:
     story = Story("budapest-24-7")
     story.ask(0, INITIATOR, "reach")
     order = story.ask(1 * HOUR, INITIATOR, "order")
-    story.send(9 * HOUR, COUNTERPART, "receipt", About(order))
+    story.send(9 * HOUR, COUNTERPART, "receipt", Received(order))
     assert story.clock("subscriber-data").end == T0 + 9 * HOUR + 45 * DAY
 
 

@@ -20,7 +20,6 @@ from mediation.rules import StepRule
 from mediation.state import Request, ThreadState
 from protocols.kinds import (
     KINDS,
-    About,
     Act,
     Admission,
     Answer,
@@ -32,6 +31,7 @@ from protocols.kinds import (
     Open,
     Proposal,
     ProposalAnswer,
+    Received,
     Rekey,
     Reveal,
     Scope,
@@ -197,7 +197,7 @@ def _sent_and_received(found: Ladder, place: Place, kind: str, rules: list[StepR
             continue
         entry, other = after.done[-1].move, after.state.other_party(office)
         assert entry is not None
-        yield sent(found, after, other, "receipt", About(entry.id)) or after
+        yield sent(found, after, other, "receipt", Received(entry.id)) or after
         if kind == "clarification-request":
             answered = sent(found, after, other, "clarification-answer", Answer(entry.id, ("answered",)))
             if answered is not None:
