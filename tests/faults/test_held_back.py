@@ -18,9 +18,9 @@ import pytest
 from hotline.hub import own_leaves
 from hotline.hub.fsck import fsck
 from hotline.hub.hub import Hub
-from hotline.hub.sending import Sending
 from hotline.hub.looks import looks_from_folder
 from hotline.hub.own_leaves import Heads
+from hotline.hub.sending import Sending
 from hotline.station.folder import DutyTable
 from hotline.station.station import Station
 from hotline.station.tails import CONTRADICTIONS

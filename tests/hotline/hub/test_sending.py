@@ -1,0 +1,110 @@
+"""What goes out to a station: at once where nothing waits, in its turn otherwise, and the same either way."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from hotline.hub.outlet import AT_ONCE, Outlet
+from hotline.hub.sending import Sending
+from protocols.entry import parse_entry
+from protocols.frames import Deliver, Pong, encode_frame
+from tests.hotline.harness import connect, make_world, open_thread, running_hub
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_who_hears_accepted_was_sent_the_entry_before_and_the_other_side_has_it_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    if not at_once:
+        monkeypatch.setattr(Sending, "_at_once", False)
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
+        thread = await open_thread(av, kv)
+        for number in range(5):
+            av.inbox.clear()
+            answer = await av.say(thread, "goodwill-note", fields={"text": str(number)})
+            delivered = [frame for frame in av.inbox if isinstance(frame, Deliver)]
+            assert [parse_entry(frame.leaf).id for frame in delivered] == [answer.id]
+            while (frame := await kv.expect(Deliver)).seq < answer.seq:
+                pass
+            assert frame == delivered[0]
+
+
+class Way:
+    """A way out with a transport that keeps what it is given; ``full``: the station does not read."""
+
+    def __init__(self, *, full: bool = False) -> None:
+        self.written = bytearray()
+        self.connection = SimpleNamespace(full=full)
+        transport = SimpleNamespace(write=self.written.extend, is_closing=lambda: False)
+        request = SimpleNamespace(transport=transport, get_extra_info=lambda _name: None)
+        self.outlet = Outlet(
+            cast(Any, request), cast(Any, SimpleNamespace(closed=False)), cast(Any, self.connection), 1.0
+        )
+        self.soon: list[Sending] = []
+        limits = SimpleNamespace(answers=4, answer_bytes=1 << 20)
+        hub = SimpleNamespace(
+            settings=SimpleNamespace(limits=limits),
+            lines=SimpleNamespace(soon=self.soon.append),
+            metrics=SimpleNamespace(limited=SimpleNamespace(labels=lambda _name: SimpleNamespace(inc=lambda: None))),
+        )
+        self.why: list[Any] = []
+        mandate = SimpleNamespace(kid="k", office="AV")
+        self.sending = Sending(cast(Any, hub), self.outlet, cast(Any, mandate), self.why.append)
+
+    async def rest(self) -> asyncio.Task[None]:
+        task = asyncio.create_task(self.sending.run())
+        await asyncio.sleep(0)
+        return task
+
+
+async def test_what_comes_up_in_one_turn_goes_out_in_one_write_and_wakes_nobody() -> None:
+    way = Way()
+    task = await way.rest()
+    pongs = [Pong(number, 5, 5) for number in range(3)]
+    for pong in pongs:
+        way.sending.push(pong)
+    assert not way.written and way.soon == [way.sending]
+    way.sending.hand_over()
+    assert all(encode_frame(pong) in way.written for pong in pongs)
+    assert not way.sending._wake.is_set()
+    way.sending.stop()
+    await task
+
+
+async def test_a_station_that_does_not_read_is_handed_nothing_more_and_cut_off_when_too_much_waits() -> None:
+    way = Way(full=True)
+    task = await way.rest()
+    for number in range(4):
+        way.sending.push(Pong(number, 5, 5))
+    assert not way.written and not way.soon and not way.why
+    way.sending.push(Pong(9, 5, 5))
+    assert [each.code for each in way.why] == ["line.too-slow"]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_in_one_turn_no_more_is_gathered_than_is_written_at_once() -> None:
+    way = Way()
+    task = await way.rest()
+    for _ in range(3):
+        way.sending.push_bytes(bytes(AT_ONCE // 2))
+    assert way.sending._out_bytes == AT_ONCE, "the third waits in the queue that is bounded"
+    way.sending.stop()
+    await task
+
+
+async def test_a_station_that_is_gone_is_found_out_when_it_is_written_to() -> None:
+    way = Way()
+    task = await way.rest()
+    cast(Any, way.outlet._transport).is_closing = lambda: True
+    way.sending.push(Pong(1, 5, 5))
+    way.sending.hand_over()
+    assert [each.code for each in way.why] == ["line.too-slow"]
+    way.sending.stop()
+    await task
