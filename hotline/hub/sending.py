@@ -46,6 +46,7 @@ class Sending:
         self._answers = Outgoing(limits.answers, limits.answer_bytes)
         self._wake = asyncio.Event()
         self.following = self.over = False
+        self._fault: Exception | None = None
         self._caught = False
         self._resting = False
         """Nothing is on its way and nothing waits: `run` is waiting to be woken."""
@@ -89,16 +90,27 @@ class Sending:
         if not self.following:
             return
         if self._caught and self._at_once:
-            batch = delivery.fresh_batch(self._hub.recent, thread, self._cursors, self._kid, AT_ONCE)
-            if batch is not None:
-                for frame in batch.frames:
-                    self._put(encode_frame(frame))
-                self._hub.metrics.delivered.inc(len(batch.frames))
-                if not batch.more:
-                    for invitation in self._changed_invitations(thread):
-                        self._put(encode_frame(invitation))
+            try:
+                if self._sent_at_once(thread):
                     return
+            except Exception as error:
+                self._failed(error)
+                return
         self.touch(thread.thread, rank)
+
+    def _sent_at_once(self, thread: Thread) -> bool:
+        """Whether all that is new of a thread could be sent from memory."""
+        batch = delivery.fresh_batch(self._hub.recent, thread, self._cursors, self._kid, AT_ONCE)
+        if batch is None:
+            return False
+        for frame in batch.frames:
+            self._put(encode_frame(frame))
+        self._hub.metrics.delivered.inc(len(batch.frames))
+        if batch.more:
+            return False
+        for invitation in self._changed_invitations(thread):
+            self._put(encode_frame(invitation))
+        return True
 
     def touch(self, thread: str, rank: int) -> None:
         """Look at a thread in its turn."""
@@ -139,6 +151,13 @@ class Sending:
                 self._outlet.put(messages)
             except (ConnectionError, RuntimeError):  # closing transport
                 self._cut(TooSlow("gone"))
+            except Exception as error:
+                self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """A fault over what one station is sent ends its line (by `run`), and stops neither the writer nor other lines."""
+        self._fault = error
+        self.stop()
 
     @property
     def _at_once(self) -> bool:
@@ -165,7 +184,7 @@ class Sending:
     # -- what goes out in its turn ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Until `stop`. Raises what the store raises."""
+        """Until `stop`. Raises what the store raises, and what went wrong over something that went out at once."""
         while True:
             self._resting = True
             await self._wake.wait()
@@ -181,6 +200,8 @@ class Sending:
                 elif self._tails_due:
                     await self._send_tails()
             await self._flush()
+            if self._fault is not None:
+                raise self._fault
             if self.over:
                 return
 

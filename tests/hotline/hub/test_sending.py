@@ -11,8 +11,9 @@ import pytest
 
 from hotline.hub.outlet import AT_ONCE, Outlet
 from hotline.hub.sending import Sending
+from hotline.hub.thread import Thread
 from protocols.entry import parse_entry
-from protocols.frames import Deliver, Pong, encode_frame
+from protocols.frames import Deliver, Invitation, Pong, encode_frame
 from tests.hotline.harness import connect, make_world, open_thread, running_hub
 
 
@@ -33,6 +34,35 @@ async def test_who_hears_accepted_was_sent_the_entry_before_and_the_other_side_h
             while (frame := await kv.expect(Deliver)).seq < answer.seq:
                 pass
             assert frame == delivered[0]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_fault_over_what_one_station_is_sent_ends_its_line_and_nobody_elses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
+        thread = await open_thread(av, kv)
+        if not at_once:
+            monkeypatch.setattr(Sending, "_at_once", False)
+        honest = Sending._changed_invitations
+
+        def faulty(self: Sending, about: Thread) -> list[Invitation]:
+            if self._kid == kv.station.kid:
+                raise ZeroDivisionError
+            return honest(self, about)
+
+        monkeypatch.setattr(Sending, "_changed_invitations", faulty)
+        answer = await av.say(thread, "goodwill-note", fields={"text": "1"})
+        async with asyncio.timeout(10):
+            while kv.station.kid in hub.hub.lines.since():
+                await asyncio.sleep(0.01)
+        assert hub.hub.metrics.faults._value.get() == 1
+        assert hub.hub.runs
+        monkeypatch.setattr(Sending, "_changed_invitations", honest)
+        async with connect(hub.url, world, "KV", follow=False) as again:
+            assert answer.seq in [frame.seq for frame in await again.follow()]
+        await av.say(thread, "goodwill-note", fields={"text": "2"})
 
 
 class Way:
