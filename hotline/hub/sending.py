@@ -79,7 +79,8 @@ class Sending:
             self._wake.set()
 
     def answer(self, frame: Frame) -> None:
-        """The same after the news that were told before: who hears "accepted" has what was accepted."""
+        """The same after the news that were told before, where the station reads: it hears "accepted" when it has what was
+        accepted. (One that reads slowly may hear it before.)"""
         if self._at_once:
             self._put(encode_frame(frame))
         else:  # `run` was woken for the news; what is queued now it would send first
@@ -187,8 +188,10 @@ class Sending:
         """Until `stop`. Raises what the store raises, and what went wrong over something that went out at once."""
         while True:
             self._resting = True
-            await self._wake.wait()
-            self._resting = False
+            try:
+                await self._wake.wait()
+            finally:
+                self._resting = False
             self._wake.clear()
             while not self.over and (self._answers or self._touched or self._behind or self._tails_due):
                 await self._send_answers()
@@ -219,6 +222,7 @@ class Sending:
     async def _send_tails(self) -> None:
         """Where this station's threads end, as the log says; after every entry up to there, so that one that is missing
         at the station was held back."""
+        await self._flush()  # what is there already need not wait for the disk
         hub, upto = self._hub, self._tails_due
         found = await hub.ends.read(self._kid, self._tails, upto)
         behind = [tail.thread for tail in found.values() if self._cursors.of(tail.thread, member=True) < tail.seq]
@@ -253,7 +257,7 @@ class Sending:
             await self._send_answers()
             if self._rank != rank and number < len(batch.frames):
                 # Something more urgent has come: the rest of these afterwards.
-                self._rest[name] = delivery.Batch(batch.frames[number:], batch.more)
+                self._rest[name] = delivery.Batch(batch.frames[number:], more=True)
                 self._touched.put(name, rank)
                 return
         if batch.more:

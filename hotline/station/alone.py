@@ -58,6 +58,7 @@ class Alone:
             await self._storing.make_sure()
             if item.state != "queued":
                 return item.state == "sending" and item.ref is None  # it stands sealed on the disk already
+            intent = item.intent  # a receipt may have taken in more since
             thread = core.threads.get(item.thread)  # it may have moved on while the packages were fetched
             if thread is not None and (thread.frozen or intent.kind == "open"):
                 return False
@@ -84,7 +85,7 @@ class Alone:
             if refusal is None:
                 await self._storing.store_alone(item, thread, sealed, packages)
                 return True
-        await self._submissions.settle(item, answer_of(core, refusal))
+        await self._submissions.settle(item, answer_of(core, refusal), intent)
         return False
 
     def _judge(self, thread: Thread | None, sealed: Sealed, force: bool) -> Refusal | None:

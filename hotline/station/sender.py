@@ -48,7 +48,7 @@ class _New:
 class _Filled:
     """What could not be sealed: refused by our own ladder, or for a fault of ours."""
 
-    refused: list[tuple[Item, Refusal]] = field(default_factory=list)
+    refused: list[tuple[Item, Intent, Refusal]] = field(default_factory=list)
     fault: Exception | None = None
 
 
@@ -62,6 +62,8 @@ class Sender:
         self._event = asyncio.Event()
         self._touched: set[str] | None = None
         """Threads that something happened to since the last round; None: to any of them."""
+        self._all_due = 0
+        """When the keys of all threads are looked at again at the latest (ms UTC)."""
         self._stopping = False
         self._flight = Flight(core)
         self.submissions = Submissions(core, self._flight, self._ask, self.wake)
@@ -168,7 +170,12 @@ class Sender:
 
     async def _round(self) -> None:
         core = self._core
+        if core.now() >= self._all_due:
+            # Time makes things due in quiet threads too, however busy others are.
+            self._touched = None
         touched, self._touched = self._touched, set()
+        if touched is None:
+            self._all_due = core.now() + round(core.identity.settings.duty.tick * 1000)
         of_keys = tuple(core.threads if touched is None else touched & core.threads.keys())
         for thread in [core.threads[name] for name in of_keys]:
             await core.settle_keys(thread)
@@ -214,7 +221,7 @@ class Sender:
         while (head := self._turns.head(items)) is not None:
             items.remove(head)
             if thread is not None and self._duties.is_done(thread, head.intent):
-                await self.submissions.drop(head)
+                await self.submissions.drop(head, head.intent)
                 continue
             if thread is not None and self._flight.has_room(thread, ()) and self._flight.may_share(head):
                 if hindrance(self._core, head, thread) is None:
@@ -277,7 +284,9 @@ class Sender:
             queued = [item for item in pending if item.state == "queued"]
             found = self._flight.seal(thread, flight, self._ready(thread, flight, queued))
             ready += found.ready
-            filled.refused += [] if found.refused is None else [found.refused]
+            if found.refused is not None:
+                item, refusal = found.refused
+                filled.refused.append((item, item.intent, refusal))
             filled.fault = filled.fault or found.fault
         await self.storing.store(fresh.values(), ready)
         for made in ready:
@@ -287,8 +296,8 @@ class Sender:
                 each.done.set_result(items[each.row])
         return filled
 
-    async def _settle_all(self, refused: Iterable[tuple[Item, Refusal]]) -> None:
-        for item, refusal in refused:
-            await self.submissions.settle(item, answer_of(self._core, refusal))
+    async def _settle_all(self, refused: Iterable[tuple[Item, Intent, Refusal]]) -> None:
+        for item, intent, refusal in refused:
+            await self.submissions.settle(item, answer_of(self._core, refusal), intent)
         if refused:
             self.wake()

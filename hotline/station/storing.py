@@ -59,7 +59,9 @@ class Storing:
                 )
             for each in sealed.values():
                 wire = self._seal_wire(each.item, each.sealed)
-                await change.put_outbox(each.item.id, state="sending", entry=each.sealed.id, wire=wire)
+                await change.put_outbox(
+                    each.item.id, state="sending", entry=each.sealed.id, wire=wire, **self._taken(each.item)
+                )
             for name, each in groups.items():
                 # The keys are gone from the disk before the ciphertexts exist anywhere else.
                 await change.put_thread(name, mls=core.seal_mls(name, each.sealed.mls))
@@ -78,7 +80,7 @@ class Storing:
         self.unsure = _Unsure(set(), {item.id}, groups, frozenset(packages))
         async with core.store.change() as change:
             wire = self._seal_wire(item, sealed)
-            await change.put_outbox(item.id, state="sending", entry=sealed.id, wire=wire)
+            await change.put_outbox(item.id, state="sending", entry=sealed.id, wire=wire, **self._taken(item))
             if thread is not None and sealed.mls is not None:
                 # The key is gone from the disk before the ciphertext exists anywhere else.
                 await change.put_thread(thread.id, mls=core.seal_mls(thread.id, sealed.mls))
@@ -111,6 +113,10 @@ class Storing:
         if stood:
             self._spent(unsure.packages)
         self.unsure = None
+
+    def _taken(self, item: Item) -> dict[str, bytes]:
+        """A receipt may have taken in more in a commit whose answer was lost: what is kept is what was sealed."""
+        return {"intent": self._core.seal_intent(item.id, item.intent)} if item.intent.kind == "receipt" else {}
 
     def _seal_wire(self, item: Item, sealed: Sealed) -> bytes:
         return self._core.vault.seal(f"outbox/wire/{item.id}", encode(sealed.wire))

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from hotline.station.core import Core, log
 from hotline.station.errors import LineBroken
 from hotline.station.flight import OUT_OF_ORDER, Flight
-from hotline.station.outbox import Answer, Item, encode
+from hotline.station.outbox import Answer, Intent, Item, encode
 from protocols import frames
 from protocols.encoding import rfc3339
 
@@ -167,12 +167,15 @@ class Submissions:
         self._answered(item)
         self._wake(item.thread)
 
-    async def settle(self, item: Item, answer: Answer) -> None:
-        """Mark an item refused: an officer's stays for them to see, a station's own is dropped; both are journalled."""
+    async def settle(self, item: Item, answer: Answer, judged: Intent | None = None) -> None:
+        """Mark an item refused: an officer's stays for them to see, a station's own is dropped; both are journalled.
+        ``judged``: what was refused, where that was not sent: if it has become another since, nothing was said of that."""
         core = self._core
         words = f"{item.intent.kind} refused by the {answer.by}: {answer.sentence} [{answer.code}]"
-        item.answer = answer
         async with core.lock:
+            if judged is not None and item.intent is not judged:
+                return
+            item.answer = answer
             async with core.store.change() as change:
                 if item.intent.auto and item.intent.kind != "open":
                     await change.drop_outbox(item.id)
@@ -187,10 +190,12 @@ class Submissions:
         self._answered(item)
         core.tell(item.thread, "pending")
 
-    async def drop(self, item: Item) -> None:
-        """Forget an item that is not needed any more."""
+    async def drop(self, item: Item, judged: Intent | None = None) -> None:
+        """Forget an item that is not needed any more; ``judged`` as in `settle`."""
         core = self._core
         async with core.lock:
+            if judged is not None and item.intent is not judged:
+                return
             async with core.store.change() as change:
                 await change.drop_outbox(item.id)
             core.items.pop(item.id, None)

@@ -158,7 +158,8 @@ class Machines:
         )
 
     def rewind(self, name: str, primary: str) -> None:
-        """Bring a former primary back as a standby."""
+        """Bring a former primary back as a standby, as the how-to says."""
+        self.ask(primary, "CHECKPOINT")
         self.run(
             *("pg_rewind", "--target-pgdata", self.path / name, "--write-recovery-conf", "--no-sync"),
             *("--source-server", self.replication(primary, "dbname=postgres")),
