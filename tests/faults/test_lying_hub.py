@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from hotline.hub import groups
-from hotline.hub.line import Line
+from hotline.hub.sending import Sending
 from hotline.station.station import Station
 from hotline.store.station import evidence
 from mediation.ladder import parse_ladder
@@ -94,16 +94,17 @@ async def stage(path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[St
         connect(hub.url, world, "AV") as av,
         running(world, "KV", hub.url) as kv,
     ):
-        made, honest = Stage(world, av, kv), Line._send_frame
+        made, honest = Stage(world, av, kv), Sending._send_frame
 
-        async def lies(line: Line, frame: frames.Frame) -> None:
+        async def lies(sending: Sending, frame: frames.Frame) -> None:
             told = [frame]
-            if made.rule is not None and line.kid == world.stations["KV"].kid and isinstance(frame, Deliver):
+            if made.rule is not None and sending._kid == world.stations["KV"].kid and isinstance(frame, Deliver):
                 told = list(made.rule(frame))
             for each in told:
-                await honest(line, each)
+                await honest(sending, each)
 
-        monkeypatch.setattr(Line, "_send_frame", lies)
+        monkeypatch.setattr(Sending, "_send_frame", lies)
+        monkeypatch.setattr(Sending, "_at_once", False)  # so that everything goes the way that lies
         yield made
 
 
