@@ -28,6 +28,8 @@ class Talk:
         self.said: dict[str, list[str]] = {office: [] for office in stations}
         self.shown: set[str] = set()
         self.alarms: set[str] = set()
+        self.last: asyncio.Future[None] | None = None
+        """What is being said: it may be in no outbox yet when the talk is ended."""
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -36,7 +38,8 @@ class Talk:
             for office, station in self.stations.items():
                 text = f"{office} {number}"
                 self.said[office].append(text)
-                await asyncio.shield(asyncio.ensure_future(say(station, self.thread, text)))
+                self.last = asyncio.ensure_future(say(station, self.thread, text))
+                await asyncio.shield(self.last)
                 view = station.connection()
                 self.shown.add(view.state)
                 self.alarms.update(view.alarms)
@@ -79,5 +82,7 @@ async def talk(world: World, first: tuple[str, ...], second: tuple[str, ...]) ->
             talking.cancel()
             with suppress(asyncio.CancelledError):
                 await talking
+        if talk.last is not None:
+            await talk.last
         await settle(talk.thread, av, kv)
         talk.check()
