@@ -48,9 +48,8 @@ def _text(number: int) -> str:
 
 
 async def _up(world: World, office: str, url: str) -> Station:
-    station = await open_station(
-        world, office, url, duty=DutyTable()
-    )  # as it ships, not as hurried as the tests have it
+    # As it ships, not as hurried as the tests have it.
+    station = await open_station(world, office, url, duty=DutyTable())
     await station.start()
     await until(lambda: station.core.line.caught)
     keep_loaded()  # as `hotline station serve` does

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 import structlog
 from hypothesis import settings
+
+from hotline.cli.logs import log_to_stderr
 
 # Files with tests of these marks take longest.
 LONG = ("scenario", "browser", "faults")
@@ -22,6 +25,15 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """A command called inside this process configures its logs: not for the tests after it."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+    log_to_stderr.cache_clear()
 
 
 def pytest_xdist_auto_num_workers() -> int | None:

@@ -82,7 +82,10 @@ class Sending:
         """The same after the news that were told before, where the station reads: it hears "accepted" when it has what was
         accepted. (One that reads slowly may hear it before.)"""
         if self._at_once:
-            self._put(encode_frame(frame))
+            try:
+                self._put(encode_frame(frame))
+            except Exception as error:
+                self._failed(error)
         else:  # `run` was woken for the news; what is queued now it would send first
             asyncio.get_running_loop().call_soon(self.push, frame)
 

@@ -116,19 +116,6 @@ class Writer:
             self.standing, floor = await connection.run_sync(_load)
         self._clock.raise_floor(floor)
 
-    def submit(
-        self, entry: Entry, parts: Mapping[str, bytes], *, owner: str = "", rank: int = -1
-    ) -> asyncio.Future[Answer]:
-        """As `hand_in`, with a future for the answer. It never raises."""
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-
-        def told(found: Answer) -> None:
-            if not answer.done():
-                answer.set_result(found)
-
-        self.hand_in(entry, parts, told, owner=owner, rank=rank)
-        return answer
-
     def hand_in(self, entry: Entry, parts: Mapping[str, bytes], told: Told, *, owner: str = "", rank: int = -1) -> None:
         """Queue an entry; ``told`` is given its position once it is durable, or the refusal, and must not raise.
 

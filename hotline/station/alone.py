@@ -9,7 +9,7 @@ from __future__ import annotations
 from hotline.station.claims import ClaimFailed, Claims
 from hotline.station.core import Core
 from hotline.station.errors import NothingToRejoin
-from hotline.station.hindrance import LOCKED, RENEWING, keyless
+from hotline.station.hindrance import LOCKED, hindrance
 from hotline.station.model import Thread
 from hotline.station.outbox import Answer, Item, Sealed
 from hotline.station.parting import CODE, passes
@@ -62,13 +62,7 @@ class Alone:
             thread = core.threads.get(item.thread)  # it may have moved on while the packages were fetched
             if thread is not None and (thread.frozen or intent.kind == "open"):
                 return False
-            if thread is not None and intent.sd and (why := keyless(thread, intent.kind)):
-                item.waiting = why
-                core.tell(item.thread, "pending")
-                return False
-            if thread is not None and intent.sd and thread.must_renew:
-                item.waiting = RENEWING
-                core.tell(item.thread, "pending")
+            if thread is not None and hindrance(core, item, thread) is not None:
                 return False
             try:
                 if thread is None:

@@ -13,6 +13,7 @@ from hotline.station.folder import Identity
 from hotline.station.keys import keys_due, may_complain
 from hotline.station.model import Held, Thread
 from hotline.station.outbox import Intent
+from hotline.station.receipts import named
 from hotline.station.replay import Taken
 from mediation.awaited import readers
 from mediation.effects import KeysReturned, RevealDue
@@ -78,8 +79,7 @@ class Duties:
         """Whether somebody of our office has done it meanwhile, or it lost its object."""
         state = thread.state
         if intent.kind == "receipt":
-            named = (intent.act["entry"], *intent.act.get("also", ()))
-            return all((self._identity.office, entry) in thread.receipts for entry in named)
+            return all((self._identity.office, entry) in thread.receipts for entry in named(intent))
         if intent.kind == "complaint":
             return _complained(thread, self._identity.office, intent.act["entry"])
         if state is None:

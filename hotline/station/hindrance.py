@@ -19,14 +19,14 @@ def hindrance(core: Core, item: Item, thread: Thread) -> str | None:
     elif item.newer_than is not None and thread.state is not None and thread.state.epoch <= item.newer_than:
         return "waits for newer keys"
     elif intent.sd:
-        why = keyless(thread, intent.kind) or (RENEWING if thread.must_renew else None)
+        why = _keyless(thread, intent.kind) or (RENEWING if thread.must_renew else None)
     if why is not None and item.waiting != why:
         item.waiting = why
         core.tell(item.thread, "pending")
     return why
 
 
-def keyless(thread: Thread, kind: str) -> str | None:
+def _keyless(thread: Thread, kind: str) -> str | None:
     """Why nothing can be sealed in a thread now, or None."""
     if thread.keys.stuck:
         return "waits until this station has the keys of this incident again"

@@ -192,9 +192,10 @@ class Thread:
         self.by_seq[held.seq] = held
         about = reference(held)
         act, state = held.admitted.verified.entry.act, ANSWERS.get(held.payload.kind)
-        for each in act.entries if isinstance(act, Received) else (about,):
-            if isinstance(act, Received):
-                self.receipts.add((held.payload.office, each))
+        named = act.entries if isinstance(act, Received) else (about,)
+        if isinstance(act, Received):
+            self.receipts.update((held.payload.office, each) for each in named)
+        for each in named:
             if each in self.by_id and state is not None and held.payload.office != self.by_id[each].payload.office:
                 self.by_id[each].reach(held.payload.office, state, held.stamp.at)
                 if state == "acknowledged":

@@ -73,16 +73,17 @@ class Receipts:
         return replace(intent, after=after)
 
 
-def _named(intent: Intent) -> tuple[str, ...]:
+def named(intent: Intent) -> tuple[str, ...]:
+    """The entries that a receipt is to sign for."""
     return (intent.act["entry"], *intent.act.get("also", ()))
 
 
 def _takes(one: Intent, other: Intent, now: int) -> bool:
     """Whether a receipt may stand in another: neither comes much earlier or later by it."""
-    room = len(_named(one)) < MOST and one.precedence == other.precedence
+    room = len(named(one)) < MOST and one.precedence == other.precedence
     return room and abs(max(one.after, now) - max(other.after, now)) <= GATHERED
 
 
 def _with(one: Intent, other: Intent) -> Intent:
-    first, *also = dict.fromkeys((*_named(one), *_named(other)))
+    first, *also = dict.fromkeys((*named(one), *named(other)))
     return replace(one, act={"entry": first, "also": also} if also else {"entry": first})

@@ -173,7 +173,7 @@ class Submissions:
         core = self._core
         words = f"{item.intent.kind} refused by the {answer.by}: {answer.sentence} [{answer.code}]"
         async with core.lock:
-            if judged is not None and item.intent is not judged:
+            if judged is not None and (item.intent is not judged or item.state != "queued"):
                 return
             item.answer = answer
             async with core.store.change() as change:
@@ -194,7 +194,7 @@ class Submissions:
         """Forget an item that is not needed any more; ``judged`` as in `settle`."""
         core = self._core
         async with core.lock:
-            if judged is not None and item.intent is not judged:
+            if judged is not None and (item.intent is not judged or item.state != "queued"):
                 return
             async with core.store.change() as change:
                 await change.drop_outbox(item.id)

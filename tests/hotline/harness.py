@@ -28,14 +28,16 @@ from websockets.asyncio.client import connect as ws_connect
 
 from hotline.hub.app import make_app
 from hotline.hub.hub import Hub, HubKeys
+from hotline.hub.lanes import Answer
 from hotline.hub.settings import Limits, Settings
+from hotline.hub.writer import Writer
 from hotline.ladders import load
 from hotline.store.place import Place, Server
 from protocols import frames, mls
 from protocols.accord import Accord, HubCard, LadderInForce, Office, SignedAccord, draft_bytes, open_accord, sign_accord
 from protocols.disclosure import body_to_bytes, make_body
 from protocols.encoding import b64u, digest, rfc3339, unb64u
-from protocols.entry import Payload, body_aad, draft_content, entry_id, make_entry, parse_entry, sign_draft
+from protocols.entry import Entry, Payload, body_aad, draft_content, entry_id, make_entry, parse_entry, sign_draft
 from protocols.jws import parse as parse_jws
 from protocols.keys import SeedSigner, verify
 from protocols.mandate import Mandate, StationKeys, sign_holder, sign_mandate, verify_mandate
@@ -54,6 +56,13 @@ LADDER = "cpci-default"
 ORIGIN = "hub.test/log/1"
 SUITE = mls.X25519_CHACHA20
 F = TypeVar("F", bound=frames.Frame)
+
+
+def handed_in(writer: Writer, entry: Entry, parts: Mapping[str, bytes]) -> asyncio.Future[Answer]:
+    """Hand an entry to a hub's writer; its answer."""
+    answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    writer.hand_in(entry, parts, answer.set_result)
+    return answer
 
 
 def free_port() -> int:

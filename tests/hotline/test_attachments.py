@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from hotline.hub.settings import AttachmentTable
 from hotline.station import attachments
@@ -449,22 +450,31 @@ async def test_transfers_are_counted_and_nothing_in_the_counts_or_the_log_names_
     world: World, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     data = secrets.token_bytes(200_000)
-    async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
-        thread = (await open_thread(av, kv)).id
-        ticket = (await ask(av, thread, data)).ticket
-        assert (await put(hub, ticket, data[:90_000]))[0] == 204
-        assert (await put(hub, ticket, data[90_000:], 90_000))[0] == 204
-        assert (await put(hub, "wrong", data))[0] == 401
-        assert len((await http(hub, "GET", (await ask(kv, thread, data, "get")).ticket))[1]) == len(data)
-        assert (await ask(kv, "A" * 22, data, "get")).code == "attachment.not-yours"
-        assert figure(hub, "hotline_file_bytes_total", way="up") == len(data)
-        assert figure(hub, "hotline_file_bytes_total", way="down") == len(data)
-        assert figure(hub, "hotline_file_transfers", way="up") == figure(hub, "hotline_file_transfers", way="down") == 0
-        assert figure(hub, "hotline_file_refusals_total", code="attachment.ticket") == 1
-        assert figure(hub, "hotline_file_refusals_total", code="attachment.not-yours") == 1
-        text = hub.hub.metrics.text().decode()
-    said = text + caplog.text + "".join(capfd.readouterr())
-    assert "file taken" in said
+    with capture_logs() as logged:
+        async with (
+            running_hub(world) as hub,
+            connect(hub.url, world, "AV") as av,
+            connect(hub.url, world, "KV") as kv,
+        ):
+            thread = (await open_thread(av, kv)).id
+            ticket = (await ask(av, thread, data)).ticket
+            assert (await put(hub, ticket, data[:90_000]))[0] == 204
+            assert (await put(hub, ticket, data[90_000:], 90_000))[0] == 204
+            assert (await put(hub, "wrong", data))[0] == 401
+            assert len((await http(hub, "GET", (await ask(kv, thread, data, "get")).ticket))[1]) == len(data)
+            assert (await ask(kv, "A" * 22, data, "get")).code == "attachment.not-yours"
+            assert figure(hub, "hotline_file_bytes_total", way="up") == len(data)
+            assert figure(hub, "hotline_file_bytes_total", way="down") == len(data)
+            assert (
+                figure(hub, "hotline_file_transfers", way="up")
+                == figure(hub, "hotline_file_transfers", way="down")
+                == 0
+            )
+            assert figure(hub, "hotline_file_refusals_total", code="attachment.ticket") == 1
+            assert figure(hub, "hotline_file_refusals_total", code="attachment.not-yours") == 1
+            text = hub.hub.metrics.text().decode()
+    said = text + caplog.text + repr(logged) + "".join(capfd.readouterr())
+    assert "file taken" in [each["event"] for each in logged]
     assert digest(data) not in said and thread not in said and ticket not in said
 
 

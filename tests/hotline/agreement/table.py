@@ -33,7 +33,7 @@ from protocols import frames, mls
 from protocols.encoding import b64u, digest, unb64u
 from protocols.entry import make_entry, parse_entry, verify_entry, verify_stamp
 from protocols.errors import ProtocolError
-from tests.hotline.harness import LADDER, SUITE, Client, Station, Thread, World, make_station, make_world
+from tests.hotline.harness import LADDER, SUITE, Client, Station, Thread, World, handed_in, make_station, make_world
 from tests.hotline.station.kit import identity_of
 
 T0 = 1_931_051_520_000  # 2031-03-12T03:12Z
@@ -145,7 +145,7 @@ class Table:
         except ProtocolError as error:  # the hub's line, which parses first, answers with just this
             self.refused[error.code] += 1
             return error.code
-        answer = await self.hub.writer.submit(entry, parts)
+        answer = await handed_in(self.hub.writer, entry, parts)
         expected = None if self.state is None else self.state.seq + 1
         await self.follow()
         if isinstance(answer, Position):

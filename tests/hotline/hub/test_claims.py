@@ -34,7 +34,7 @@ from protocols.translog import (
     parse_policy,
     sign_checkpoint,
 )
-from tests.hotline.harness import World, connect, make_world, open_thread, running_hub
+from tests.hotline.harness import World, connect, handed_in, make_world, open_thread, running_hub
 from tests.hotline.station.kit import officer, opened, running, until
 
 NOW = 1_900_000_000
@@ -80,7 +80,7 @@ async def test_a_hub_restored_from_an_older_copy_is_stopped_by_the_first_station
         assert isinstance(error, BehindWitnesses)
         assert error.exit_status == 3
         assert hub.hub.writer.standing.frontier.size == size
-        answer = await hub.hub.writer.submit(parse_entry(await leaf_of(world)), {})
+        answer = await handed_in(hub.hub.writer, parse_entry(await leaf_of(world)), {})
         assert getattr(answer, "code", "") == "line.closing"
 
 

@@ -31,7 +31,7 @@ from protocols.translog import (
     verify_consistency,
     verify_inclusion,
 )
-from tests.hotline.harness import Client, connect, make_world, open_thread, running_hub
+from tests.hotline.harness import Client, connect, handed_in, make_world, open_thread, running_hub
 from tests.hotline.hub.stored import fill
 
 
@@ -54,7 +54,7 @@ async def test_1_leaf_nodes_and_state_stand_together_or_not_at_all(
 
         with monkeypatch.context() as patch:
             patch.setattr(commits, "_save_threads", fails)  # the last thing that is written
-            future = hub.hub.writer.submit(parse_entry(entry[0]), entry[1])
+            future = handed_in(hub.hub.writer, parse_entry(entry[0]), entry[1])
             assert (await future).code == "hub.not-stored"  # type: ignore[union-attr]
         assert commits._save_threads is real
         for name, found in before.items():
@@ -98,7 +98,7 @@ async def test_2_what_is_acknowledged_was_flushed_before(tmp_path: Path) -> None
 
         hub.hub.store.transact = transact  # type: ignore[method-assign]
         entry, parts = av.write(thread, "goodwill-note", fields={"text": "x"})
-        future = hub.hub.writer.submit(parse_entry(entry), parts)
+        future = handed_in(hub.hub.writer, parse_entry(entry), parts)
         future.add_done_callback(lambda _: order.append("acknowledged"))
         await future
         await asyncio.sleep(0)

@@ -24,6 +24,7 @@ from tests.hotline.harness import (
     RunningHub,
     World,
     connect,
+    handed_in,
     make_station,
     make_world,
     mandate_of,
@@ -144,7 +145,7 @@ async def test_a_mandate_told_to_one_hub_counts_at_the_other_in_the_same_moment(
         await av.ping()
         await asyncio.sleep(0.4)
         assert len(two.hub.directory.book.all()) < len(one.hub.directory.book.all())
-        future = two.hub.writer.submit(parse_entry(entry[0]), entry[1])
+        future = handed_in(two.hub.writer, parse_entry(entry[0]), entry[1])
         assert not hasattr(await future, "seq")
         assert (await kv.expect(Failed)).code == "line.mandate-ended"
         assert isinstance(await av.expect(Directory), Directory)
@@ -225,7 +226,7 @@ async def test_a_hub_whose_store_went_back_stops_before_it_takes_anything(world:
                 "DELETE FROM nodes WHERE level = 1 OR idx = 1",
             ):
                 db.execute(statement)
-        answer = await hub.hub.writer.submit(parse_entry(entry[0]), entry[1])
+        answer = await handed_in(hub.hub.writer, parse_entry(entry[0]), entry[1])
         assert not isinstance(answer, Accepted | Refused) and not hasattr(answer, "seq")
         await until(hub.hub.failed.done)
         assert isinstance(hub.hub.failed.exception(), BehindWitnesses)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotline.station.outbox import Intent, Item
+from hotline.station.outbox import Answer, Intent, Item
 from hotline.station.receipts import GATHERED, MOST, Receipts, Rows
 from protocols.encoding import digest
 from protocols.kinds import Received, act_to_dict
@@ -127,3 +127,21 @@ async def test_a_burst_of_messages_has_few_receipts_and_every_message_is_marked_
         assert all(held.by_id[str(entry)].reached["KV"][0] == "delivered" for entry in sent)
         await until(lambda: not kv.core.pending(thread))
         assert not kv.connection().alarms and not av.connection().alarms
+
+
+async def test_a_receipt_that_took_in_more_since_it_was_judged_is_neither_dropped_nor_refused(tmp_path: Path) -> None:
+    """Judging waits for nothing, dropping waits for the lock: an entry may have come in between."""
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub, running(world, "AV", hub.url) as av, running(world, "KV", hub.url) as kv:
+        thread = await opened(av, kv)
+        core, submissions = av.core, av.sender.submissions
+        row, intent = receipt(1, after=core.clock.now() + 600_000)
+        item = await av.sender.put(row, thread, intent)
+        judged = item.intent
+        item.intent = Intent("receipt", {"entry": names([1])[0], "also": names([2])}, NOW, after=intent.after)
+        await submissions.drop(item, judged)
+        await submissions.settle(item, Answer("x", "No.", NOW, "station"), judged)
+        assert core.items[row] is item and item.state == "queued" and item.answer is None
+        assert row in [each.id for each in await core.store.outbox()]
+        await submissions.drop(item, item.intent)
+        assert row not in core.items and row not in [each.id for each in await core.store.outbox()]
