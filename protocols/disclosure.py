@@ -96,8 +96,7 @@ def check_digests(digests: Sequence[str]) -> None:
     """Refuses (`Malformed`) an ``_sd`` list that is unsorted, repeated, not padded to `SLOTS`, or not SHA-256."""
     if list(digests) != sorted(set(digests)) or len(digests) % SLOTS:
         raise Malformed("_sd must be sorted, without repeats, padded to a multiple of 8")
-    for text in digests:
-        check_digest(text)
+    check_digest(*digests)
 
 
 def _parse(text: str) -> tuple[str, Any]:

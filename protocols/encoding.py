@@ -7,24 +7,27 @@ disagree about what was signed.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import json
 import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from protocols.errors import RemoteError
 
+T = TypeVar("T")
 MAX_JSON_BYTES = 1 << 20
 MAX_JSON_DEPTH = 16
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_B64U = re.compile(r"[A-Za-z0-9_-]*")
+# What base64 has and base64url has not becomes what neither has.
+_TO_BASE64 = bytes.maketrans(b"-_+/=", b"+/***")
+_FROM_BASE64 = bytes.maketrans(b"+/", b"-_")
+_PADDING = (b"", b"*", b"==", b"=")
 # The last of 2 or 3 characters carries 4 or 2 bits that mean nothing; in the one spelling they are zero.
 _LAST = {0: "", 2: "AQgw", 3: "AEIMQUYcgkosw048"}
 _DIGEST = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
@@ -44,25 +47,26 @@ class Malformed(RemoteError):
 
 def b64u(data: bytes) -> str:
     """Unpadded base64url (RFC 7515 section 2)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(data, newline=False).rstrip(b"=").translate(_FROM_BASE64).decode("ascii")
 
 
 def unb64u(text: str, *, size: int | None = None) -> bytes:
     """Decode canonical unpadded base64url; ``size`` is the exact number of bytes wanted. Raises `Malformed`."""
     left = len(text) % 4
-    if _B64U.fullmatch(text) is None or left == 1:
-        raise Malformed("not base64url")
+    try:
+        data = binascii.a2b_base64(text.encode("ascii").translate(_TO_BASE64) + _PADDING[left], strict_mode=True)
+    except ValueError:
+        raise Malformed("not base64url") from None
     if left and text[-1] not in _LAST[left]:
         raise Malformed("base64url with stray bits")
-    data = binascii.a2b_base64(text.replace("-", "+").replace("_", "/") + "=" * (-left % 4))
     if size is not None and len(data) != size:
         raise Malformed(f"{len(data)} bytes where {size} are wanted")
     return data
 
 
-def check_digest(text: str) -> None:
-    """Raises `Malformed` unless ``text`` can be a `digest`: 32 bytes in canonical base64url."""
-    if _DIGEST.fullmatch(text) is None:
+def check_digest(*texts: str) -> None:
+    """Raises `Malformed` unless each of ``texts`` can be a `digest`: 32 bytes in canonical base64url."""
+    if not all(map(_DIGEST.fullmatch, texts)):
         raise Malformed("not a SHA-256 in base64url")
 
 
@@ -91,15 +95,9 @@ def from_json(data: bytes, *, limit: int = MAX_JSON_BYTES) -> Any:
     """
     if len(data) > limit:
         raise Malformed(f"{len(data)} bytes of JSON, at most {limit} are taken")
-    if data.count(b"[") + data.count(b"{") <= MAX_JSON_DEPTH:
-        # A text that its value gives back byte for byte has no name twice, no blanks and one spelling. That is nearly every
-        # text, and quickly seen; whatever is not so is judged below.
-        try:
-            value = _QUICK.decode(data)
-            if msgspec.json.encode(value) == data:
-                return value
-        except (ValueError, RecursionError):
-            pass
+    value = quick_json(data, _QUICK)
+    if value is not None:
+        return value
     try:
         text = data.decode("utf-8")
         value = _DECODER.decode(text)
@@ -111,6 +109,18 @@ def from_json(data: bytes, *, limit: int = MAX_JSON_BYTES) -> Any:
     if text.count("[") + text.count("{") > MAX_JSON_DEPTH or "\\u" in text:
         _check_depth(value, 0)
     return value
+
+
+def quick_json(data: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
+    """The value, where ``decoder`` (`strict_decoder`) takes ``data`` and the value gives it back byte for byte: such a text has
+    no name twice, no blanks and one spelling. That is nearly every text, and quickly seen; None says nothing about the rest."""
+    if data.count(b"[") + data.count(b"{") > MAX_JSON_DEPTH:
+        return None
+    try:
+        value = decoder.decode(data)
+        return value if msgspec.json.encode(value) == data else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def rfc3339(ms: int) -> str:
@@ -145,11 +155,22 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _plain(value: Any) -> bool:
     """Whether two encoders of JSON write the same of it: what JSON itself can read, and nothing they differ about."""
     kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        return True
     if kind is dict:
-        return all(type(name) is str and _plain(item) for name, item in value.items())
+        return all(map(_is_text, value)) and all(map(_plain, value.values()))
     if kind is list or kind is tuple:
         return all(map(_plain, value))
-    return kind is str or kind is int or kind is bool or value is None
+    return False
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str
+
+
+def strict_decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
+    """Of JSON texts that are a ``kind``; floats are refused where no type stands."""
+    return msgspec.json.Decoder(kind, float_hook=_refuse_token)
 
 
 def _refuse_token(token: str) -> Any:
@@ -187,5 +208,5 @@ def _refuse_floats(value: Any, depth: int) -> None:
             _refuse_floats(item, depth + 1)
 
 
-_QUICK = msgspec.json.Decoder(float_hook=_refuse_token)
+_QUICK: msgspec.json.Decoder[Any] = strict_decoder(Any)
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_token, parse_float=_refuse_token)

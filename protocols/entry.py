@@ -15,7 +15,6 @@ wrote is fixed before the serial, the epoch and the precedence are.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -23,7 +22,17 @@ import msgspec
 from protocols import jws
 from protocols.accord import SignedAccord, Status
 from protocols.disclosure import Body, check_digests
-from protocols.encoding import Malformed, b64u, digest, from_json, from_rfc3339, to_json, unb64u
+from protocols.encoding import (
+    Malformed,
+    b64u,
+    digest,
+    from_json,
+    from_rfc3339,
+    quick_json,
+    strict_decoder,
+    to_json,
+    unb64u,
+)
 from protocols.errors import RemoteError
 from protocols.keys import BadSignature, Signer, kid_of, public_from
 from protocols.kinds import Act, Author, BadAct, Id, Kind, Millis, OfficeId, act_to_dict, kind_of, parse_act
@@ -103,6 +112,9 @@ class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sd_alg: Literal["sha-256"] = msgspec.field(name="_sd_alg", default="sha-256")
 
 
+_PAYLOAD = strict_decoder(Payload)
+
+
 class Stamp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the hub vouches for in its signature's header: ``at`` (its clock, ms UTC, never backwards), ``seq`` (gapless
     in the thread, from 1), ``index`` (of the leaf in the log), ``chain`` (SHA-256 of the thread's previous leaf),
@@ -115,8 +127,7 @@ class Stamp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: Id
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """A parsed drafter's JWS: who wrote, and what they fixed."""
 
     signature: jws.Signature
@@ -124,8 +135,7 @@ class Draft:
     content: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """Parsed, nothing verified. ``id`` names the payload and so survives further signatures."""
 
     jws: jws.Jws
@@ -136,8 +146,7 @@ class Entry:
     draft: Draft | None
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedEntry:
+class VerifiedEntry(msgspec.Struct, frozen=True):
     """Signatures and mandates hold, the accord is ours. ``officers``: kids of the releasing (and drafting) officer."""
 
     entry: Entry
@@ -153,8 +162,7 @@ class VerifiedEntry:
         return self.entry.id
 
 
-@dataclass(frozen=True, slots=True)
-class AdmittedEntry:
+class AdmittedEntry(msgspec.Struct, frozen=True):
     """The ladder said yes and the hub stamped it. ``leaf`` are the exact bytes of the log's leaf."""
 
     verified: VerifiedEntry
@@ -170,8 +178,7 @@ class AdmittedEntry:
         return self.verified.id
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedEntry:
+class OpenedEntry(msgspec.Struct, frozen=True):
     """Decrypted, every digest matches. ``fields`` may be shown."""
 
     admitted: AdmittedEntry
@@ -232,10 +239,12 @@ def parse_entry(data: bytes) -> Entry:
     if len(data) > MAX_LEAF_BYTES:
         raise TooLarge(f"{len(data)} bytes")
     found = jws.parse(data, limit=MAX_LEAF_BYTES)
-    try:
-        payload = msgspec.convert(from_json(found.content), Payload, strict=True)
-    except msgspec.ValidationError as error:
-        raise Malformed(f"not an entry: {error}") from None
+    payload = quick_json(found.content, _PAYLOAD)
+    if payload is None:
+        try:
+            payload = msgspec.convert(from_json(found.content), Payload, strict=True)
+        except msgspec.ValidationError as error:
+            raise Malformed(f"not an entry: {error}") from None
     from_rfc3339(payload.claimed)
     unb64u(payload.nonce, size=16)
     unb64u(payload.thread, size=16)
@@ -348,6 +357,9 @@ def open_entry(admitted: AdmittedEntry, decrypt: Callable[[AdmittedEntry], Body]
     return OpenedEntry(admitted, decrypt(admitted))
 
 
+_PARTS = frozenset(PARTS)
+_SEALED = frozenset({"body", "box"})
+_NO_KEYS: tuple[set[str], set[str]] = (set(), set())
 _KEY_PARTS: dict[str, tuple[set[str], set[str]]] = {
     "open": ({"group_info", "commit", "welcome"}, {"external"}),
     "rekey": ({"commit"}, {"welcome", "external"}),
@@ -358,19 +370,19 @@ _KEY_PARTS: dict[str, tuple[set[str], set[str]]] = {
 
 def _check_form(payload: Payload, kind: Kind) -> None:
     check_digests(payload.sd)
-    if not set(payload.parts) <= set(PARTS):
+    if not payload.parts.keys() <= _PARTS:
         raise Malformed("a part of unknown name")
     if ("body" in payload.parts) != (payload.epoch is not None):
         raise Malformed("a body has an epoch, and only a body")
-    sealed = bool({"body", "box"} & set(payload.parts))
+    sealed = not payload.parts.keys().isdisjoint(_SEALED)
     if sealed != bool(payload.sd):
         raise Malformed("a sealed body has digests, and only a sealed body")
     if sealed and not kind.fields:
         raise Malformed(f"{kind.name} has no body")
     if kind.required and not sealed:
         raise Malformed(f"{kind.name} needs a body")
-    keys = set(payload.parts) - {"body", "box"}
-    needed, possible = _KEY_PARTS.get(kind.name, (set(), set()))
+    keys = payload.parts.keys() - _SEALED
+    needed, possible = _KEY_PARTS.get(kind.name, _NO_KEYS)
     if not needed <= keys <= needed | possible:
         raise Malformed(f"{kind.name} with the wrong parts")
     if (payload.prev is None) != (payload.prev_seq == 0):

@@ -12,26 +12,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from protocols.encoding import Malformed, b64u, from_json, to_json, unb64u
 from protocols.keys import BadSignature, Signer, verify
 
 MAX_SIGNATURES = 40
 _RESERVED = ("alg", "kid", "typ", "role")
-_ITEM = re.compile(rb'\{"protected":"([A-Za-z0-9_-]*)","signature":"([A-Za-z0-9_-]*)"\}')
-_JWS = re.compile(
-    rb'\{"payload":"([A-Za-z0-9_-]*)","signatures":\[((?:'
-    + _ITEM.pattern.replace(b"(", b"(?:")
-    + rb"(?:,(?!\])|(?=\])))*)\]\}"
-)
+_HEAD = '{"payload":"'
+_MIDDLE = '","signatures":['
+_ITEM = re.compile(r'\{"protected":"([A-Za-z0-9_-]*)","signature":"([A-Za-z0-9_-]*)"\}')
 """The one serialization: every text in it is base64url, which JSON carries as it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(msgspec.Struct, frozen=True):
     """One signature: its protected header as it came (``protected``, base64url text) and parsed."""
 
     protected: str
@@ -46,14 +43,13 @@ class Signature:
         verify(public, signing_input(self.protected, payload), self.signature)
 
 
-@dataclass(frozen=True, slots=True)
-class Jws:
+class Jws(msgspec.Struct, frozen=True):
     """A parsed JWS. Nothing in it is verified yet. ``payload`` is the base64url text that was signed, ``decoded`` what it
     says, where that was read already."""
 
     payload: str
     signatures: tuple[Signature, ...]
-    decoded: bytes | None = field(default=None, compare=False, repr=False)
+    decoded: bytes | None = None
 
     @property
     def content(self) -> bytes:
@@ -66,8 +62,8 @@ class Jws:
 
     def to_bytes(self) -> bytes:
         """The one serialization of this object."""
-        lines = [f'{{"protected":"{s.protected}","signature":"{b64u(s.signature)}"}}' for s in self.signatures]
-        return f'{{"payload":"{self.payload}","signatures":[{",".join(lines)}]}}'.encode("ascii")
+        items = _items([(s.protected, b64u(s.signature)) for s in self.signatures])
+        return f"{_HEAD}{self.payload}{_MIDDLE}{items}".encode("ascii")
 
     def by_role(self, role: str) -> Signature | None:
         """The signature made in a role; a role stands at most once (checked when parsing)."""
@@ -95,24 +91,27 @@ def parse(data: bytes, *, limit: int, unique_roles: bool = True) -> Jws:
     """
     if len(data) > limit:
         raise Malformed(f"{len(data)} bytes, at most {limit} are taken")
-    found = _JWS.fullmatch(data)
-    if found is None:
+    text = data.decode("ascii", "replace")
+    payload, middle, items = text[len(_HEAD) :].partition(_MIDDLE)
+    texts: list[tuple[str, str]] = _ITEM.findall(items)
+    if not text.startswith(_HEAD) or not middle or items != _items(texts):
         # Another spacing or order would be another text for the same statement.
         raise Malformed("not a JWS in its one serialization")
-    payload = found[1].decode("ascii")
     content = unb64u(payload)
-    texts = _ITEM.findall(found[2])
     if not texts:
         raise BadSignature("no signature")
     if len(texts) > MAX_SIGNATURES:
         raise Malformed(f"more than {MAX_SIGNATURES} signatures")
-    signatures = tuple(
-        _signature(protected.decode("ascii"), signature.decode("ascii")) for protected, signature in texts
-    )
+    signatures = tuple([_signature(protected, signature) for protected, signature in texts])
     marks = [(s.role if unique_roles else s.kid) for s in signatures]
     if len(set(marks)) != len(marks):
         raise Malformed("the same signer stands twice")
     return Jws(payload, signatures, content)
+
+
+def _items(texts: list[tuple[str, str]]) -> str:
+    """The rest of the serialization, from the first signature on: of each its protected header and itself, in base64url."""
+    return ",".join([f'{{"protected":"{protected}","signature":"{text}"}}' for protected, text in texts]) + "]}"
 
 
 def _signature(protected: str, signature: str) -> Signature:

@@ -11,7 +11,6 @@ from typing import Protocol
 
 from nacl import bindings
 from nacl.exceptions import BadSignatureError, CryptoError
-from nacl.signing import SigningKey
 
 from protocols.encoding import b64u, digest, unb64u
 from protocols.errors import RemoteError
@@ -50,8 +49,7 @@ class SeedSigner:
     """A `Signer` over a 32-byte seed held in memory."""
 
     def __init__(self, seed: bytes) -> None:
-        self._key = SigningKey(seed)
-        self._public = bytes(self._key.verify_key)
+        self._public, self._secret = bindings.crypto_sign_seed_keypair(seed)
         self._kid = kid_of(self._public)
 
     @property
@@ -65,7 +63,7 @@ class SeedSigner:
 
     def sign(self, message: bytes) -> bytes:
         """64 bytes, deterministic (RFC 8032)."""
-        return self._key.sign(message).signature
+        return bindings.crypto_sign(message, self._secret)[:64]
 
     def __repr__(self) -> str:
         return f"SeedSigner({self._kid})"

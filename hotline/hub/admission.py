@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from hotline.hub import groups
 from hotline.hub.errors import (
@@ -47,6 +50,7 @@ from protocols.entry import (
     stamp_entry,
     verify_entry,
 )
+from protocols.jws import Jws
 from protocols.keys import Signer
 from protocols.kinds import Author, Expired, act_to_dict
 from protocols.mandate import MandateBook, OutOfMandate
@@ -63,8 +67,7 @@ class Rules:
     signer: Signer
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(msgspec.Struct, frozen=True):
     """An entry with everything the store keeps of it. ``at`` and ``index`` stand in its stamp."""
 
     entry: AdmittedEntry
@@ -127,8 +130,8 @@ class Pass:
         Raises as `submit` does.
         """
         self.at = stamp.at
-        jws = stamped.jws
-        entry = parse_entry(replace(jws, signatures=tuple(s for s in jws.signatures if s.role != "hub")).to_bytes())
+        unstamped = tuple(each for each in stamped.jws.signatures if each.role != "hub")
+        entry = parse_entry(Jws(stamped.jws.payload, unstamped).to_bytes())
         if entry.kind.author is not Author.HUB:
             return self.submit(entry, parts)
         check_parts(entry.payload, parts)

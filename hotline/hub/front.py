@@ -34,6 +34,9 @@ ADDRESSES = 10_000
 """Of how many addresses it is kept how often they came."""
 TLS_BUFFER = 16 << 10
 """Bytes read at once from a connection under TLS: one of its records."""
+READ_BYTES = 64 << 10
+"""Bytes asked of the system at once. asyncio asks for 256 KiB, and room for that is found anew at each read: for what a frame
+has, that takes longer than the reading."""
 HEAD_BYTES = 2 << 20
 """What may arrive between two requests: a head, and the first of a body before its handler runs."""
 
@@ -164,6 +167,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        if hasattr(transport, "max_size"):  # asyncio's own, without TLS
+            transport.max_size = READ_BYTES
         peer = transport.get_extra_info("peername")
         self.origin = origin(str(peer[0])) if isinstance(peer, tuple) and peer else ""
         if not self._front.enter(self):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
 
 from mediation.state import ThreadState
 
@@ -18,8 +19,7 @@ class Membership(NamedTuple):
         return self.joined <= seq and (self.left is None or seq <= self.left)
 
 
-@dataclass(frozen=True, slots=True)
-class Thread:
+class Thread(msgspec.Struct, frozen=True):
     """Position and state after entry ``seq``. ``head``: its id; ``chain``: SHA-256 of its leaf; ``at``: its stamp (ms).
 
     ``group``: snapshots of the public MLS group (`hotline.hub.groups.Kept`). ``members``: station kid to its times
@@ -34,7 +34,7 @@ class Thread:
     at: int
     opened: int
     state: ThreadState
-    group: bytes = field(repr=False)
+    group: bytes
     members: dict[str, tuple[Membership, ...]]
 
     def after(self, seq: int, before: ThreadState | None, after: ThreadState) -> dict[str, tuple[Membership, ...]]:

@@ -6,7 +6,8 @@ signature is left out, and only where the very same signature over the very same
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import msgspec
+from msgspec.structs import replace
 
 from protocols import jws
 from protocols.encoding import digest
@@ -17,11 +18,10 @@ _NOTHING = b'{"payload":"AA","signatures":['
 _END = b"]}"
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered(jws.Signature):
+class Remembered(jws.Signature, frozen=True):
     """A signature that remembers under which text and key it held."""
 
-    held: set[tuple[str, bytes]] = field(default_factory=set, compare=False)
+    held: set[tuple[str, bytes]] = msgspec.field(default_factory=set)
 
     def check(self, payload: str, public: bytes) -> None:
         """As `Signature.check`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import Any
 
@@ -172,7 +171,7 @@ def test_a_stamp_that_would_make_the_leaf_too_large_is_refused() -> None:
     thick = jws.sign(entry.jws.payload, signer("AV both"), typ=TYP, role="officer", pad="x" * 2000)
     fat = entry
     while len(fat.jws.to_bytes()) < 65_000:
-        fat = dataclasses.replace(fat, jws=fat.jws.with_signature(thick))
+        fat = msgspec.structs.replace(fat, jws=fat.jws.with_signature(thick))
     with pytest.raises(TooLarge):
         stamp_entry(fat, Stamp(T0, 1, 0, None, ID), signer("hub"))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from hotline.station.inbox import MOST, MOST_BYTES, Inbox
 from hotline.station.items import Items
@@ -83,7 +83,7 @@ def test_a_signature_that_held_is_not_computed_again_and_another_is(
     with pytest.raises(BadSignature):
         held.check(again.jws.payload, secrets.token_bytes(32))
     with pytest.raises(BadSignature):
-        held.check(again.jws.payload + "A", SeedSigner(bytes(world.stations["AV"].officers[0]._key)).public)
+        held.check(again.jws.payload + "A", world.stations["AV"].officers[0].public)
     assert count == 2
 
 
