@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -43,13 +44,14 @@ class Signature(msgspec.Struct, frozen=True):
         verify(public, signing_input(self.protected, payload), self.signature)
 
 
-class Jws(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Jws:
     """A parsed JWS. Nothing in it is verified yet. ``payload`` is the base64url text that was signed, ``decoded`` what it
     says, where that was read already."""
 
     payload: str
     signatures: tuple[Signature, ...]
-    decoded: bytes | None = None
+    decoded: bytes | None = field(default=None, compare=False, repr=False)
 
     @property
     def content(self) -> bytes:

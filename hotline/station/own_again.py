@@ -38,7 +38,7 @@ def remembering(entry: Entry) -> Entry:
         Remembered(each.protected, each.signature, each.kid, each.typ, each.role, each.extra)
         for each in entry.jws.signatures
     )
-    return replace(entry, jws=replace(entry.jws, signatures=kept))
+    return replace(entry, jws=jws.Jws(entry.jws.payload, kept, entry.jws.decoded))
 
 
 def name_of(leaf: bytes) -> str:

@@ -15,6 +15,7 @@ from hotline.hub import beside, writer
 from hotline.hub.beside import NOTHING, Beside
 from protocols.entry import parse_entry, signatures_of
 from protocols.frames import Accepted, Refused, Submit
+from protocols.jws import Jws
 from protocols.keys import BadSignature, SeedSigner
 from tests.hotline.harness import connect, make_world, open_thread, running_hub
 
@@ -122,7 +123,7 @@ async def test_a_crowd_is_checked_beside_and_a_false_signature_in_it_is_refused_
         last = made.signatures[-1]
         assert last.role == "station"
         forged = replace(last, signature=bytes([last.signature[0] ^ 1]) + last.signature[1:])
-        await av.send(Submit(1, replace(made, signatures=(*made.signatures[:-1], forged)).to_bytes(), parts))
+        await av.send(Submit(1, Jws(made.payload, (*made.signatures[:-1], forged)).to_bytes(), parts))
         refused = await av.expect(Refused)
         assert (refused.ref, refused.code) == (1, BadSignature.code)
         await av.send(Submit(2, entry, parts))

@@ -15,7 +15,7 @@ from protocols import mls
 from protocols.encoding import b64u, digest, unb64u
 from protocols.entry import MAX_LEAF_BYTES, make_entry, parse_entry
 from protocols.frames import Accepted, Publish, Refused, Submit
-from protocols.jws import parse, sign
+from protocols.jws import Jws, parse, sign
 from protocols.keys import SeedSigner
 from tests.hotline.harness import (
     Client,
@@ -117,7 +117,7 @@ async def bad(name: str, world: World, av: Client, kv: Client, thread: Thread) -
             jws = parse(entry, limit=MAX_LEAF_BYTES)
             officer, station = jws.signatures
             spoiled = station.signature[:-1] + bytes([station.signature[-1] ^ 1])
-            return replace(jws, signatures=(officer, replace(station, signature=spoiled))).to_bytes(), parts
+            return Jws(jws.payload, (officer, replace(station, signature=spoiled))).to_bytes(), parts
         case "wrong-accord":
             return av.write(thread, "goodwill-note", accord=digest(b"another"), **note)
         case "unknown-kind":
@@ -143,7 +143,7 @@ async def bad(name: str, world: World, av: Client, kv: Client, thread: Thread) -
             stranger = SeedSigner(secrets.token_bytes(32))
             jws = parse(entry, limit=MAX_LEAF_BYTES)
             officer = sign(jws.payload, stranger, typ="hotline-entry+jws", role="officer")
-            return replace(jws, signatures=(officer, jws.signatures[1])).to_bytes(), parts
+            return Jws(jws.payload, (officer, jws.signatures[1])).to_bytes(), parts
         case "same-officer":
             return av.write(thread, "incident-notice", officer=0, drafter=0, **note)
         case "one-person":
