@@ -49,6 +49,7 @@ class SeedSigner:
     """A `Signer` over a 32-byte seed held in memory."""
 
     def __init__(self, seed: bytes) -> None:
+        # libsodium's secret key: the seed, and the public key after it.
         self._public, self._secret = bindings.crypto_sign_seed_keypair(seed)
         self._kid = kid_of(self._public)
 

@@ -300,7 +300,7 @@ async def serve(hub: Hub, ws: web.WebSocketResponse, outlet: Outlet, address: st
         why = LoginTooSlow() if isinstance(error, TimeoutError) else error
         hub.throttle.failed(address, hub.clock.now())
         hub.metrics.logins.labels(why.code).inc()
-        _LOG.info("login refused", code=why.code, detail=why.detail[:200])
+        _LOG.info("login refused", code=why.code, detail=why.detail[:200], address=address)
         await end(ws, why)
         return
     except (SQLAlchemyError, OSError) as error:

@@ -26,7 +26,7 @@ async def open_impatient(world: World, office: str | Cast, url: str, *more: str)
     cast = world.stations[office] if isinstance(office, str) else office
     identity = identity_of(world, cast, url)
     settings = msgspec.structs.replace(identity.settings, addresses=(url, *more), line=LINE, duty=DUTY)
-    seeds = {str(number): bytes(each._key) for number, each in enumerate(cast.officers)}
+    seeds = {str(number): each._secret[:32] for number, each in enumerate(cast.officers)}
     path = world.path / f"{cast.office}-{cast.name}.db"
     if not path.exists():
         await begin_memory(path, cast.witness.key)

@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 from websockets.asyncio.client import connect as ws_connect
 from websockets.exceptions import ConnectionClosed
 
@@ -170,10 +171,13 @@ async def test_stations_hear_who_is_on_the_line(tmp_path: Path) -> None:
 async def test_failed_logins_are_throttled_by_address(tmp_path: Path) -> None:
     world = make_world(tmp_path, limits=Limits(login_failures=3))
     async with running_hub(world) as hub:
-        for _ in range(3):
-            async with ws_connect(hub.url, proxy=None) as ws:
-                answer = await login(ws, world, world.stations["AV"], mandate=b"no")
-                assert isinstance(answer, Failed) and answer.code == "login.refused"
+        with capture_logs() as logs:
+            for _ in range(3):
+                async with ws_connect(hub.url, proxy=None) as ws:
+                    answer = await login(ws, world, world.stations["AV"], mandate=b"no")
+                    assert isinstance(answer, Failed) and answer.code == "login.refused"
+        told = [each for each in logs if each["event"] == "login refused"]
+        assert [(each["code"], each["address"]) for each in told] == [("login.refused", "127.0.0.1")] * 3
         async with ws_connect(hub.url, proxy=None) as ws:
             answer = decode_from_hub(bytes(await ws.recv(decode=False)))
             assert isinstance(answer, Failed) and answer.code == "login.throttled"

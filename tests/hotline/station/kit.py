@@ -42,7 +42,7 @@ def identity_of(world: World, cast: Cast, url: str, *, duty: DutyTable = DUTY) -
 async def open_station(world: World, office: str | Cast, url: str, *, duty: DutyTable = DUTY) -> Station:
     """A station with its officers unlocked, not started."""
     cast = world.stations[office] if isinstance(office, str) else office
-    seeds = {str(number): bytes(officer._key) for number, officer in enumerate(cast.officers)}
+    seeds = {str(number): officer._secret[:32] for number, officer in enumerate(cast.officers)}
     path = world.path / f"{cast.office}-{cast.name}.db"
     if not path.exists():
         await begin_memory(path, cast.witness.key)

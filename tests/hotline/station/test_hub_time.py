@@ -32,7 +32,7 @@ async def test_ends_and_what_is_left_are_the_same_at_hub_and_stations_whatever_t
     world = make_world(tmp_path)
     cast = world.stations["KV"]
     async with running_hub(world) as hub, running(world, "AV", hub.url) as av:
-        seeds = {str(number): bytes(each._key) for number, each in enumerate(cast.officers)}
+        seeds = {str(number): each._secret[:32] for number, each in enumerate(cast.officers)}
         path, identity = tmp_path / "skewed.db", identity_of(world, cast, hub.url)
         await begin_memory(path, cast.witness.key)
         kv = await Station.open(identity, path, OfficersInMemory(seeds), clock=Skewed(skew))
