@@ -83,19 +83,28 @@ class Allowances:
             rank = ROUTINE
         kept = 0.0 if rank < ROUTINE else URGENT_SHARE
         waits = (
-            (mine.entries.wait(1, now, kept), f"{limits.office_entries:,} messages a minute from one office"),
-            (mine.bytes.wait(size, now, kept), f"{limits.office_bytes >> 20:,} MiB a minute from one office"),
-            (own.entries.wait(1, now, kept), f"{limits.station_entries:,} messages a minute from one station"),
-            (own.bytes.wait(size, now, kept), f"{limits.station_bytes >> 20:,} MiB a minute from one station"),
+            mine.entries.wait(1, now, kept),
+            mine.bytes.wait(size, now, kept),
+            own.entries.wait(1, now, kept),
+            own.bytes.wait(size, now, kept),
         )
-        wait, words = max(waits)
+        wait = max(waits)
         if wait > 0:
-            raise TooFast(words, int(wait) + 1)
+            raise TooFast(_words(limits)[waits.index(wait)], int(wait) + 1)
         for bucket, cost in ((mine.entries, 1), (mine.bytes, size), (own.entries, 1), (own.bytes, size)):
             bucket.take(cost, now)
         if rank < ROUTINE:
             mine.urgent.take(1, now)
         return rank
+
+
+def _words(limits: Limits) -> tuple[str, ...]:
+    return (
+        f"{limits.office_entries:,} messages a minute from one office",
+        f"{limits.office_bytes >> 20:,} MiB a minute from one office",
+        f"{limits.station_entries:,} messages a minute from one station",
+        f"{limits.station_bytes >> 20:,} MiB a minute from one station",
+    )
 
 
 def _buckets(entries: int, size: int, urgent: int, now: float) -> _Buckets:
