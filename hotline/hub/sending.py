@@ -242,7 +242,7 @@ class Sending:
             await self._send_bytes(self._answers.take())
 
     async def _send_thread(self, name: str, rank: int) -> None:
-        hub = self._hub
+        hub, cursors = self._hub, self._cursors
         thread = hub.writer.standing.threads.get(name)
         if thread is None:
             return
@@ -252,9 +252,11 @@ class Sending:
         if batch is None:
             await self._flush()  # what is there already need not wait for the disk
             about = concerning(hub.ladders[thread.ladder], thread.state, self._office)
-            batch = await delivery.next_batch(hub.store, hub.backlog, thread, self._cursors, self._mandate, about)
+            batch = await delivery.next_batch(hub.store, hub.backlog, thread, cursors, self._mandate, about)
         self._rank = rank
         for number, frame in enumerate(batch.frames, 1):
+            if cursors is not self._cursors:
+                return  # the station has said anew how far it is, and this thread is looked at again from there
             await self._send_frame(frame)
             hub.metrics.delivered.inc()
             await self._send_answers()

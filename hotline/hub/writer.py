@@ -254,12 +254,16 @@ class Writer:
     async def _fault(self, jobs: list[Job], due: set[str], own: list[OwnJob]) -> None:
         """A fault of the program over one entry must not stop the others: take each alone, refuse the one that fails."""
         if len(jobs) + len(due) + len(own) > 1:
-            for name in due:
-                await self._batch([], {name}, [])
-            for job in jobs:
-                await self._batch([job], set(), [])
-            for waiting in own:
-                await self._batch([], set(), [waiting])
+            each: list[tuple[list[Job], set[str], list[OwnJob]]] = [([], {name}, []) for name in sorted(due)]
+            each += [([job], set(), []) for job in jobs]
+            each += [([], set(), [waiting]) for waiting in own]
+            for number, one in enumerate(each, 1):
+                try:
+                    await self._batch(*one)
+                except BehindWitnesses:
+                    for rest, _, own_rest in each[number:]:
+                        _close(rest, own_rest)
+                    raise
             return
         self._metrics.faults.inc()
         _LOG.exception("fault over an entry", ids=[job.entry.id for job in jobs], threads=sorted(due))

@@ -9,11 +9,12 @@ from typing import Any, cast
 
 import pytest
 
+from hotline.hub import delivery
 from hotline.hub.outlet import AT_ONCE, Outlet
 from hotline.hub.sending import Sending
 from hotline.hub.thread import Thread
 from protocols.entry import parse_entry
-from protocols.frames import Deliver, Invitation, Pong, encode_frame
+from protocols.frames import Caught, Deliver, Follow, Invitation, Pong, encode_frame
 from tests.hotline.harness import connect, make_world, open_thread, running_hub
 
 
@@ -63,6 +64,40 @@ async def test_a_fault_over_what_one_station_is_sent_ends_its_line_and_nobody_el
         async with connect(hub.url, world, "KV", follow=False) as again:
             assert answer.seq in [frame.seq for frame in await again.follow()]
         await av.say(thread, "goodwill-note", fields={"text": "2"})
+
+
+async def test_a_station_that_says_anew_how_far_it_is_is_sent_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
+        thread = await open_thread(av, kv)
+        for number in range(4):
+            await av.say(thread, "goodwill-note", fields={"text": str(number)})
+        real, follow, asked, followed = delivery.next_batch, Sending.follow, 0, asyncio.Event()
+
+        def heard(self: Sending, *args: Any) -> None:
+            follow(self, *args)
+            followed.set()
+
+        async def interrupted(*args: Any) -> delivery.Batch:
+            nonlocal asked
+            asked += 1
+            batch = await real(*args)
+            if asked == 1:  # what was read is on its way to a station that asks again meanwhile
+                followed.clear()
+                await again.send(Follow({thread.id: 3}))
+                await followed.wait()
+            return batch
+
+        monkeypatch.setattr(Sending, "follow", heard)
+        monkeypatch.setattr(delivery, "fresh_batch", lambda *_: None)
+        monkeypatch.setattr(delivery, "next_batch", interrupted)
+        async with connect(hub.url, world, "KV", follow=False) as again:
+            await again.send(Follow({thread.id: 1}))
+            await again.expect(Caught)
+            assert asked == 2
+            assert [frame.seq for frame in again.inbox if isinstance(frame, Deliver)] == [4, 5]
 
 
 class Way:

@@ -10,10 +10,13 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from hotline.hub import admission, commits
+from hotline.hub.errors import BehindWitnesses
+from hotline.hub.hub import Hub
 from hotline.hub.lanes import Job, Lanes
 from hotline.hub.settings import Limits
+from protocols.entry import parse_entry
 from protocols.frames import Accepted, Failed, Refused, Submit, encode_frame
-from tests.hotline.harness import Client, Thread, connect, make_world, open_thread, running_hub
+from tests.hotline.harness import Client, Thread, connect, handed_in, make_world, open_thread, running_hub
 
 
 class FakePayload:
@@ -87,6 +90,33 @@ async def test_a_fault_over_one_entry_stops_no_other(tmp_path: Path, monkeypatch
         bad, fine = await asyncio.gather(kv.submit(*poison), av.submit(*good))
         assert isinstance(bad, Refused) and bad.code == "hub.fault"
         assert isinstance(fine, Accepted)
+
+
+async def test_where_the_store_goes_back_while_entries_are_taken_one_by_one_none_of_them_waits_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub, connect(hub.url, world, "AV") as av, connect(hub.url, world, "KV") as kv:
+        thread = await open_thread(av, kv)
+        entries = [av.write(thread, "goodwill-note", fields={"text": str(number)}) for number in range(3)]
+        tried = 0
+
+        def faulty(*_: Any) -> None:
+            nonlocal tried
+            tried += 1
+            raise ZeroDivisionError if tried < 3 else BehindWitnesses("as if")  # together, the first alone, the second
+
+        monkeypatch.setattr(commits, "read_stand", faulty)
+        told = [handed_in(hub.hub.writer, parse_entry(entry), parts) for entry, parts in entries]
+        async with asyncio.timeout(10):
+            answers = await asyncio.gather(*told)
+        assert [getattr(each, "code", "") for each in answers] == ["hub.fault", "line.closing", "line.closing"]
+        assert isinstance(await _failure(hub.hub), BehindWitnesses)
+
+
+async def _failure(hub: Hub) -> BaseException | None:
+    await asyncio.wait((hub.failed,), timeout=10)
+    return hub.failed.exception()
 
 
 async def test_a_station_that_does_not_read_is_cut_and_the_others_go_on(tmp_path: Path) -> None:
