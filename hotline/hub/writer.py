@@ -43,6 +43,8 @@ _LOG = structlog.get_logger("hotline.hub.writer")
 BATCH = 64
 CROWD = 8
 """So many entries that wait are a load under which signatures are checked beside."""
+LIGHT = frozenset({"body", "box"})
+"""Parts that nothing looks into. An entry with another one moves the group's keys, which takes as long as many entries do."""
 SLOWED = 8
 """Of a batch, what may come from offices that have used up their urgency."""
 
@@ -216,8 +218,9 @@ class Writer:
         standing = self.standing
         try:
             wanted = [job.wanted for job in own]
+            light = not due and not own and all(job.parts.keys() <= LIGHT for job in jobs)
             outcome = await self._store.transact(
-                lambda connection: _work(connection, context, standing, jobs, due, wanted)
+                lambda connection: _work(connection, context, standing, jobs, due, wanted), here=light
             )
         except (SQLAlchemyError, OSError) as error:
             await self._not_stored(jobs, due, own, error)
@@ -354,7 +357,7 @@ def _work(
     due: set[str],
     wanted: list[Wanted],
 ) -> _Outcome:
-    """One batch, in the store's thread and under its write lock: refresh, judge, write. Changes nothing but the store."""
+    """One batch, under the store's write lock: refresh, judge, write. Changes nothing but the store."""
     stand = commits.read_stand(connection)
     standing, elsewhere = _refresh(connection, context.clock, standing, stand)
     known_mandates = context.directory.renew(connection, context.known, stand.mandates)

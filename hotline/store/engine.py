@@ -11,14 +11,16 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hotline.store.place import Place
@@ -53,8 +55,8 @@ def open_sqlite(path: Path) -> AsyncEngine:
     return engine
 
 
-def _open_plain(path: Path) -> Engine:
-    """One connection without an event loop, for `Store.transact` and `Store.fetch`."""
+def _open_plain(path: Path, *, patient: bool = True) -> Engine:
+    """One connection without an event loop. ``patient``: whether it waits, with its thread, for the write lock."""
     engine = create_engine(
         f"sqlite:///{path}",
         pool_size=1,
@@ -63,6 +65,8 @@ def _open_plain(path: Path) -> Engine:
         hide_parameters=True,
     )
     event.listen(engine, "connect", prepare_connection)
+    if not patient:
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=0"))
     event.listen(engine, "begin", begin_transaction)
     return engine
 
@@ -105,6 +109,19 @@ def begin_transaction(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
+async def _begun(connection: Connection) -> RootTransaction:
+    """A transaction of an impatient connection: for as long as another process holds the write lock, the loop goes on."""
+    last, pause = time.monotonic() + BUSY_TIMEOUT / 1000, 0.001
+    while True:
+        try:
+            return connection.begin()
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > last:
+                raise
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, 0.025)
+
+
 class Store:
     """One SQLite file or PostgreSQL database with its engines. Migrate it first (`hotline.store.migrate.upgrade`).
 
@@ -118,6 +135,7 @@ class Store:
         self._hint: Callable[[Connection, str], None] | None = None
         if isinstance(place, Path):
             self._engine, self._plain, self._look = open_sqlite(place), _open_plain(place), _open_plain(place)
+            self._here: Engine | None = _open_plain(place, patient=False)
             self._reading: dict[str, Any] = {_READ: True}
         else:
             from hotline.store import (
@@ -125,13 +143,14 @@ class Store:
             )
 
             self._engine, self._plain = postgres.open_async(place), postgres.open_plain(place)
-            self._look = postgres.open_plain(place)
+            self._look, self._here = postgres.open_plain(place), None
             # One view for all statements of a read, as SQLite gives it.
             self._reading = {_READ: True, "isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
             if id_:
                 self._hint = lambda connection, what: postgres.tell(connection, f"{what} {id_}")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._kept: Connection | None = None
+        self._kept_here: Connection | None = None
         self._looking = ThreadPoolExecutor(1, thread_name_prefix="store look")
 
     @property
@@ -148,20 +167,40 @@ class Store:
             if self._hint is not None:
                 await connection.run_sync(self._hint, "row")
 
-    async def transact(self, work: Callable[[Connection], T]) -> T:
+    async def transact(self, work: Callable[[Connection], T], *, here: bool = False) -> T:
         """A write transaction in one piece: ``work`` runs with a plain connection in the store's own thread.
 
         For what is done thousands of times a second: no statement of it waits for the event loop. As in `write`, what
         `work` did is on the disk when this returns, and undone when it raised. Cancelling waits for its end.
+
+        ``here``: the work is short. Then it runs where this is called, and only the flush beside the loop: two threads that
+        take the interpreter from each other at every statement cost more than that. (Not where each is a question to a server.)
         """
         async with self._writing:
-            running = asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
-            try:
-                return await asyncio.shield(running)
-            except asyncio.CancelledError:
-                # The transaction holds the write lock: whoever comes next must not meet it half done.
-                await asyncio.wait((running,))
-                raise
+            if here and self._here is not None:
+                return await self._transact_here(self._here, work)
+            return await self._in_thread(lambda: self._transact(work))
+
+    async def _transact_here(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+        connection = self._kept_here = self._kept_here or engine.connect()
+        try:
+            transaction = await _begun(connection)
+            done = work(connection)
+            await self._in_thread(transaction.commit)
+            return done
+        except BaseException:
+            self._kept_here = None
+            connection.close()
+            raise
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        running = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            # The transaction holds the write lock: whoever comes next must not meet it half done.
+            await asyncio.wait((running,))
+            raise
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
         # Taken from the pool once: taking it and giving it back would cost as much as a small batch.
@@ -202,7 +241,10 @@ class Store:
         await asyncio.to_thread(self._looking.shutdown)
         self._look.dispose()
         self._thread.shutdown()  # nothing runs there any more: `transact` waits for its end
-        if self._kept is not None:
-            self._kept.close()
-        self._plain.dispose()
+        for kept in (self._kept, self._kept_here):
+            if kept is not None:
+                kept.close()
+        for engine in (self._plain, self._here):
+            if engine is not None:
+                engine.dispose()
         await self._engine.dispose()

@@ -514,7 +514,7 @@ class StationStore:
         return self._positions.next()
 
     async def _transact(self, work: Callable[[sa.Connection], None]) -> None:
-        await self._store.transact(work)
+        await self._store.transact(work, here=True)
 
     @asynccontextmanager
     async def change(self) -> AsyncIterator[Change]:

@@ -37,9 +37,9 @@ def failing(store: Store, monkeypatch: pytest.MonkeyPatch, when: Failing) -> Non
         async with sick(), real() as connection:
             yield connection
 
-    async def in_one_piece(work: Callable[[Any], Any]) -> Any:
+    async def in_one_piece(work: Callable[[Any], Any], **how: Any) -> Any:
         async with sick():
-            return await transact(work)
+            return await transact(work, **how)
 
     monkeypatch.setattr(store, "write", write)
     monkeypatch.setattr(store, "transact", in_one_piece)

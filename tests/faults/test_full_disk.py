@@ -66,10 +66,10 @@ class Sick:
                 yield connection
             sick.fail(how == "after")
 
-        async def failing_transact(store: Store, work: Callable[[Any], Any]) -> Any:
+        async def failing_transact(store: Store, work: Callable[[Any], Any], **options: Any) -> Any:
             how = sick.next(store)
             sick.fail(how == "before")
-            done = await transact(store, work)
+            done = await transact(store, work, **options)
             sick.fail(how == "after")
             return done
 

@@ -75,9 +75,9 @@ class Flushes:
         async with self._flush(), self._write() as connection:
             yield connection
 
-    async def transact(self, work: Callable[[Any], Any]) -> Any:
+    async def transact(self, work: Callable[[Any], Any], **how: Any) -> Any:
         async with self._flush():
-            return await self._transact(work)
+            return await self._transact(work, **how)
 
     @asynccontextmanager
     async def _flush(self) -> AsyncIterator[None]:

@@ -87,12 +87,12 @@ async def test_2_what_is_acknowledged_was_flushed_before(tmp_path: Path) -> None
         order: list[str] = []
         real = hub.hub.store.transact
 
-        async def transact(work: Callable[[sa.Connection], Any]) -> Any:
+        async def transact(work: Callable[[sa.Connection], Any], **how: Any) -> Any:
             def watched(connection: sa.Connection) -> Any:
                 assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
                 return work(connection)
 
-            done = await real(watched)
+            done = await real(watched, **how)
             order.append("committed")
             return done
 

@@ -177,10 +177,10 @@ async def test_looks_of_one_moment_share_a_flush_and_each_is_a_leaf(tmp_path: Pa
     async with running_hub(world) as hub:
         console, real, flushes = HubConsole(hub.hub), hub.hub.store.transact, 0
 
-        async def counted(work: Any) -> Any:
+        async def counted(work: Any, **how: Any) -> Any:
             nonlocal flushes
             flushes += 1
-            return await real(work)
+            return await real(work, **how)
 
         hub.hub.store.transact = counted  # type: ignore[method-assign]
         await asyncio.gather(*(console.record_look("Ada", f"page {n}") for n in range(40)))

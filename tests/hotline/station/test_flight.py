@@ -88,9 +88,9 @@ def commits(station: Station) -> list[int]:
     """The transactions of a station's store from now on."""
     real, seen = station.core.store._store.transact, list[int]()
 
-    async def transact(work: Callable[[Any], Any]) -> Any:
+    async def transact(work: Callable[[Any], Any], **how: Any) -> Any:
         seen.append(1)
-        return await real(work)
+        return await real(work, **how)
 
     station.core.store._store.transact = transact  # type: ignore[method-assign]
     return seen
@@ -306,11 +306,11 @@ async def test_what_could_not_be_stored_together_moved_nothing_and_is_taken_with
         before = kv.core.threads[thread].mls
         real, failed = kv.core.store._store.transact, list[int]()
 
-        async def transact(work: Callable[[Any], Any]) -> Any:
+        async def transact(work: Callable[[Any], Any], **how: Any) -> Any:
             if seq(kv, thread) == 1 and kv.core.line.state == "live" and len(failed) < 2:
                 failed.append(seq(kv, thread))
                 raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
-            return await real(work)
+            return await real(work, **how)
 
         monkeypatch.setattr(kv.core.store._store, "transact", transact)
         down: list[object] = []
@@ -342,8 +342,8 @@ async def test_a_commit_whose_answer_is_lost_keeps_nothing_that_was_called_lost_
             await note(av, thread, "one")
             real, failed = av.core.store._store.transact, list[int]()
 
-            async def transact(work: Callable[[Any], Any]) -> Any:
-                done = await real(work)
+            async def transact(work: Callable[[Any], Any], **how: Any) -> Any:
+                done = await real(work, **how)
                 if not failed and av.core.lock.locked() and av.sender.storing.unsure is not None:
                     failed.append(1)
                     raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
@@ -373,8 +373,8 @@ async def test_entries_whose_commit_was_stored_though_it_failed_are_taken_again_
         thread = await opened(av, kv)
         real, failed = kv.core.store._store.transact, list[int]()
 
-        async def transact(work: Callable[[Any], Any]) -> Any:
-            done = await real(work)
+        async def transact(work: Callable[[Any], Any], **how: Any) -> Any:
+            done = await real(work, **how)
             if len(failed) < 2 and seq(kv, thread) < len(await kv.core.store.rows(tables.entries)):
                 failed.append(1)
                 raise OperationalError("COMMIT", {}, Exception("disk I/O error"))
@@ -404,8 +404,8 @@ async def test_an_opening_whose_commit_stood_though_it_failed_goes_out_as_it_was
     async with running_hub(world) as hub, running(world, "AV", hub.url) as av, running(world, "KV", hub.url) as kv:
         real, sealed = av.core.store._store.transact, list[str]()
 
-        async def transact(work: Callable[[Any], Any]) -> Any:
-            done = await real(work)
+        async def transact(work: Callable[[Any], Any], **how: Any) -> Any:
+            done = await real(work, **how)
             standing = [str(row.entry) for row in await av.core.store.outbox() if row.state == "sending"]
             if standing and not sealed:
                 sealed.extend(standing)
@@ -431,8 +431,8 @@ async def test_what_is_delivered_after_a_commit_whose_answer_is_lost_brings_no_u
         line.caught = False  # it waits, sealed by nobody
         assert (await note(av, thread, "one")).state == "queued"
 
-        async def transact(work: Callable[[Any], Any]) -> Any:
-            done = await real(work)
+        async def transact(work: Callable[[Any], Any], **how: Any) -> Any:
+            done = await real(work, **how)
             if not failed and av.sender.storing.unsure is not None and av.sender.storing.unsure.sealed:
                 failed.append(1)
                 line.caught = False  # what is delivered comes before the outbox has its next turn
@@ -460,10 +460,10 @@ async def test_who_is_cancelled_while_storing_for_others_too_takes_nothing_from_
         thread = await opened(av, kv)
         real, begun, on = av.core.store._store.transact, asyncio.Event(), asyncio.Event()
 
-        async def transact(work: Callable[[Any], Any]) -> Any:
+        async def transact(work: Callable[[Any], Any], **how: Any) -> Any:
             begun.set()
             await on.wait()
-            return await real(work)
+            return await real(work, **how)
 
         async with av.core.lock:
             saying = [asyncio.create_task(note(av, thread, text)) for text in ("gone", "stays", "stays too")]

@@ -24,10 +24,10 @@ def counting(store: StationStore) -> list[int]:
     """The transactions of a store from now on, slow enough that others come meanwhile."""
     real, seen = store._store.transact, []
 
-    async def transact(work: Callable[[sa.Connection], Any]) -> Any:
+    async def transact(work: Callable[[sa.Connection], Any], **how: Any) -> Any:
         seen.append(1)
         await asyncio.sleep(0.02)
-        return await real(work)
+        return await real(work, **how)
 
     store._store.transact = transact  # type: ignore[method-assign]
     return seen
