@@ -321,6 +321,7 @@ class Station(StationDesk):
         line = self.core.line
         if not line.presence_known:
             line.presence, line.presence_known = {}, True
+            line.presence_heard = True
         for kid, since in frame.stations.items():
             if since:
                 line.presence[kid] = since

@@ -29,7 +29,8 @@ class OfficerView:
 
 @dataclass(frozen=True, slots=True)
 class OfficeView:
-    """An office of the accord. ``line``: "up", "down" or "unknown", since when (ms UTC)."""
+    """An office of the accord. ``line``: "up", "down" or "unknown", since when (ms UTC). While it is unknown, ``heard`` is
+    what it was when the hub was last heard ("" where it never was), since ``heard_since``."""
 
     id: str
     name: str
@@ -38,6 +39,8 @@ class OfficeView:
     language: str
     line: str
     line_since: int | None
+    heard: str = ""
+    heard_since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ class ThreadSummary:
 @dataclass(frozen=True, slots=True)
 class Mark:
     """Where one other office stands with one entry: ``state`` in words ("delivered", "acknowledged", "holding",
-    "answered", "declined", "line down", "silent"), and since when."""
+    "answered", "declined", "line down", "silent", "not known" while this station is off the line), and since when."""
 
     office: str
     state: str

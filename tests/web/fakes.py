@@ -400,7 +400,12 @@ class FakeDesk:
         )  # fmt: skip
 
     def offices(self) -> tuple[OfficeView, ...]:
-        return OFFICES
+        if self.line.state == "live":
+            return OFFICES
+        own, *others = OFFICES
+        known = (replace(each, heard=each.line if each.line_since else "", heard_since=each.line_since) for each in others)
+        unknown = (replace(each, line="unknown", line_since=None) for each in known)
+        return (replace(own, line="down", line_since=self.line.since), *unknown)
 
     def officers(self) -> tuple[OfficerView, ...]:
         return (

@@ -189,6 +189,24 @@ async def test_the_line_says_since_when_it_is_cut(officer: Browser, desk: FakeDe
     assert "Heads differ. Use the phone." in text
 
 
+async def test_with_our_own_line_cut_no_office_is_said_to_be_on_it(officer: Browser, desk: FakeDesk) -> None:
+    _, text = await officer.get("/")
+    table = text[text.index('id="offices"') :]
+    assert "on the line <span" in table and "Our own line" not in table
+    desk.line = replace(desk.line, state="reconnecting", since=T0 - 53_000)
+    _, text = await officer.get("/")
+    table = text[text.index('id="offices"') :]
+    assert table.startswith('id="offices" data-swap data-ages')
+    assert "Our own line is down</strong> since 12 Mar 03:11:07Z" in table
+    ours, kostrava, meridia, halden = (cell for cell in re.findall(r'<td class="office-line.*?</td>', table, re.S))
+    assert '✕</span> off the line <span class="muted">since 12 Mar 03:11:07Z' in ours
+    for other in (kostrava, meridia, halden):
+        assert "?</span> not known" in other and "●" not in other
+    assert "when last heard: off the line since 12 Mar 03:08:00Z" in kostrava
+    assert "when last heard: on the line since 12 Mar 02:12:00Z" in meridia
+    assert "when last heard" not in halden
+
+
 async def test_an_incident_is_opened_with_the_other_party(officer: Browser, desk: FakeDesk) -> None:
     _, text = await officer.get("/")
     assert '<option value="KV"' in text

@@ -31,6 +31,7 @@ _MARK_SHAPE = {
     "declined": "✕",
     "line down": "⌁",
     "silent": "…",
+    "not known": "?",
 }
 _NOTE_SHAPE = (("crossed", "⇄"), ("supersede", "↻"), ("the hub noted", "◷"), ("not readable", "✕"))
 _CLOCK_SHAPE = {
