@@ -74,6 +74,19 @@ class ConnectionView:
 
 
 @dataclass(frozen=True, slots=True)
+class DueView:
+    """What somebody owes on a clock, until it comes: ``on``, an office or the title of a role; ``ours``: this office.
+    ``end``: when it is due (ms UTC); before now it is overdue. ``id``, ``mark``: as in `ClockView`."""
+
+    id: str
+    title: str
+    on: str
+    ours: bool
+    end: int
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ThreadSummary:
     id: str
     title: str
@@ -95,6 +108,10 @@ class ThreadSummary:
     """`ClockView.mark` of the next clock."""
     unanswered: int = 0
     """Entries that this office acknowledged and has not answered, of which somebody was reminded already."""
+    next_id: str = ""
+    """`ClockView.id` of the next clock."""
+    due: tuple[DueView, ...] = ()
+    """What is owed: by this office first, then by others, each by its end."""
     standing: str = ""
     """As what this office acts from outside the thread, and whether it may act now; "" for a member."""
 

@@ -38,6 +38,7 @@ from hotline.station.views import (
     Change,
     ClockView,
     ConnectionView,
+    DueView,
     EntryView,
     ExportedEntry,
     ExportView,
@@ -371,6 +372,7 @@ class FakeDesk:
     offers: tuple[OfferView, ...] = field(default_factory=all_offers)
     pending: tuple[PendingView, ...] = field(default_factory=pending_items)
     clocks: tuple[ClockView, ...] = field(default_factory=all_clocks)
+    due: tuple[DueView, ...] = ()
     line: ConnectionView = field(
         default_factory=lambda: ConnectionView(
             "live", T0 - HOUR, T0 - 2_000, "https://127.0.0.1:8443", 400, 2, 41, 42, ()
@@ -436,7 +438,7 @@ class FakeDesk:
         return ThreadSummary(
             THREAD, "St Brannoc hospitals", ("AV", "KV"), ("AV", "KV", "MD"), "L4-cooling-off", "Cooling-off",
             UNTIL, T0 + 42 * MINUTE, "Answers to all questions", sum(e.unread for e in self.entries), T0 - HOUR, False,
-            self.frozen,
+            self.frozen, next_id="clarify", due=self.due,
         )  # fmt: skip
 
     def thread(self, thread: str, *, since: int = 0) -> ThreadView:

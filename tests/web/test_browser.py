@@ -14,7 +14,7 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from hotline.station.views import Change, Outcome
+from hotline.station.views import Change, DueView, Outcome
 from tests.web.desks import CHROMIUM
 from tests.web.fakes import ARABIC, PASSPHRASE, T0, THREAD, FakeConsole, FakeDesk, StoppedClock, eid, entry
 from web.console import make_console
@@ -269,6 +269,17 @@ async def test_a_refused_step_shows_its_rule_and_a_countdown_that_runs(stage: St
     await until(page, f"document.querySelector('#refusal [data-countdown]').textContent !== '{first}'")
     assert await refusal.locator("[data-countdown]").inner_text() < first
     assert await page.input_value("#f-text") == "We insist."
+
+
+async def test_what_is_owed_turns_overdue_in_words_and_shape_while_the_page_stands(stage: Stage) -> None:
+    page = await stage.page()
+    for path, place in ((PAGE, ".owed-card .due"), ("/", ".when .due")):
+        stage.desk.due = (DueView("reply/2", "Reply to the notice", "AV", True, stage.desk.now() + 3_000),)
+        await page.goto(stage.url(path))
+        shown = page.locator(place).first
+        assert re.fullmatch(r"due in 00:00:0[0-3]", await shown.inner_text())
+        await shown.locator(".due-over").wait_for()
+        assert re.fullmatch(r"▲ overdue by \d s", (await shown.inner_text()).strip())
 
 
 async def test_digits_never_run_backwards_when_the_hubs_clock_is_corrected(stage: Stage) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hotline.station.views import Change, Outcome
+from hotline.station.views import Change, DueView, Outcome
 from protocols.kinds import KINDS
 from tests.web.conftest import Browser
 from tests.web.fakes import HOSTILE, PASSPHRASE, STANDSTILL, T0, THREAD, UNTIL, FakeDesk, eid, entry
@@ -187,6 +187,38 @@ async def test_the_line_says_since_when_it_is_cut(officer: Browser, desk: FakeDe
     assert "4 min" in text
     assert "2 waiting to go out" in text
     assert "Heads differ. Use the phone." in text
+
+
+OURS = DueView("reply/2", "Reply to the notice", "AV", True, T0 + 91_000)
+THEIRS = DueView("clarify", "Answers to all questions", "KV", False, T0 - 330_000, "unverified")
+
+
+async def test_what_is_owed_stands_before_the_standstill_in_the_list_and_on_the_incident(
+    officer: Browser, desk: FakeDesk
+) -> None:
+    desk.due = (OURS, THEIRS)
+    _, text = await officer.get("/")
+    first = text[text.index('<p class="when">') :].split("</p>", 1)[0]
+    ours, theirs, still = (first.index(words) for words in ("We owe", "<bdi>Kostrava</bdi> owes", "Standstill"))
+    assert ours < theirs < still
+    assert "<bdi>Reply to the notice</bdi>" in first and 'data-countdown="1931051611000">00:01:31' in first
+    assert "overdue by <span" in first[theirs:still] and ">5 min 30 s<" in first[theirs:still]
+    assert first.count("Answers to all questions") == 1, "the next clock is the one that is owed"
+    _, text = await officer.get(PAGE)
+    status = text[text.index('id="status"') : text.index('id="parting"')]
+    assert status.index("We owe") < status.index("Kostrava</bdi> owes") < status.index("Level 4") < status.index("‖")
+    assert "was due <time" in status and "Next clock" not in status and "none running" not in status
+
+
+async def test_what_is_owed_does_not_vanish_when_it_is_overdue(officer: Browser, desk: FakeDesk) -> None:
+    desk.due = (replace(OURS, end=T0 - 1_000),)
+    desk.clocks = ()
+    for path in ("/", PAGE):
+        _, text = await officer.get(path)
+        assert re.search(r'class="due is-over".*?▲</span> overdue by <span data-age="\d+">1 s<', text, re.S), path
+    desk.due = tuple(replace(OURS, id=f"reply/{number}") for number in range(5))
+    _, text = await officer.get("/")
+    assert "and 3 more owed" in text
 
 
 async def test_with_our_own_line_cut_no_office_is_said_to_be_on_it(officer: Browser, desk: FakeDesk) -> None:

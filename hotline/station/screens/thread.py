@@ -7,6 +7,7 @@ from hotline.station.lookout import reminded
 from hotline.station.model import Thread
 from hotline.station.screens import outside
 from hotline.station.screens.clocks import clocks
+from hotline.station.screens.due import due
 from hotline.station.screens.entries import entry, pending, unread
 from hotline.station.screens.mediators import mediation_words, mediators
 from hotline.station.screens.offers import offers
@@ -52,7 +53,9 @@ def summary(core: Core, thread: Thread) -> ThreadSummary:
         frozen=thread.frozen,
         parted=None if thread.parted is None else thread.parted.sentence(thread.id),
         next_mark="" if coming is None or ladder is None else mark(ladder.clocks[coming.rule]),
+        next_id="" if coming is None else coming.id,
         unanswered=reminded(core, thread),
+        due=() if ladder is None else due(ladder, state, core.identity.office),
     )
 
 
