@@ -255,9 +255,10 @@ class StandingView:
 
 @dataclass(frozen=True, slots=True)
 class ClockView:
-    """A clock of the thread in words. ``state``: "waiting for receipt", "running", "met", "ran out", and, without a
-    countdown, "paused". A window "opens later" (``opens``: when, ms UTC) and is then "open". ``mark``: "unverified" or
-    "inferred" where nobody has read the number in its source (`mediation.words.UNVERIFIED`)."""
+    """A clock of the thread in words. ``state``: "waiting for receipt", "running", "ran out", "answered late" (what
+    is met in time is over), and, without a countdown, "paused". A window "opens later" (``opens``: when, ms UTC) and is then
+    "open". ``mark``: "unverified" or "inferred" where nobody has read the number in its source
+    (`mediation.words.UNVERIFIED`)."""
 
     id: str
     title: str

@@ -37,7 +37,7 @@ _NOTE_SHAPE = (("crossed", "⇄"), ("supersede", "↻"), ("the hub noted", "◷"
 _CLOCK_SHAPE = {
     "waiting for receipt": "◌",
     "running": "▶",
-    "met": "✔",
+    "answered late": "◷",
     "ran out": "■",
     "paused": "▷",
     "opens later": "◌",

@@ -12,9 +12,9 @@ from protocols.kinds import KINDS
 
 
 def clocks(ladder: Ladder, state: ThreadState) -> tuple[ClockView, ...]:
-    """Those that run, by their end; those that ran out or were met; those that wait for a receipt."""
+    """Those that run, by their end; those that ran out, answered since or not; those that wait for a receipt."""
     found = [_clock(ladder, state, clock, "running") for clock in sorted(state.clocks, key=lambda clock: clock.end)]
-    found += [_clock(ladder, state, clock, "met" if clock.answered else "ran out") for clock in state.expired]
+    found += [_clock(ladder, state, clock, "answered late" if clock.answered else "ran out") for clock in state.expired]
     for awaiting in state.awaiting:
         for rule in rules(ladder, awaiting):
             definition = ladder.clocks[rule]

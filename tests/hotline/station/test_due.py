@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hotline.station.screens.clocks import clocks
 from hotline.station.screens.due import due
 from mediation.state import ThreadState
 from protocols.kinds import About, Answer, Ask, Received, Step
@@ -25,6 +26,14 @@ def test_what_this_office_owes_stays_until_it_is_answered_however_late() -> None
     assert ("clarify", "KV", True, t("25:00")) in owed(play.state, "KV"), "a part of the answers is not the answer"
     play.send("27:00", "KV", "clarification-answer", Answer(questions, ("answered", "refused")))
     assert owed(play.state, "KV") == []
+
+
+def test_an_answer_that_came_too_late_is_not_shown_as_one_in_time() -> None:
+    play, questions = asked(1)
+    clarify = play.clock("clarify")
+    assert next(each.state for each in clocks(LADDER, play.at("25:00")) if each.id == clarify) == "ran out"
+    play.send("25:06", "KV", "clarification-answer", Answer(questions, ("answered",)))
+    assert next(each.state for each in clocks(LADDER, play.state) if each.id == clarify) == "answered late"
 
 
 def test_a_standstill_takes_nothing_off_what_is_owed() -> None:
