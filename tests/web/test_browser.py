@@ -366,7 +366,7 @@ async def test_the_line_coming_back_is_announced_with_what_was_caught_up(stage: 
     stage.desk.line = replace(live, state="offline", since=T0 - 60_000)
     await page.goto(stage.url(PAGE))
     await page.wait_for_selector("body[data-connected=yes]")
-    assert "Offline since 12 Mar 03:11:00Z" in await page.locator("#line").inner_text()
+    assert "Line cut since 12 Mar 03:11:00Z" in await page.locator("#line").inner_text()
     stage.desk.entries = (*stage.desk.entries, entry(15, "statement", "KV", fields={"text": "News."}))
     stage.desk.line = live
     stage.desk.tell(Change(None, "connection"))

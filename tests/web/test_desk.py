@@ -183,8 +183,10 @@ async def test_i_have_it_is_one_click(officer: Browser, desk: FakeDesk) -> None:
 async def test_the_line_says_since_when_it_is_cut(officer: Browser, desk: FakeDesk) -> None:
     desk.line = replace(desk.line, state="offline", since=T0 - 240_000, alarms=("Heads differ. Use the phone.",))
     _, text = await officer.get("/")
-    assert "Offline</strong> since 12 Mar 03:08:00Z" in text
-    assert "4 min" in text
+    assert "Line cut</strong> since 12 Mar 03:08:00Z" in text
+    assert re.search(r">4 min</span>\), trying again\. What you see may be old", text)
+    desk.line = replace(desk.line, confirmed=None)
+    assert "No line</strong> since 12 Mar 03:08:00Z" in (await officer.get("/"))[1]
     assert "2 waiting to go out" in text
     assert "Heads differ. Use the phone." in text
 

@@ -8,7 +8,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
+import pytest
 
+from hotline.station.errors import LineBroken
 from hotline.station.station import Station
 from hotline.station.views import Mark, OfficeView
 from protocols.accord import SignedAccord
@@ -72,6 +74,52 @@ async def test_a_station_comes_back_by_itself_after_the_hub_restarts(tmp_path: P
         async with running_hub(world) as hub:
             station.line._addresses = (hub.url,)
             await until(lambda: station.connection().state == "live")
+    finally:
+        await station.stop()
+
+
+async def test_a_line_that_does_not_come_back_is_called_cut_until_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hotline.station.station.CUT_AFTER", 1.0)
+    world = make_world(tmp_path)
+    async with running_hub(world) as hub:
+        station = await open_station(world, "AV", hub.url)
+        assert station.connection().state == "offline", "it never was up"
+        await station.start()
+        await until(lambda: station.core.line.caught)
+    try:
+        seen: list[tuple[str, int]] = []
+
+        def watch() -> bool:
+            now = (station.connection().state, station.connection().since)
+            if seen[-1:] != [now]:
+                seen.append(now)
+            return now[0] == "offline"
+
+        changes = station.changes()
+        told = asyncio.ensure_future(anext(changes))
+        await until(lambda: station.connection().state == "reconnecting")
+        await until(watch)
+        lost = station.connection().since
+        assert seen == [("reconnecting", lost), ("offline", lost)]
+        assert not station.connection().alarms
+        failed: list[object] = []
+        down = station.line._receiver.down
+
+        async def counted(why: LineBroken) -> None:
+            failed.append(why)
+            await down(why)
+
+        monkeypatch.setattr(station, "down", counted)
+        await until(lambda: watch() and len(failed) > 3)
+        assert seen[-1] == ("offline", lost), "further failures change nothing of it"
+        assert (await told).what == "connection"
+        await changes.aclose()
+        async with running_hub(world) as hub:
+            station.line._addresses = (hub.url,)
+            await until(lambda: station.connection().state == "live")
+            assert station._cutting is None
     finally:
         await station.stop()
 
