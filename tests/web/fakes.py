@@ -405,7 +405,9 @@ class FakeDesk:
         if self.line.state == "live":
             return OFFICES
         own, *others = OFFICES
-        known = (replace(each, heard=each.line if each.line_since else "", heard_since=each.line_since) for each in others)
+        known = (
+            replace(each, heard=each.line if each.line_since else "", heard_since=each.line_since) for each in others
+        )
         unknown = (replace(each, line="unknown", line_since=None) for each in known)
         return (replace(own, line="down", line_since=self.line.since), *unknown)
 
