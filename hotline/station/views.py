@@ -425,7 +425,9 @@ class Desk(Protocol):
 
     def connection(self) -> ConnectionView: ...
 
-    def threads(self) -> tuple[ThreadSummary, ...]: ...
+    def threads(self) -> tuple[ThreadSummary, ...]:
+        """Open ones first, the most pressing on top."""
+        ...
 
     def thread(self, thread: str, *, since: int = 0) -> ThreadView:
         """``since``: leave out entries up to this seq. Raises `UnknownThread`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from hotline.station.core import Core
 from hotline.station.lookout import reminded
 from hotline.station.model import Thread
@@ -57,6 +59,13 @@ def summary(core: Core, thread: Thread) -> ThreadSummary:
         unanswered=reminded(core, thread),
         due=() if ladder is None else due(ladder, state, core.identity.office),
     )
+
+
+def pressing(found: ThreadSummary) -> tuple[bool, float, bool, int, str]:
+    """The order of the list: open incidents before closed ones; first where we owe something, by when it is due; then where
+    something is unread; then by the newest entry."""
+    ours = min((each.end for each in found.due if each.ours), default=math.inf)
+    return found.closed, ours, not found.unread, -found.last_at, found.id
 
 
 def _outside_summary(core: Core, thread: Thread, rung: str, rung_title: str) -> ThreadSummary:

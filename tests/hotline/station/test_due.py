@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from hotline.station.desk import StationDesk
 from hotline.station.screens.clocks import clocks
 from hotline.station.screens.due import due
+from hotline.station.views import DueView, ThreadSummary
 from mediation.state import ThreadState
 from protocols.kinds import About, Answer, Ask, Received, Step
 from tests.mediation.council import COUNCIL
@@ -69,6 +76,38 @@ def test_of_silence_that_takes_a_step_nobody_owes_anything_and_a_role_is_named_b
     found = {each.title: (each.on, each.ours) for each in due(COUNCIL, play.state, "CH")}
     assert found["The chair's report"] == ("Chair of the centre", True)
     assert "Time to block" not in found and "Seconds" not in found
+
+
+def test_open_incidents_come_first_and_the_most_pressing_on_top_whatever_was_noted_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def line(name: str, last_at: int, *due: DueView, closed: bool = False, unread: int = 0) -> ThreadSummary:
+        return ThreadSummary(
+            name, name, (), (), "L1", "L1", None, None, "", unread, last_at, closed, None, due=due
+        )  # fmt: skip
+
+    found = [
+        line("closed, noted by the hub just now", 900, closed=True, unread=1),
+        line("quiet", 100),
+        line("talked about", 500),
+        line("unread", 200, unread=2),
+        line("due later", 800, DueView("reply/2", "Reply", "AV", True, 5_000)),
+        line("overdue", 50, DueView("reply/2", "Reply", "AV", True, 10)),
+        line("they owe", 400, DueView("reply/2", "Reply", "KV", False, 5)),
+        line("closed long ago", 90, closed=True),
+    ]
+    monkeypatch.setattr("hotline.station.screens.summary", lambda _, thread: thread)
+    desk = SimpleNamespace(_core=SimpleNamespace(threads={each.id: each for each in found}))
+    assert [each.id for each in StationDesk.threads(cast(StationDesk, desk))] == [
+        "overdue",
+        "due later",
+        "unread",
+        "talked about",
+        "they owe",
+        "quiet",
+        "closed, noted by the hub just now",
+        "closed long ago",
+    ]
 
 
 def test_of_a_closed_incident_nothing_is_owed() -> None:
