@@ -61,8 +61,9 @@ class AccordView:
 class ConnectionView:
     """The line to the hub, honest and dated. ``state``: "reconnecting" is a line lost moments ago; "offline" one that was
     cut and has not come back in `hotline.station.station.CUT_AFTER`, that the hub refuses, or that never came about. Only
-    a new login ends it. ``since``: when the state began, of a lost line when it was lost. ``offset``: hub's clock minus this station's, ms. ``confirmed``: when the
-    hub was last heard. ``queued``: entries waiting to be sent. ``alarms``: sentences that stay until dealt with."""
+    a new login ends it. ``since``: when the state began; of a lost line, when it was lost. ``offset``: hub's clock minus
+    this station's, ms. ``confirmed``: when the hub was last heard. ``queued``: entries waiting to be sent. ``alarms``:
+    sentences that stay until dealt with."""
 
     state: LineState
     since: int

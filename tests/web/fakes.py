@@ -328,7 +328,10 @@ def all_clocks() -> tuple[ClockView, ...]:
             "session", "Joint session", "reply-by", "both", None, None, "waiting for receipt", "", False, False,
             "inferred",
         ),
-        ClockView("reply", "Reply to the notice", "reply-by", "Kostrava", T0 - 9 * HOUR, T0 - HOUR, "answered late", "", False, False),
+        ClockView(
+            "reply", "Reply to the notice", "reply-by", "Kostrava", T0 - 9 * HOUR, T0 - HOUR, "answered late", "",
+            False, False,
+        ),
         ClockView(
             "human-ack", "A person has it", "reply-by", "Kostrava", T0 - 9 * HOUR, T0 - 8 * HOUR, "ran out", "",
             False, False,

@@ -136,7 +136,8 @@ async def test_every_state_of_an_entry_is_in_words(officer: Browser) -> None:
     for word in (
         "crossed with 7", "superseded by 9", "Sealed. This station may not read it", "handed over to us", "line down",
         "silent", "holding", "declined", "log proof pending", "here now", "TLP:AMBER+STRICT", "FLASH",
-        "waiting for receipt", "ran out", "◷</span> <strong><bdi>Reply to the notice", "answered late", "Refused: not sent", "Waiting to go out", "waits for a second officer",
+        "waiting for receipt", "ran out", "◷</span> <strong><bdi>Reply to the notice", "answered late",
+        "Refused: not sent", "Waiting to go out", "waits for a second officer",
     ):  # fmt: skip
         assert word in text, word
 

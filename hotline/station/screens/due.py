@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from hotline.station.screens.clocks import bound
 from hotline.station.views import DueView
 from hotline.words import clock_title
 from mediation import holders
 from mediation.ladder import Ladder
 from mediation.state import Clock, ThreadState
-from mediation.words import mark, role
+from mediation.words import mark
 
 _A_SIDE = ("requester", "respondent")
 
@@ -29,7 +30,7 @@ def due(ladder: Ladder, state: ThreadState, office: str) -> tuple[DueView, ...]:
             DueView(
                 id=clock.id,
                 title=clock_title(ladder, clock),
-                on=role(ladder, rule.who) if rule.who in ladder.roles or len(debtors) > 1 else debtors[0],
+                on=bound(ladder, state, clock),
                 ours=office in debtors,
                 end=clock.end,
                 mark=mark(rule),

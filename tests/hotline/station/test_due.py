@@ -43,6 +43,16 @@ def test_an_answer_that_came_too_late_is_not_shown_as_one_in_time() -> None:
     assert next(each.state for each in clocks(LADDER, play.state) if each.id == clarify) == "answered late"
 
 
+def test_a_standstill_that_one_side_asked_for_binds_both() -> None:
+    play, _ = asked()
+    agreed(play, "74:00", "L4-cooling-off")
+    on = {clock.id.split("/")[0]: clock.on for clock in clocks(LADDER, play.state)}
+    assert on["standstill"] == "both"
+    assert on["clarify"] == "KV"
+    on = {clock.title: clock.on for clock in clocks(LADDER, chosen().state)}
+    assert on["The nominee accepts and declares interests"] == "MD"
+
+
 def test_a_standstill_takes_nothing_off_what_is_owed() -> None:
     play, _ = asked()
     agreed(play, "74:00", "L4-cooling-off")
