@@ -376,6 +376,8 @@ class FakeDesk:
     pending: tuple[PendingView, ...] = field(default_factory=pending_items)
     clocks: tuple[ClockView, ...] = field(default_factory=all_clocks)
     due: tuple[DueView, ...] = ()
+    closed: str = ""
+    """The name of the last level, once the incident stands there."""
     line: ConnectionView = field(
         default_factory=lambda: ConnectionView(
             "live", T0 - HOUR, T0 - 2_000, "https://127.0.0.1:8443", 400, 2, 41, 42, ()
@@ -441,8 +443,9 @@ class FakeDesk:
 
     def summary(self) -> ThreadSummary:
         return ThreadSummary(
-            THREAD, "St Brannoc hospitals", ("AV", "KV"), ("AV", "KV", "MD"), "L4-cooling-off", "Cooling-off",
-            UNTIL, T0 + 42 * MINUTE, "Answers to all questions", sum(e.unread for e in self.entries), T0 - HOUR, False,
+            THREAD, "St Brannoc hospitals", ("AV", "KV"), ("AV", "KV", "MD"), "L4-cooling-off",
+            self.closed or "Cooling-off", UNTIL, T0 + 42 * MINUTE, "Answers to all questions",
+            sum(e.unread for e in self.entries), T0 - HOUR, bool(self.closed),
             self.frozen, next_id="clarify", due=self.due,
         )  # fmt: skip
 
@@ -450,7 +453,8 @@ class FakeDesk:
         if thread != THREAD:
             raise UnknownThread(thread)
         return ThreadView(
-            self.summary(), "cpci-default", "Default ladder for civilian infrastructure incidents", 60, RUNGS,
+            self.summary(), "cpci-default", "Default ladder for civilian infrastructure incidents", 60,
+            tuple(replace(each, title=self.closed) if self.closed and each.current else each for each in RUNGS),
             self.clocks, self.offers,
             (
                 MediatorView("MD", "Meridia (Amb. Ilse Torrun)", "admitted", ""),

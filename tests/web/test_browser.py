@@ -347,6 +347,39 @@ async def test_at_1280_the_head_is_one_line_and_no_heading_or_choice_is_cut(stag
     assert await page.evaluate(broken) == []
 
 
+BROKEN = """() => {
+  const found = [], range = document.createRange();
+  for (const cell of document.querySelectorAll('main th, main td')) {
+    if (cell.dir === 'auto') continue;  // people's words may be one word of any length
+    const walk = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) for (const word of walk.currentNode.data.matchAll(/[\\w+]+/g)) {
+      range.setStart(walk.currentNode, word.index);
+      range.setEnd(walk.currentNode, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map(box => box.top)).size > 1) found.push(word[0]);
+    }
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+async def test_no_word_of_a_table_is_broken_and_no_ladder_cut_off(stage: Stage, width: int) -> None:
+    page = await stage.page(width=width)
+    for path in ("/", "/help"):
+        await page.goto(stage.url(path))
+        assert await page.evaluate(BROKEN) == [], path
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
+    await page.goto(stage.url("/"))
+    ladder = page.get_by_role("radio", name=re.compile("Default ladder for civilian infrastructure incidents"))
+    assert await ladder.is_checked()
+    await page.goto(stage.url("/console/login"))
+    await page.fill("#token", "good-token")
+    await page.click("#login button")
+    await page.wait_for_url(stage.url("/console/overview"))
+    assert await page.evaluate(BROKEN) == []
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 async def test_the_page_says_when_it_lost_its_station_and_when_it_is_back(stage: Stage) -> None:
     page = await stage.page()
     await page.goto(stage.url(PAGE))

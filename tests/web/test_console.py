@@ -54,6 +54,13 @@ async def test_the_overview_says_why_there_are_more_keys_than_witnesses(
     assert "A quorum counts witnesses, not keys." in text
 
 
+async def test_a_closed_incident_is_called_so_once(operator: Browser, console: FakeConsole) -> None:
+    row = replace(console.row(), closed=True, rung_title="Closed")
+    console.row = lambda: row  # type: ignore[method-assign]
+    _, text = await operator.get("/threads")
+    assert "<bdi>Closed</bdi></td>" in text and ", closed" not in text
+
+
 async def test_without_a_login_there_is_only_the_login(visitor: Browser, console: FakeConsole) -> None:
     for path in ("/overview", "/threads", f"/threads/{THREAD}", "/log"):
         response, text = await visitor.get(path)

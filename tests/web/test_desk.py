@@ -242,6 +242,26 @@ async def test_with_our_own_line_cut_no_office_is_said_to_be_on_it(officer: Brow
     assert "when last heard" not in halden
 
 
+async def test_a_clock_that_is_level_with_the_hubs_has_no_sign(officer: Browser, desk: FakeDesk) -> None:
+    for offset, words in ((-30, "0.0"), (30, "0.0"), (-60, "-0.1"), (400, "+0.4")):
+        desk.line = replace(desk.line, offset=offset)
+        _, text = await officer.get("/")
+        assert f"hub clock {words} s against" in text
+
+
+async def test_a_closed_incident_is_called_so_once(officer: Browser, desk: FakeDesk) -> None:
+    desk.closed = "Closed"
+    for path in ("/", PAGE):
+        _, text = await officer.get(path)
+        shown = re.sub(r"<[^>]*>", " ", text[text.index("<main") :].split('id="parting"')[0])
+        first = shown.split("Open an incident")[0].split("unread")[0]
+        assert len(re.findall(r"\bclosed\b", first, re.IGNORECASE)) == 1, first
+    desk.closed = "Filed away"
+    for path in ("/", PAGE):
+        _, text = await officer.get(path)
+        assert "closed</strong>" in text or "<br>closed" in text
+
+
 async def test_an_incident_is_opened_with_the_other_party(officer: Browser, desk: FakeDesk) -> None:
     _, text = await officer.get("/")
     assert '<option value="KV"' in text
@@ -314,7 +334,7 @@ async def test_each_note_on_an_entry_has_its_own_mark(officer: Browser, desk: Fa
 async def test_the_list_says_what_runs_out_next_and_tells_two_ladders_apart(officer: Browser) -> None:
     _, text = await officer.get("/")
     assert re.search(r"<bdi>Joint lessons learned</bdi>: <span class=.countdown", text)
-    assert ">cpci-default, clocks ×60: Default ladder" in text
+    assert "Default ladder for civilian infrastructure incidents (<code>cpci-default</code>, clocks 60 times faster)" in text
 
 
 async def test_fields_of_any_type_keep_the_page_open(officer: Browser, desk: FakeDesk) -> None:
