@@ -334,7 +334,10 @@ async def test_each_note_on_an_entry_has_its_own_mark(officer: Browser, desk: Fa
 async def test_the_list_says_what_runs_out_next_and_tells_two_ladders_apart(officer: Browser) -> None:
     _, text = await officer.get("/")
     assert re.search(r"<bdi>Joint lessons learned</bdi>: <span class=.countdown", text)
-    assert "Default ladder for civilian infrastructure incidents (<code>cpci-default</code>, clocks 60 times faster)" in text
+    assert (
+        "Default ladder for civilian infrastructure incidents (<code>cpci-default</code>, clocks 60 times faster)"
+        in text
+    )
 
 
 async def test_fields_of_any_type_keep_the_page_open(officer: Browser, desk: FakeDesk) -> None:
