@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from fractions import Fraction
 
 from mediation.ladder import Ladder
 from mediation.rules import OTHER, ClockRule, Quorum, StepRule
-from protocols.encoding import rfc3339
 from protocols.kinds import KINDS
 
 UNVERIFIED = {
@@ -61,6 +61,7 @@ _TO = {"requester": "the side that waited", "respondent": "the side that was to 
 _PARTS = {3: "third", 4: "quarter", 5: "fifth", 6: "sixth", 7: "seventh", 8: "eighth", 9: "ninth", 10: "tenth"}
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _UNITS = {"Y": "year", "W": "week", "D": "day"}
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _TIMES = {"H": "hour", "M": "minute", "S": "second"}
 _SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -182,13 +183,19 @@ def consequence(ladder: Ladder, clock: ClockRule) -> str:
     return "; ".join(said)
 
 
+def moment(at: int) -> str:
+    """A time (ms UTC) as people read it: ``12 Mar 2031 11:13:00Z``."""
+    found = datetime.fromtimestamp(at // 1000, UTC)
+    return f"{found.day} {_MONTHS[found.month - 1]} {found:%Y %H:%M:%S}Z"
+
+
 def ran_out(ladder: Ladder, clock: ClockRule, end: int) -> str:
     """The neutral sentence on a clock that ran out at ``end`` (ms UTC): the ladder's own, or the same plain one for every
     clock. It says what ran out, what did or did not move, and what is open now to whom; it blames nobody. It needs no
     state, so that every screen says the same about an old entry."""
     if clock.wording:
         return clock.wording
-    said = f"{clock.title} ran out at {rfc3339(end)}."
+    said = f"{clock.title} ran out at {moment(end)}."
     if clock.kind == "second-by":
         return f"{said} The request lapsed; it may be made again."
     if clock.timeout is not None and clock.timeout.moves:

@@ -32,7 +32,7 @@ from protocols.entry import parse_entry, verify_entry, verify_stamp
 from protocols.mandate import MandateBook
 
 _LOG = structlog.get_logger("hotline.hub.statistics")
-FORM = 1
+FORM = 2
 """The form of the counts; raise it when what is counted changes, and everything is counted again."""
 SLICE = 32
 """Entries counted in one go."""

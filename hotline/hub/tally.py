@@ -70,7 +70,7 @@ def tally(
     def put(clock: Clock, outcome: Outcome, ended: int | None = None) -> None:
         rule = ladder.clocks[clock.rule]
         if rule.kind in REPLIES:
-            who = clock.respondent or NOBODY
+            who = bound(ladder, clock) or NOBODY
             clocks[clock.id, clock.start] = ClockRow(
                 clock.id, clock.rule, rule.title, who, clock.seq, clock.start, clock.end, outcome, ended
             )
@@ -90,6 +90,12 @@ def tally(
         if clock.answered and _key(clock) not in known:
             put(clock, "late", at)
     return Changed(tuple(clocks.values()), _requests(before, after))
+
+
+def bound(ladder: Ladder, clock: Clock) -> str:
+    """The party that a clock binds; "" where it binds both. The clock's own sides say who asked for what started it: a
+    standstill or a session that one side asked for, and the other agreed to, is on neither of them alone."""
+    return "" if ladder.clocks[clock.rule].who == "both" else clock.respondent
 
 
 def _key(clock: Clock) -> tuple[str, int]:

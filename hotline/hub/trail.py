@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from hotline.hub.tally import REPLIES
+from hotline.hub.tally import REPLIES, bound
 from hotline.hub.thread import Thread
 from hotline.hub.views import RanOut, Span, ThreadRow, ThreadTrail, TrailEntry
 from hotline.store import hub as t
@@ -83,7 +83,7 @@ class Drawing:
         if clock is not None and start:
             length = int(entry.payload.act["end"]) - clock.start
             title = self.ladder.clocks[clock.rule].title
-            self.ran_out.append(RanOut(title, clock.respondent, start, seq, length, clock.id))
+            self.ran_out.append(RanOut(title, bound(self.ladder, clock), start, seq, length, clock.id))
 
     def _met(self, clock: Clock, seq: int) -> None:
         """Take a clock that was met in time by the entry ``seq``, counted from the entry with which it started."""
@@ -91,7 +91,7 @@ class Drawing:
         _, start = self.started.get(clock.id, (clock, 0))
         if rule.kind in REPLIES and start and clock.id not in self.still:
             length = clock.end - self.begun[clock.id]
-            self.met.append(RanOut(rule.title, clock.respondent, start, seq, length, clock.id, met=True))
+            self.met.append(RanOut(rule.title, bound(self.ladder, clock), start, seq, length, clock.id, met=True))
 
     def finish(self) -> list[Span]:
         """All spans; clocks that still run have no end."""
@@ -105,7 +105,8 @@ class Drawing:
     def _span(self, clock: Clock, start: int, end: int | None) -> Span:
         rule = self.ladder.clocks[clock.rule]
         kind = "standstill" if clock.rule in self.ladder.standstill_clocks else "clock"
-        who = f" ({clock.respondent})" if clock.respondent else ""
+        on = bound(self.ladder, clock)
+        who = f" ({on})" if on else ""
         # The mark is part of the line's name, so that the drawing says it beside the bar.
         marked = f" ({mark(rule)})" if mark(rule) else ""
         return Span(f"{rule.title}{marked}", f"{rule.title}{who}", start, end, kind, mark(rule))

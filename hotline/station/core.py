@@ -72,6 +72,9 @@ class LineStatus:
     presence: dict[str, int] = field(default_factory=dict)
     left: dict[str, int] = field(default_factory=dict)
     presence_known: bool = False
+    """On this connection."""
+    presence_heard: bool = False
+    """On any."""
     heard: int = 0
 
 
@@ -134,8 +137,16 @@ class Core:
         return self.identity.accord.accord.office(office).name
 
     def office_line(self, office: str) -> tuple[str, int | None]:
-        """Whether an office has a station on the line: "up", "down" or "unknown", and since when (ms UTC)."""
-        if not self.line.caught and not self.line.presence_known:
+        """Whether an office has a station on the line: "up", "down" or "unknown", and since when (ms UTC). While this
+        station is off the line itself, nothing is known of anybody else."""
+        if self.line.state != "live":
+            own = office == self.identity.office
+            return ("down", self.line.since + self.line.offset) if own else ("unknown", None)
+        return self.office_heard(office) if self.line.presence_known else ("unknown", None)
+
+    def office_heard(self, office: str) -> tuple[str, int | None]:
+        """The same as the hub last told it, however long ago; "unknown" where it never told anything."""
+        if not self.line.presence_heard:
             return "unknown", None
         kids = [mandate.kid for mandate in self.identity.mandates.stations(office, self.now())]
         up = [since for kid in kids if (since := self.line.presence.get(kid, 0))]

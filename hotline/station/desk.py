@@ -83,7 +83,7 @@ class StationDesk:
 
     def threads(self) -> tuple[ThreadSummary, ...]:
         found = [screens.summary(self._core, thread) for thread in self._core.threads.values()]
-        return tuple(sorted(found, key=lambda each: (-each.last_at, each.id)))
+        return tuple(sorted(found, key=screens.pressing))
 
     def thread(self, thread: str, *, since: int = 0) -> ThreadView:
         return screens.view(self._core, self._writing.find(thread), since)

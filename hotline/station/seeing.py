@@ -25,11 +25,16 @@ def accord_view(core: Core) -> AccordView:
 
 
 def office_views(core: Core) -> tuple[OfficeView, ...]:
-    """Every office of the agreement, with its line as the hub last told it."""
-    return tuple(
-        OfficeView(each.id, each.name, each.role, each.zone, each.language, *core.office_line(each.id))
-        for each in core.identity.accord.accord.offices
-    )
+    """Every office of the agreement, with its line as far as this station knows it."""
+    found = []
+    for each in core.identity.accord.accord.offices:
+        line, since = core.office_line(each.id)
+        heard, heard_since = core.office_heard(each.id) if line == "unknown" else ("", None)
+        heard = "" if heard == "unknown" else heard
+        found.append(
+            OfficeView(each.id, each.name, each.role, each.zone, each.language, line, since, heard, heard_since)
+        )
+    return tuple(found)
 
 
 def officer_views(core: Core) -> tuple[OfficerView, ...]:

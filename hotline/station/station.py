@@ -52,6 +52,8 @@ CLOCKS_DIFFER = (
     "they agree. Nothing is lost; have both clocks checked, and ask the other side by another path which one is right."
 )
 STOP_WAIT = 3.0  # seconds
+CUT_AFTER = 10.0
+"""Seconds without a line after which it is called cut: a hub that is started anew is back sooner."""
 
 REJOIN_TRIES = 5
 
@@ -85,6 +87,7 @@ class Station(StationDesk):
         self._pings: dict[int, int] = {}
         self._papers: Papers | None = None
         self._told: set[str] = set()
+        self._cutting: asyncio.TimerHandle | None = None
 
     @classmethod
     async def open(
@@ -124,6 +127,7 @@ class Station(StationDesk):
     async def stop(self) -> None:
         """End the line, keep everything. The store is closed; make a new `Station` to go on."""
         self.sender.stop()
+        self._not_cut()
         if self._tasks:
             await self.line.stop()
             # Between two frames and two entries, so that no transaction is cut; what hangs on the network is cancelled.
@@ -182,6 +186,7 @@ class Station(StationDesk):
     async def _up(self, ready: frames.Ready, address: str) -> None:
         core = self.core
         line = core.line
+        self._not_cut()
         line.state, line.since, line.address = "live", core.clock.now(), address
         line.heard, line.problem = core.clock.now(), None
         await self._hear_time(ready.now - core.clock.now())
@@ -256,12 +261,23 @@ class Station(StationDesk):
         self.attachments.lost()
         self._pings.clear()
         if line.state == "live":
-            line.since = core.clock.now()
-        line.state = "offline" if isinstance(why, HubImposter | LoginRefused) else "reconnecting"
+            line.state, line.since = "reconnecting", core.clock.now()
+            self._cutting = asyncio.get_running_loop().call_later(CUT_AFTER, self._cut)
         line.caught, line.problem = False, why.sentence
         if isinstance(why, HubImposter | LoginRefused):
+            line.state = "offline"
             await core.alarm("line", why.sentence)
         core.tell(None, "connection")
+
+    def _cut(self) -> None:
+        """No attempt has succeeded for so long that it is said plainly; it stays said until one does."""
+        self.core.line.state = "offline"
+        self.core.tell(None, "connection")
+
+    def _not_cut(self) -> None:
+        if self._cutting is not None:
+            self._cutting.cancel()
+            self._cutting = None
 
     async def _receive(self, frame: frames.FromHub) -> None:
         match frame:
@@ -321,6 +337,7 @@ class Station(StationDesk):
         line = self.core.line
         if not line.presence_known:
             line.presence, line.presence_known = {}, True
+            line.presence_heard = True
         for kid, since in frame.stations.items():
             if since:
                 line.presence[kid] = since

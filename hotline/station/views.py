@@ -29,7 +29,8 @@ class OfficerView:
 
 @dataclass(frozen=True, slots=True)
 class OfficeView:
-    """An office of the accord. ``line``: "up", "down" or "unknown", since when (ms UTC)."""
+    """An office of the accord. ``line``: "up", "down" or "unknown", since when (ms UTC). While it is unknown, ``heard`` is
+    what it was when the hub was last heard ("" where it never was), since ``heard_since``."""
 
     id: str
     name: str
@@ -38,6 +39,8 @@ class OfficeView:
     language: str
     line: str
     line_since: int | None
+    heard: str = ""
+    heard_since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,11 @@ class AccordView:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionView:
-    """The line to the hub, honest and dated. ``offset``: hub's clock minus this station's, ms. ``confirmed``: when the
-    hub was last heard. ``queued``: entries waiting to be sent. ``alarms``: sentences that stay until dealt with."""
+    """The line to the hub, honest and dated. ``state``: "reconnecting" is a line lost moments ago; "offline" one that was
+    cut and has not come back in `hotline.station.station.CUT_AFTER`, that the hub refuses, or that never came about. Only
+    a new login ends it. ``since``: when the state began; of a lost line, when it was lost. ``offset``: hub's clock minus
+    this station's, ms. ``confirmed``: when the hub was last heard. ``queued``: entries waiting to be sent. ``alarms``:
+    sentences that stay until dealt with."""
 
     state: LineState
     since: int
@@ -68,6 +74,19 @@ class ConnectionView:
     cosigned: int
     published: int
     alarms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DueView:
+    """What somebody owes on a clock, until it comes: ``on``, an office or the title of a role; ``ours``: this office.
+    ``end``: when it is due (ms UTC); before now it is overdue. ``id``, ``mark``: as in `ClockView`."""
+
+    id: str
+    title: str
+    on: str
+    ours: bool
+    end: int
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +111,10 @@ class ThreadSummary:
     """`ClockView.mark` of the next clock."""
     unanswered: int = 0
     """Entries that this office acknowledged and has not answered, of which somebody was reminded already."""
+    next_id: str = ""
+    """`ClockView.id` of the next clock."""
+    due: tuple[DueView, ...] = ()
+    """What is owed: by this office first, then by others, each by its end."""
     standing: str = ""
     """As what this office acts from outside the thread, and whether it may act now; "" for a member."""
 
@@ -99,7 +122,7 @@ class ThreadSummary:
 @dataclass(frozen=True, slots=True)
 class Mark:
     """Where one other office stands with one entry: ``state`` in words ("delivered", "acknowledged", "holding",
-    "answered", "declined", "line down", "silent"), and since when."""
+    "answered", "declined", "line down", "silent", "not known" while this station is off the line), and since when."""
 
     office: str
     state: str
@@ -235,9 +258,10 @@ class StandingView:
 
 @dataclass(frozen=True, slots=True)
 class ClockView:
-    """A clock of the thread in words. ``state``: "waiting for receipt", "running", "met", "ran out", and, without a
-    countdown, "paused". A window "opens later" (``opens``: when, ms UTC) and is then "open". ``mark``: "unverified" or
-    "inferred" where nobody has read the number in its source (`mediation.words.UNVERIFIED`)."""
+    """A clock of the thread in words. ``state``: "waiting for receipt", "running", "ran out", "answered late" (what
+    is met in time is over), and, without a countdown, "paused". A window "opens later" (``opens``: when, ms UTC) and is then
+    "open". ``mark``: "unverified" or "inferred" where nobody has read the number in its source
+    (`mediation.words.UNVERIFIED`)."""
 
     id: str
     title: str
@@ -402,7 +426,9 @@ class Desk(Protocol):
 
     def connection(self) -> ConnectionView: ...
 
-    def threads(self) -> tuple[ThreadSummary, ...]: ...
+    def threads(self) -> tuple[ThreadSummary, ...]:
+        """Open ones first, the most pressing on top."""
+        ...
 
     def thread(self, thread: str, *, since: int = 0) -> ThreadView:
         """``since``: leave out entries up to this seq. Raises `UnknownThread`."""

@@ -100,6 +100,25 @@ def test_commands_in_the_documentation_exist_with_their_options(page: Path) -> N
         assert {word for word in rest if word.startswith("--")} <= known, words
 
 
+SOURCES = sorted(
+    path for part in ("hotline", "web") for path in (ROOT / part).rglob("*") if path.suffix in (".html", ".py")
+)
+
+
+def test_commands_that_the_program_names_exist() -> None:
+    named = 0
+    for path in SOURCES:
+        # A sentence may run on over two lines of source; behind the command stand its arguments or the sentence.
+        text = re.sub(r'"\s+f?"', "", path.read_text("utf-8"))
+        for group, name in re.findall(r"\bhotline ([a-z]+) ([a-z][a-z-]*)\b", text):
+            command = main.get_command(click.Context(main), group)
+            if not isinstance(command, click.Group):
+                continue  # a command of one word
+            named += 1
+            assert command.get_command(click.Context(command), name) is not None, (path, group, name)
+    assert named > 20
+
+
 def test_the_documentation_speaks_of_the_product_only() -> None:
     for page in PAGES:
         assert not re.search(r"\bTODO\b|\bTBD\b|lorem ipsum", page.read_text("utf-8")), page

@@ -112,7 +112,7 @@ async def test_a_cut_line_is_said_and_what_was_written_meanwhile_arrives_after_i
     theirs = await _page(browser, await exercise.link("KV", RELEASER), complaints)
     await theirs.goto(f"{theirs.url}threads/{thread}")
     await exercise.hub.kill()
-    await ours.locator("#line").get_by_text(re.compile("reconnecting|offline", re.IGNORECASE)).first.wait_for()
+    await ours.locator("#line").get_by_text(re.compile("reconnecting|line cut", re.IGNORECASE)).first.wait_for()
     await ours.goto(f"{ours.url}threads/{thread}?write=statement")
     await ours.locator("#write textarea[name=text]").fill("Written while the hub was down.")
     await ours.locator("#write form button.primary").click()

@@ -38,6 +38,7 @@ from hotline.station.views import (
     Change,
     ClockView,
     ConnectionView,
+    DueView,
     EntryView,
     ExportedEntry,
     ExportView,
@@ -327,7 +328,10 @@ def all_clocks() -> tuple[ClockView, ...]:
             "session", "Joint session", "reply-by", "both", None, None, "waiting for receipt", "", False, False,
             "inferred",
         ),
-        ClockView("reply", "Reply to the notice", "reply-by", "Kostrava", T0 - 9 * HOUR, T0 - HOUR, "met", "", False, False),
+        ClockView(
+            "reply", "Reply to the notice", "reply-by", "Kostrava", T0 - 9 * HOUR, T0 - HOUR, "answered late", "",
+            False, False,
+        ),
         ClockView(
             "human-ack", "A person has it", "reply-by", "Kostrava", T0 - 9 * HOUR, T0 - 8 * HOUR, "ran out", "",
             False, False,
@@ -371,6 +375,9 @@ class FakeDesk:
     offers: tuple[OfferView, ...] = field(default_factory=all_offers)
     pending: tuple[PendingView, ...] = field(default_factory=pending_items)
     clocks: tuple[ClockView, ...] = field(default_factory=all_clocks)
+    due: tuple[DueView, ...] = ()
+    closed: str = ""
+    """The name of the last level, once the incident stands there."""
     line: ConnectionView = field(
         default_factory=lambda: ConnectionView(
             "live", T0 - HOUR, T0 - 2_000, "https://127.0.0.1:8443", 400, 2, 41, 42, ()
@@ -400,7 +407,14 @@ class FakeDesk:
         )  # fmt: skip
 
     def offices(self) -> tuple[OfficeView, ...]:
-        return OFFICES
+        if self.line.state == "live":
+            return OFFICES
+        own, *others = OFFICES
+        known = (
+            replace(each, heard=each.line if each.line_since else "", heard_since=each.line_since) for each in others
+        )
+        unknown = (replace(each, line="unknown", line_since=None) for each in known)
+        return (replace(own, line="down", line_since=self.line.since), *unknown)
 
     def officers(self) -> tuple[OfficerView, ...]:
         return (
@@ -429,16 +443,18 @@ class FakeDesk:
 
     def summary(self) -> ThreadSummary:
         return ThreadSummary(
-            THREAD, "St Brannoc hospitals", ("AV", "KV"), ("AV", "KV", "MD"), "L4-cooling-off", "Cooling-off",
-            UNTIL, T0 + 42 * MINUTE, "Answers to all questions", sum(e.unread for e in self.entries), T0 - HOUR, False,
-            self.frozen,
+            THREAD, "St Brannoc hospitals", ("AV", "KV"), ("AV", "KV", "MD"), "L4-cooling-off",
+            self.closed or "Cooling-off", UNTIL, T0 + 42 * MINUTE, "Answers to all questions",
+            sum(e.unread for e in self.entries), T0 - HOUR, bool(self.closed),
+            self.frozen, next_id="clarify", due=self.due,
         )  # fmt: skip
 
     def thread(self, thread: str, *, since: int = 0) -> ThreadView:
         if thread != THREAD:
             raise UnknownThread(thread)
         return ThreadView(
-            self.summary(), "cpci-default", "Default ladder for civilian infrastructure incidents", 60, RUNGS,
+            self.summary(), "cpci-default", "Default ladder for civilian infrastructure incidents", 60,
+            tuple(replace(each, title=self.closed) if self.closed and each.current else each for each in RUNGS),
             self.clocks, self.offers,
             (
                 MediatorView("MD", "Meridia (Amb. Ilse Torrun)", "admitted", ""),

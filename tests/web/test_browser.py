@@ -14,7 +14,7 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from hotline.station.views import Change, Outcome
+from hotline.station.views import Change, DueView, Outcome
 from tests.web.desks import CHROMIUM
 from tests.web.fakes import ARABIC, PASSPHRASE, T0, THREAD, FakeConsole, FakeDesk, StoppedClock, eid, entry
 from web.console import make_console
@@ -271,6 +271,17 @@ async def test_a_refused_step_shows_its_rule_and_a_countdown_that_runs(stage: St
     assert await page.input_value("#f-text") == "We insist."
 
 
+async def test_what_is_owed_turns_overdue_in_words_and_shape_while_the_page_stands(stage: Stage) -> None:
+    page = await stage.page()
+    for path, place in ((PAGE, ".owed-card .due"), ("/", ".when .due")):
+        stage.desk.due = (DueView("reply/2", "Reply to the notice", "AV", True, stage.desk.now() + 3_000),)
+        await page.goto(stage.url(path))
+        shown = page.locator(place).first
+        assert re.fullmatch(r"due in 00:00:0[0-3]", await shown.inner_text())
+        await shown.locator(".due-over").wait_for()
+        assert re.fullmatch(r"▲ overdue by \d s", (await shown.inner_text()).strip())
+
+
 async def test_digits_never_run_backwards_when_the_hubs_clock_is_corrected(stage: Stage) -> None:
     page = await stage.page()
     await page.goto(stage.url(PAGE))
@@ -336,6 +347,39 @@ async def test_at_1280_the_head_is_one_line_and_no_heading_or_choice_is_cut(stag
     assert await page.evaluate(broken) == []
 
 
+BROKEN = """() => {
+  const found = [], range = document.createRange();
+  for (const cell of document.querySelectorAll('main th, main td')) {
+    if (cell.dir === 'auto') continue;  // people's words may be one word of any length
+    const walk = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) for (const word of walk.currentNode.data.matchAll(/[\\w+]+/g)) {
+      range.setStart(walk.currentNode, word.index);
+      range.setEnd(walk.currentNode, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map(box => box.top)).size > 1) found.push(word[0]);
+    }
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+async def test_no_word_of_a_table_is_broken_and_no_ladder_cut_off(stage: Stage, width: int) -> None:
+    page = await stage.page(width=width)
+    for path in ("/", "/help"):
+        await page.goto(stage.url(path))
+        assert await page.evaluate(BROKEN) == [], path
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
+    await page.goto(stage.url("/"))
+    ladder = page.get_by_role("radio", name=re.compile("Default ladder for civilian infrastructure incidents"))
+    assert await ladder.is_checked()
+    await page.goto(stage.url("/console/login"))
+    await page.fill("#token", "good-token")
+    await page.click("#login button")
+    await page.wait_for_url(stage.url("/console/overview"))
+    assert await page.evaluate(BROKEN) == []
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 async def test_the_page_says_when_it_lost_its_station_and_when_it_is_back(stage: Stage) -> None:
     page = await stage.page()
     await page.goto(stage.url(PAGE))
@@ -355,7 +399,7 @@ async def test_the_line_coming_back_is_announced_with_what_was_caught_up(stage: 
     stage.desk.line = replace(live, state="offline", since=T0 - 60_000)
     await page.goto(stage.url(PAGE))
     await page.wait_for_selector("body[data-connected=yes]")
-    assert "Offline since 12 Mar 03:11:00Z" in await page.locator("#line").inner_text()
+    assert "Line cut since 12 Mar 03:11:00Z" in await page.locator("#line").inner_text()
     stage.desk.entries = (*stage.desk.entries, entry(15, "statement", "KV", fields={"text": "News."}))
     stage.desk.line = live
     stage.desk.tell(Change(None, "connection"))

@@ -31,6 +31,36 @@ async def test_links_work_under_the_mount(operator: Browser) -> None:
     assert response.status == 200
 
 
+async def test_what_grows_old_on_the_console_can_be_shown_as_old(operator: Browser) -> None:
+    for path, places in (
+        ("/overview", ("facts", "stations", "witnesses")),
+        ("/threads", ("threads",)),
+        (f"/threads/{THREAD}", ("facts", "drawing", "spans", "entries")),
+        ("/log", ("log-state", "facts", "witnesses")),
+    ):
+        _, text = await operator.get(path)
+        for place in places:
+            assert re.search(rf'<[^>]* id="{place}"[^>]* data-ages[ >]', text), (path, place)
+
+
+async def test_the_overview_says_why_there_are_more_keys_than_witnesses(
+    operator: Browser, console: FakeConsole
+) -> None:
+    _, text = await operator.get("/overview")
+    assert "witness-keys" not in text, "as many keys as witnesses need no words"
+    console.health = log_health(witnesses=log_health().witnesses[:1])
+    _, text = await operator.get("/overview")
+    assert "1 witness signs with 2 keys" in text
+    assert "A quorum counts witnesses, not keys." in text
+
+
+async def test_a_closed_incident_is_called_so_once(operator: Browser, console: FakeConsole) -> None:
+    row = replace(console.row(), closed=True, rung_title="Closed")
+    console.row = lambda: row  # type: ignore[method-assign]
+    _, text = await operator.get("/threads")
+    assert "<bdi>Closed</bdi></td>" in text and ", closed" not in text
+
+
 async def test_without_a_login_there_is_only_the_login(visitor: Browser, console: FakeConsole) -> None:
     for path in ("/overview", "/threads", f"/threads/{THREAD}", "/log"):
         response, text = await visitor.get(path)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hotline.station.views import Change, Outcome
+from hotline.station.views import Change, DueView, Outcome
 from protocols.kinds import KINDS
 from tests.web.conftest import Browser
 from tests.web.fakes import HOSTILE, PASSPHRASE, STANDSTILL, T0, THREAD, UNTIL, FakeDesk, eid, entry
@@ -136,7 +136,8 @@ async def test_every_state_of_an_entry_is_in_words(officer: Browser) -> None:
     for word in (
         "crossed with 7", "superseded by 9", "Sealed. This station may not read it", "handed over to us", "line down",
         "silent", "holding", "declined", "log proof pending", "here now", "TLP:AMBER+STRICT", "FLASH",
-        "waiting for receipt", "ran out", "Refused: not sent", "Waiting to go out", "waits for a second officer",
+        "waiting for receipt", "ran out", "◷</span> <strong><bdi>Reply to the notice", "answered late",
+        "Refused: not sent", "Waiting to go out", "waits for a second officer",
     ):  # fmt: skip
         assert word in text, word
 
@@ -183,10 +184,82 @@ async def test_i_have_it_is_one_click(officer: Browser, desk: FakeDesk) -> None:
 async def test_the_line_says_since_when_it_is_cut(officer: Browser, desk: FakeDesk) -> None:
     desk.line = replace(desk.line, state="offline", since=T0 - 240_000, alarms=("Heads differ. Use the phone.",))
     _, text = await officer.get("/")
-    assert "Offline</strong> since 12 Mar 03:08:00Z" in text
-    assert "4 min" in text
+    assert "Line cut</strong> since 12 Mar 03:08:00Z" in text
+    assert re.search(r">4 min</span>\), trying again\. What you see may be old", text)
+    desk.line = replace(desk.line, confirmed=None)
+    assert "No line</strong> since 12 Mar 03:08:00Z" in (await officer.get("/"))[1]
     assert "2 waiting to go out" in text
     assert "Heads differ. Use the phone." in text
+
+
+OURS = DueView("reply/2", "Reply to the notice", "AV", True, T0 + 91_000)
+THEIRS = DueView("clarify", "Answers to all questions", "KV", False, T0 - 330_000, "unverified")
+
+
+async def test_what_is_owed_stands_before_the_standstill_in_the_list_and_on_the_incident(
+    officer: Browser, desk: FakeDesk
+) -> None:
+    desk.due = (OURS, THEIRS)
+    _, text = await officer.get("/")
+    first = text[text.index('<p class="when">') :].split("</p>", 1)[0]
+    ours, theirs, still = (first.index(words) for words in ("We owe", "<bdi>Kostrava</bdi> owes", "Standstill"))
+    assert ours < theirs < still
+    assert "<bdi>Reply to the notice</bdi>" in first and 'data-countdown="1931051611000">00:01:31' in first
+    assert "overdue by <span" in first[theirs:still] and ">5 min 30 s<" in first[theirs:still]
+    assert first.count("Answers to all questions") == 1, "the next clock is the one that is owed"
+    _, text = await officer.get(PAGE)
+    status = text[text.index('id="status"') : text.index('id="parting"')]
+    assert status.index("We owe") < status.index("Kostrava</bdi> owes") < status.index("Level 4") < status.index("‖")
+    assert "was due <time" in status and "Next clock" not in status and "none running" not in status
+
+
+async def test_what_is_owed_does_not_vanish_when_it_is_overdue(officer: Browser, desk: FakeDesk) -> None:
+    desk.due = (replace(OURS, end=T0 - 1_000),)
+    desk.clocks = ()
+    for path in ("/", PAGE):
+        _, text = await officer.get(path)
+        assert re.search(r'class="due is-over".*?▲</span> overdue by <span data-age="\d+">1 s<', text, re.S), path
+    desk.due = tuple(replace(OURS, id=f"reply/{number}") for number in range(5))
+    _, text = await officer.get("/")
+    assert "and 3 more owed" in text
+
+
+async def test_with_our_own_line_cut_no_office_is_said_to_be_on_it(officer: Browser, desk: FakeDesk) -> None:
+    _, text = await officer.get("/")
+    table = text[text.index('id="offices"') :]
+    assert "on the line <span" in table and "Our own line" not in table
+    desk.line = replace(desk.line, state="reconnecting", since=T0 - 53_000)
+    _, text = await officer.get("/")
+    table = text[text.index('id="offices"') :]
+    assert table.startswith('id="offices" data-swap data-ages')
+    assert "Our own line is down</strong> since 12 Mar 03:11:07Z" in table
+    ours, kostrava, meridia, halden = (cell for cell in re.findall(r'<td class="office-line.*?</td>', table, re.S))
+    assert '✕</span> off the line <span class="muted">since 12 Mar 03:11:07Z' in ours
+    for other in (kostrava, meridia, halden):
+        assert "?</span> not known" in other and "●" not in other
+    assert "when last heard: off the line since 12 Mar 03:08:00Z" in kostrava
+    assert "when last heard: on the line since 12 Mar 02:12:00Z" in meridia
+    assert "when last heard" not in halden
+
+
+async def test_a_clock_that_is_level_with_the_hubs_has_no_sign(officer: Browser, desk: FakeDesk) -> None:
+    for offset, words in ((-30, "0.0"), (30, "0.0"), (-60, "-0.1"), (400, "+0.4")):
+        desk.line = replace(desk.line, offset=offset)
+        _, text = await officer.get("/")
+        assert f"hub clock {words} s against" in text
+
+
+async def test_a_closed_incident_is_called_so_once(officer: Browser, desk: FakeDesk) -> None:
+    desk.closed = "Closed"
+    for path in ("/", PAGE):
+        _, text = await officer.get(path)
+        shown = re.sub(r"<[^>]*>", " ", text[text.index("<main") :].split('id="parting"')[0])
+        first = shown.split("Open an incident")[0].split("unread")[0]
+        assert len(re.findall(r"\bclosed\b", first, re.IGNORECASE)) == 1, first
+    desk.closed = "Filed away"
+    for path in ("/", PAGE):
+        _, text = await officer.get(path)
+        assert "closed</strong>" in text or "<br>closed" in text
 
 
 async def test_an_incident_is_opened_with_the_other_party(officer: Browser, desk: FakeDesk) -> None:
@@ -261,7 +334,10 @@ async def test_each_note_on_an_entry_has_its_own_mark(officer: Browser, desk: Fa
 async def test_the_list_says_what_runs_out_next_and_tells_two_ladders_apart(officer: Browser) -> None:
     _, text = await officer.get("/")
     assert re.search(r"<bdi>Joint lessons learned</bdi>: <span class=.countdown", text)
-    assert ">cpci-default, clocks ×60: Default ladder" in text
+    assert (
+        "Default ladder for civilian infrastructure incidents (<code>cpci-default</code>, clocks 60 times faster)"
+        in text
+    )
 
 
 async def test_fields_of_any_type_keep_the_page_open(officer: Browser, desk: FakeDesk) -> None:

@@ -31,12 +31,13 @@ _MARK_SHAPE = {
     "declined": "✕",
     "line down": "⌁",
     "silent": "…",
+    "not known": "?",
 }
 _NOTE_SHAPE = (("crossed", "⇄"), ("supersede", "↻"), ("the hub noted", "◷"), ("not readable", "✕"))
 _CLOCK_SHAPE = {
     "waiting for receipt": "◌",
     "running": "▶",
-    "met": "✔",
+    "answered late": "◷",
     "ran out": "■",
     "paused": "▷",
     "opens later": "◌",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hotline.station.screens.entries import entry, pending
 from hotline.station.screens.state import shown_state
-from hotline.station.screens.thread import summary, title, view
+from hotline.station.screens.thread import pressing, summary, title, view
 from hotline.station.screens.two_people import needs_two
 
-__all__ = ["entry", "needs_two", "pending", "shown_state", "summary", "title", "view"]
+__all__ = ["entry", "needs_two", "pending", "pressing", "shown_state", "summary", "title", "view"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hotline.station.views import ClockView
 from hotline.words import clock_title, step_title
+from mediation import holders
 from mediation.awaited import receivers, rules
 from mediation.ladder import Ladder
 from mediation.state import Awaiting, Clock, ThreadState
@@ -12,9 +13,9 @@ from protocols.kinds import KINDS
 
 
 def clocks(ladder: Ladder, state: ThreadState) -> tuple[ClockView, ...]:
-    """Those that run, by their end; those that ran out or were met; those that wait for a receipt."""
+    """Those that run, by their end; those that ran out, answered since or not; those that wait for a receipt."""
     found = [_clock(ladder, state, clock, "running") for clock in sorted(state.clocks, key=lambda clock: clock.end)]
-    found += [_clock(ladder, state, clock, "met" if clock.answered else "ran out") for clock in state.expired]
+    found += [_clock(ladder, state, clock, "answered late" if clock.answered else "ran out") for clock in state.expired]
     for awaiting in state.awaiting:
         for rule in rules(ladder, awaiting):
             definition = ladder.clocks[rule]
@@ -50,7 +51,7 @@ def _clock(ladder: Ladder, state: ThreadState, clock: Clock, words: str) -> Cloc
         id=clock.id,
         title=clock_title(ladder, clock),
         kind="" if definition is None else definition.kind,
-        on=_bound(ladder, clock),
+        on=bound(ladder, state, clock),
         start=clock.start,
         end=clock.end,
         state=_run(clock) if words == "running" else words,
@@ -62,8 +63,8 @@ def _clock(ladder: Ladder, state: ThreadState, clock: Clock, words: str) -> Cloc
     )
 
 
-def _bound(ladder: Ladder, clock: Clock) -> str:
-    """Whom a clock is about: an office, or the title of the role that must act."""
+def bound(ladder: Ladder, state: ThreadState, clock: Clock) -> str:
+    """Whom a clock is about: an office, the title of the role that must act, or "both" parties."""
     definition = ladder.clocks.get(clock.rule)
     if definition is not None and definition.who in ladder.roles:
         return ladder.roles[definition.who].title
@@ -72,7 +73,13 @@ def _bound(ladder: Ladder, clock: Clock) -> str:
     if step is not None and step.blocked_by is not None:
         # It runs against those who may block; the other party owes nothing.
         return role(ladder, step.blocked_by.role)
-    return clock.respondent or clock.subject or "both"
+    if definition is None:
+        return clock.respondent or clock.subject or "both"
+    # Its sides say who asked for it. Whom it binds is the ladder's word: a standstill that one side asked for binds both.
+    found = holders.of(state, definition.who, clock)
+    if len(found) == 1:
+        return found[0]
+    return "both" if set(found) == set(state.parties) else role(ladder, definition.who)
 
 
 def _run(clock: Clock) -> str:

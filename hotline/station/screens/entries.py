@@ -109,5 +109,6 @@ def _marks(core: Core, thread: Thread, held: Held) -> tuple[Mark, ...]:
         if not held.kind.receipt:
             continue  # nobody owes a sign for it, so nobody is silent
         line, since = core.office_line(office)
-        marks.append(Mark(office, "line down" if line == "down" else "silent", since if line == "down" else None))
+        state = {"down": "line down", "up": "silent"}.get(line, "not known")
+        marks.append(Mark(office, state, since if line == "down" else None))
     return tuple(marks)

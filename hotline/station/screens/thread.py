@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from hotline.station.core import Core
 from hotline.station.lookout import reminded
 from hotline.station.model import Thread
 from hotline.station.screens import outside
 from hotline.station.screens.clocks import clocks
+from hotline.station.screens.due import due
 from hotline.station.screens.entries import entry, pending, unread
 from hotline.station.screens.mediators import mediation_words, mediators
 from hotline.station.screens.offers import offers
@@ -52,8 +55,17 @@ def summary(core: Core, thread: Thread) -> ThreadSummary:
         frozen=thread.frozen,
         parted=None if thread.parted is None else thread.parted.sentence(thread.id),
         next_mark="" if coming is None or ladder is None else mark(ladder.clocks[coming.rule]),
+        next_id="" if coming is None else coming.id,
         unanswered=reminded(core, thread),
+        due=() if ladder is None else due(ladder, state, core.identity.office),
     )
+
+
+def pressing(found: ThreadSummary) -> tuple[bool, float, bool, int, str]:
+    """The order of the list: open incidents before closed ones; first where we owe something, by when it is due; then where
+    something is unread; then by the newest entry."""
+    ours = min((each.end for each in found.due if each.ours), default=math.inf)
+    return found.closed, ours, not found.unread, -found.last_at, found.id
 
 
 def _outside_summary(core: Core, thread: Thread, rung: str, rung_title: str) -> ThreadSummary:

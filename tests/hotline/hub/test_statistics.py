@@ -15,13 +15,15 @@ from hotline.hub import statistics
 from hotline.hub.console import HubConsole
 from hotline.hub.figures import median_rank, p90_rank, read_figures
 from hotline.hub.findings import Figures
-from hotline.hub.tally import tally
+from hotline.hub.tally import NOBODY, tally
+from hotline.hub.trail import Drawing
 from hotline.store import hub as t
 from hotline.store.engine import Store, migrate
 from protocols.frames import Deliver
-from protocols.kinds import Answer, Ask
+from protocols.kinds import Act, Answer, Ask, Step, StepAnswer
 from tests.hotline.harness import connect, make_world, running_hub
 from tests.hotline.hub.test_clocks import notify
+from tests.mediation.places import notified
 from tests.mediation.play import LADDER, Play
 
 
@@ -109,6 +111,27 @@ def test_what_an_answer_changes_is_counted_with_the_party_that_was_asked() -> No
     (row,) = tally(LADDER, before, play.state, play.effects, play.state.at).requests
     assert (row.asked, row.answers) == ("KV", ("answered", "later"))
     assert tally(LADDER, play.state, play.state, (), play.state.at).requests == ()
+
+
+def test_a_clock_that_binds_both_parties_is_put_on_neither_in_trail_and_count() -> None:
+    play, drawing, counted = notified(), Drawing(LADDER), {}
+
+    def send(at: str, office: str, kind: str, act: Act) -> str:
+        before = play.state
+        sent = play.send(at, office, kind, act)
+        drawing.tell(play.effects, play.state.at, play.state.seq)
+        rows = tally(LADDER, before, play.state, play.effects, play.state.at).clocks
+        counted.update({row.rule: row.office for row in rows})
+        return sent
+
+    request = send("01:00", "AV", "step-request", Step("L4-cooling-off"))
+    send("01:00", "KV", "step-accept", StepAnswer(request, "L4-cooling-off"))
+    send("02:00", "KV", "step-request", Step("L5-mediation"))
+    sides = {each.rule: each.respondent for each in play.state.clocks}
+    assert sides["standstill"] and sides["nominations"], "one side asked, so the clocks know an other one"
+    assert counted["nominations"] == NOBODY
+    labels = {span.label for span in drawing.finish()}
+    assert {"Cooling-off", "Sealed nominations"} <= labels
 
 
 async def test_a_hub_counts_replies_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
