@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hotline.freshness import ladder_warnings
 from hotline.station.core import Core
+from hotline.station.quiet import is_quiet
 from hotline.station.views import AccordView, ConnectionView, OfficerView, OfficeView
 
 
@@ -42,10 +43,10 @@ def officer_views(core: Core) -> tuple[OfficerView, ...]:
 
 def connection_view(core: Core) -> ConnectionView:
     """The line to the hub, as far as this station knows."""
-    line = core.line
+    line, silent = core.line, is_quiet(core)
     return ConnectionView(
-        state=line.state,  # type: ignore[arg-type]  # only ever set to the three words
-        since=line.since + line.offset,
+        state="quiet" if silent else line.state,  # type: ignore[arg-type]  # only ever set to three of the words
+        since=(line.heard if silent else line.since) + line.offset,
         confirmed=None if not line.heard else line.heard + line.offset,
         address=line.address,
         offset=line.offset,

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 from hotline.errors import LocalFault
 from mediation.drawing import Chart
 
-LineState = Literal["live", "reconnecting", "offline"]
+LineState = Literal["live", "quiet", "reconnecting", "offline"]
 SendState = Literal["draft", "queued", "sending", "accepted", "refused"]
 
 
@@ -56,8 +56,9 @@ class AccordView:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionView:
-    """The line to the hub, honest and dated. ``offset``: hub's clock minus this station's, ms. ``confirmed``: when the
-    hub was last heard. ``queued``: entries waiting to be sent. ``alarms``: sentences that stay until dealt with."""
+    """The line to the hub, honest and dated. ``state``: "quiet" is open, but the hub was not heard for two pings.
+    ``offset``: hub's clock minus this station's, ms. ``confirmed``: when the hub was last heard. ``queued``: entries waiting
+    to be sent. ``alarms``: sentences that stay until dealt with."""
 
     state: LineState
     since: int

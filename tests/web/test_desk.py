@@ -141,6 +141,14 @@ async def test_words_are_kept_until_the_station_has_them(officer: Browser, desk:
     assert "Safe on this station" in text
 
 
+async def test_a_quiet_line_is_not_shown_as_a_live_one(officer: Browser, desk: FakeDesk) -> None:
+    desk.line = replace(desk.line, state="quiet", since=T0 - 12_000, confirmed=T0 - 12_000)
+    _, text = await officer.get("/")
+    line = text[text.index('<section id="line"') : text.index("</section>", text.index('<section id="line"'))]
+    assert 'data-state="quiet"' in line and "line-live" not in line and "●" not in line and "○" in line
+    assert re.search(r"Quiet: hub not heard</strong> since 12 Mar 03:11:48Z\s*\(<span[^>]*>12 s</span>\)", line)
+
+
 async def test_rubbish_as_a_draft_is_refused(officer: Browser) -> None:
     await officer.get("/")
     headers = {"Origin": officer.origin, "X-Hotline-CSRF": officer.csrf}

@@ -7,6 +7,11 @@ import { alarm } from "./alarm.js";
 const SILENCE = 25_000; // ms without a beat after which the station counts as lost (a beat comes every 10 s)
 const PATIENCE = 1_000; // ms before a lost station is shown: a reload of the station takes less
 
+const GONE = {
+  offline: "The line is cut. What you write is kept and sent later.",
+  quiet: "The hub has not been heard for a while. What you write is kept and sent when it is.",
+};
+
 let socket = null;
 let wait = 500;
 let beat = performance.now();
@@ -40,7 +45,7 @@ async function look() {
         say(`Back on the line ${utc(now())}. ${caughtUp} ${caughtUp === 1 ? "message" : "messages"} caught up.`);
       } else {
         caughtUp = 0;
-        say(after === "offline" ? "The line is cut. What you write is kept and sent later." : "The line is reconnecting.");
+        say(GONE[after] ?? "The line is reconnecting.");
       }
     }
   } catch {
