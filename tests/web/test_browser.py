@@ -21,6 +21,7 @@ from web.console import make_console
 from web.desk import make_desk
 from web.shared.language import Language
 from web.shared.live import SOCKETS
+from web.shared.sessions import SESSIONS
 
 axe_module = pytest.importorskip(
     "axe_playwright_python.async_playwright", reason="SKIPPED LOUDLY: axe is not installed"
@@ -220,6 +221,23 @@ async def test_the_token_leaves_the_address_line_and_the_history(stage: Stage) -
     assert "a-token" not in page.url
     await page.go_back()
     assert "a-token" not in page.url
+    assert stage.complaints == []
+
+
+@pytest.mark.parametrize(("login", "then"), [("/login", "/"), ("/console/login", "/console/overview")])
+async def test_a_link_opened_where_the_login_stands_already_logs_in(stage: Stage, login: str, then: str) -> None:
+    page = await stage.page(login=False)
+    await page.goto(stage.url(login))
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")  # "Skip to content" is no token
+    assert page.url == stage.url(f"{login}#main")
+    # The page is older than the station.
+    (stage.hub.app._subapps[0] if "console" in login else stage.app)[SESSIONS]._key = b"another process's key"
+    await page.evaluate("location.hash = 'good-token'")
+    await page.wait_for_url(stage.url(then))
+    for _ in range(3):
+        await page.go_back()
+        assert "good-token" not in page.url
     assert stage.complaints == []
 
 
