@@ -54,4 +54,5 @@ def connection_view(core: Core) -> ConnectionView:
         cosigned=core.cosigned,
         published=0 if core.head is None else core.head[0],
         alarms=tuple(core.alarms.values()),
+        caught=line.caught,
     )

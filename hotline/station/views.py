@@ -69,6 +69,8 @@ class ConnectionView:
     cosigned: int
     published: int
     alarms: tuple[str, ...]
+    caught: bool = True
+    """Whether the hub has handed over all that came while the line was away."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -374,10 +374,25 @@ async def test_the_line_coming_back_is_announced_with_what_was_caught_up(stage: 
     await page.goto(stage.url(PAGE))
     await page.wait_for_selector("body[data-connected=yes]")
     assert "Offline since 12 Mar 03:11:00Z" in await page.locator("#line").inner_text()
-    stage.desk.entries = (*stage.desk.entries, entry(15, "statement", "KV", fields={"text": "News."}))
+    # The station is on the line again before the hub has handed over what came meanwhile.
+    stage.desk.line = replace(live, caught=False)
+    stage.desk.tell(Change(None, "connection"))
+    await page.wait_for_selector("#line[data-state=live]")
+    news = {"fields": {"text": "News."}}
+    ours = entry(16, "statement", "AV", **news), entry(17, "receipt", "KV")
+    stage.desk.entries = (*stage.desk.entries, entry(15, "statement", "KV", **news), *ours)
+    stage.desk.tell(Change(THREAD, "entry"))
+    await page.locator("#e17").wait_for()
+    assert await page.locator("#announce").inner_text() == ""
     stage.desk.line = live
     stage.desk.tell(Change(None, "connection"))
-    await until(page, "document.getElementById('announce').textContent.includes('1 message caught up')")
+    await until(page, "document.getElementById('announce').textContent.includes('. 1 message caught up')")
+    stage.desk.line = replace(live, state="quiet")
+    stage.desk.tell(Change(None, "connection"))
+    await until(page, "document.getElementById('announce').textContent.startsWith('The hub has not been heard')")
+    stage.desk.line = live
+    stage.desk.tell(Change(None, "connection"))
+    await until(page, "document.getElementById('announce').textContent.includes('No messages caught up')")
 
 
 async def test_arabic_runs_from_right_to_left_inside_an_english_page(stage: Stage) -> None:

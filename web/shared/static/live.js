@@ -16,13 +16,14 @@ let socket = null;
 let wait = 500;
 let beat = performance.now();
 let lostAt = null;
-let caughtUp = 0;
+let known = null; // the newest entry shown before the line was cut; null while it is up
 let busy = false;
 let again = false;
 
 const banner = document.getElementById("page-line");
 const announce = document.getElementById("announce");
 const line = () => document.getElementById("line")?.dataset.state;
+const newest = () => Math.max(0, ...[...document.querySelectorAll("#log .entry")].map((entry) => Number(entry.dataset.seq)));
 
 function say(text) {
   if (announce) announce.textContent = text;
@@ -35,19 +36,10 @@ async function look() {
   }
   busy = true;
   const before = line();
+  const had = newest();
   try {
-    const added = await refresh();
-    if (added === null) return leave();
-    caughtUp += added;
-    const after = line();
-    if (before && after && before !== after) {
-      if (after === "live") {
-        say(`Back on the line ${utc(now())}. ${caughtUp} ${caughtUp === 1 ? "message" : "messages"} caught up.`);
-      } else {
-        caughtUp = 0;
-        say(GONE[after] ?? "The line is reconnecting.");
-      }
-    }
+    if (!(await refresh())) return leave();
+    follow(before, had);
   } catch {
     // The next hint or beat tries again; until then the banner below says that the page is old.
     lost();
@@ -57,6 +49,21 @@ async function look() {
       again = false;
       look();
     }
+  }
+}
+
+/** Says that the line is cut, or back with what came meanwhile: not before the hub has handed all of it over. */
+function follow(before, had) {
+  const after = line();
+  if (!after) return;
+  if (after !== "live") {
+    known ??= had;
+    if (before !== after) say(GONE[after] ?? "The line is reconnecting.");
+  } else if (known !== null && document.getElementById("line").dataset.caught === "yes") {
+    const came = [...document.querySelectorAll("#log .theirs")].filter((entry) => Number(entry.dataset.seq) > known).length;
+    const words = ` ${came || "No"} ${came === 1 ? "message" : "messages"} caught up.`;
+    say(`Back on the line ${utc(now())}.${document.getElementById("log") ? words : ""}`);
+    known = null;
   }
 }
 
@@ -130,6 +137,7 @@ export function wake() {
 }
 
 export function start() {
+  if (line() !== "live") known = newest();
   connect();
   setInterval(() => {
     if (socket && performance.now() - beat > SILENCE) socket.close();
