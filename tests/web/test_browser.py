@@ -367,6 +367,34 @@ async def test_the_page_says_when_it_lost_its_station_and_when_it_is_back(stage:
     await page.wait_for_selector("body:not(.stale)")
 
 
+async def test_a_console_whose_hub_is_gone_says_so_grows_no_older_and_says_why_it_logs_out(stage: Stage) -> None:
+    page = await stage.page(login=False)
+    await page.goto(stage.url("/console/login#good-token"))
+    await page.wait_for_selector("body[data-connected=yes]")
+    age = "document.querySelector('#facts [data-age]').textContent"
+    first = await page.evaluate(age)
+    await until(page, f"{age} !== '{first}'")
+    await page.context.set_offline(True)
+    console = stage.hub.app._subapps[0]  # type: ignore[union-attr]
+    for socket in tuple(console[SOCKETS]):
+        await socket.close()
+    await page.wait_for_selector("body.stale")
+    said = await page.locator("#page-line").inner_text()
+    assert "lost its hub at" in said and "station" not in said and "type" not in said
+    assert (
+        await page.evaluate("getComputedStyle(document.querySelector('#facts').closest('[data-ages]')).filter")
+        != "none"
+    )
+    at = await page.evaluate(age)
+    await page.wait_for_timeout(2_500)
+    assert await page.evaluate(age) == at
+    console[SESSIONS].end_all("op")
+    await page.context.set_offline(False)
+    await page.wait_for_url(stage.url("/console/login"))
+    said = await page.locator("#ended").inner_text()
+    assert "the hub was started anew" in said and "hotline hub login-link" in said
+
+
 async def test_the_line_coming_back_is_announced_with_what_was_caught_up(stage: Stage) -> None:
     page = await stage.page()
     live = stage.desk.line
@@ -482,6 +510,7 @@ async def test_a_session_that_ends_sends_the_tab_to_the_login(stage: Stage) -> N
     await other.wait_for_url(stage.url("/login"))
     stage.desk.tell(Change(None, "list"))
     await page.wait_for_url(stage.url("/login"))
+    assert "your session ended" in await page.locator("#ended").inner_text()
 
 
 async def test_a_draft_is_offered_to_the_second_officer(stage: Stage) -> None:

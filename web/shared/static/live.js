@@ -1,6 +1,6 @@
 // The tab's one WebSocket. It carries hints; the page then fetches itself. What is on the screen is dated while it is old.
 
-import { now, sync, tick, utc } from "./clock.js";
+import { now, stand, sync, tick, utc } from "./clock.js";
 import { refresh } from "./swap.js";
 import { alarm } from "./alarm.js";
 
@@ -12,6 +12,7 @@ const GONE = {
   quiet: "The hub has not been heard for a while. What you write is kept and sent when it is.",
 };
 
+let source = "station"; // or "hub": who serves this page
 let socket = null;
 let wait = 500;
 let beat = performance.now();
@@ -74,7 +75,7 @@ function leave() {
     banner.hidden = false;
     return;
   }
-  location.assign(document.body.dataset.login);
+  location.assign(`${document.body.dataset.login}?ended=${source}`); // login.js says why
 }
 
 function lost() {
@@ -82,7 +83,9 @@ function lost() {
   setTimeout(() => {
     if (lostAt === null) return;
     document.body.classList.add("stale");
-    banner.textContent = `✕ This page lost its station at ${utc(lostAt)} and is trying again. What you see is from then. What you type stays here.`;
+    const typed = source === "station" ? " What you type stays here." : "";
+    banner.textContent = `✕ This page lost its ${source} at ${utc(lostAt)} and is trying again. What you see is from then.${typed}`;
+    stand(true);
     banner.hidden = false;
   }, PATIENCE);
 }
@@ -91,9 +94,10 @@ function found() {
   if (lostAt === null) return;
   const shownLost = !banner.hidden;
   lostAt = null;
+  stand(false);
   document.body.classList.remove("stale");
   banner.hidden = true;
-  if (shownLost) say(`This page has its station again since ${utc(now())}.`);
+  if (shownLost) say(`This page has its ${source} again since ${utc(now())}.`);
   look();
 }
 
@@ -122,10 +126,10 @@ function connect() {
     socket = null;
     if (event.code === 4401) return leave();
     lost();
-    // A station that was started anew knows no session: only an ordinary request finds that out.
+    // A source that was started anew knows no session: only an ordinary request finds that out.
     look();
     setTimeout(connect, wait * (0.75 + Math.random() / 2));
-    wait = Math.min(wait * 2, 15_000);
+    wait = Math.min(wait * 2, 5_000);
   };
 }
 
@@ -136,7 +140,8 @@ export function wake() {
   if (!document.hidden) look();
 }
 
-export function start() {
+export function start(of = source) {
+  source = of;
   if (line() !== "live") known = newest();
   connect();
   setInterval(() => {

@@ -1,6 +1,21 @@
 // Takes the one-time token from behind the "#", clears the address line before anything else, and hands the token in.
 const form = document.getElementById("login");
 
+// A page that was sent here because its session was gone says so: sessions are in memory only.
+const ENDED = {
+  station: "You are logged out: your session ended, or the station was started anew, which ends every session. What was kept is \
+still kept. A new link to log in is printed on the station.",
+  hub: "You are logged out: your session ended, or the hub was started anew, which ends every session. Log in again, or have a \
+new link made on the hub's machine: hotline hub login-link.",
+};
+const source = new URLSearchParams(location.search).get("ended");
+if (Object.hasOwn(ENDED, source)) {
+  history.replaceState(null, "", location.pathname + location.hash);
+  const said = document.createElement("p");
+  Object.assign(said, { id: "ended", className: "two-note", role: "status", textContent: ENDED[source] });
+  form.before(said);
+}
+
 /** The token, gone from the address line; "" where what stands there is a place on the page. */
 function take() {
   const token = location.hash.slice(1);
