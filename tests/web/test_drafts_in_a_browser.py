@@ -84,6 +84,24 @@ async def test_words_typed_just_before_a_reload_are_there_after_it(stage: Stage,
     assert stage.desk.kept[PLACE]["text"] == ["Kept. And this, too."]
 
 
+async def test_whoever_goes_on_while_the_last_words_arrive_is_not_brought_back(stage: Stage, form: Any) -> None:  # noqa: F811
+    slowed(stage, 1)
+    await add(form, " And this")
+    await form.reload()
+    await until(form, f"{SAVED}.startsWith('What you typed last is on its way')")
+
+    async def slow(route: Any) -> None:
+        await asyncio.sleep(1.5)  # the words arrive while the next page is being made
+        await route.continue_()
+
+    await form.route("**/journal", slow)
+    await form.goto(stage.url("/journal"))
+    await form.wait_for_timeout(500)
+    assert form.url == stage.url("/journal")
+    await form.goto(stage.url(FORM))
+    assert await form.input_value("#f-text") == "Kept. And this"
+
+
 async def test_nothing_is_typed_on_top_of_older_words_and_their_loss_is_said(stage: Stage, form: Any) -> None:  # noqa: F811
     slowed(stage, 30)
     await add(form, " And this")

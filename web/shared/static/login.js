@@ -4,7 +4,7 @@ const form = document.getElementById("login");
 // A page that was sent here because its session was gone says so: sessions are in memory only.
 const ENDED = {
   station: "You are logged out: your session ended, or the station was started anew, which ends every session. What was kept is \
-still kept. A new link to log in is printed on the station.",
+still kept. Have a new link made on the station.",
   hub: "You are logged out: your session ended, or the hub was started anew, which ends every session. Log in again, or have a \
 new link made on the hub's machine: hotline hub login-link.",
 };

@@ -6,6 +6,7 @@ const REST = 600; // ms
 const AGAIN = 3_000; // ms after which a save that failed is tried again
 const ANSWER = 10_000; // ms in which a station says that it has the words
 const PATIENCE = 6_000; // ms for which a page waits for the words of the page before it
+const LEAVING = 2_000; // ms that the way to another page may take
 const LONGEST = 60_000; // bytes: a browser sends no more than 64 KiB for a page that goes
 
 const form = document.getElementById("compose");
@@ -21,6 +22,7 @@ let failed = false;
 let apart = false; // newer words stand on the station than this page ever showed
 let sending = false;
 let going = false;
+let left = -Infinity; // when somebody set out for another page
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const unsaved = () => dirty || kept < number;
@@ -125,7 +127,8 @@ async function catchUp() {
       } catch {
         // Asked again below; after that the page says that it does not know.
       }
-      if (holds(version, wanted)) {
+      // Whoever is on the way to another page is not brought back to this one.
+      if (holds(version, wanted) && performance.now() - left > LEAVING) {
         sessionStorage.removeItem(place);
         return showKept();
       }
@@ -195,6 +198,7 @@ export function start() {
     going = true;
   });
   addEventListener("beforeunload", (event) => {
+    left = performance.now();
     if (sending || !unsaved()) return;
     const long = body(number).size >= LONGEST;
     if (long) save();
