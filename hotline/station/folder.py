@@ -41,8 +41,8 @@ class LineTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base: float = 1.0
     cap: float = 60.0
     connect: float = 10.0
-    ping: float = 20.0
-    silence: float = 45.0
+    ping: float = 5.0
+    silence: float = 30.0
 
 
 class DutyTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

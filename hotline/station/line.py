@@ -40,8 +40,8 @@ class LineSettings:
     base: float = 1.0
     cap: float = 60.0
     connect: float = 10.0
-    ping: float = 20.0
-    silence: float = 45.0
+    ping: float = 5.0
+    silence: float = 30.0
 
 
 PASSING = ("hub.not-stored", "line.closing", "line.too-slow", "login.throttled", "login.too-slow")
@@ -169,7 +169,7 @@ class Line:
                     compression=None,
                     open_timeout=None,
                     ping_interval=self._settings.ping,
-                    ping_timeout=self._settings.ping,
+                    ping_timeout=self._settings.silence,
                     close_timeout=2,
                     user_agent_header=None,
                 )

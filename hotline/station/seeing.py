@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hotline.freshness import ladder_warnings
 from hotline.station.core import Core
+from hotline.station.quiet import is_quiet
 from hotline.station.views import AccordView, ConnectionView, OfficerView, OfficeView
 
 
@@ -47,10 +48,10 @@ def officer_views(core: Core) -> tuple[OfficerView, ...]:
 
 def connection_view(core: Core) -> ConnectionView:
     """The line to the hub, as far as this station knows."""
-    line = core.line
+    line, silent = core.line, is_quiet(core)
     return ConnectionView(
-        state=line.state,  # type: ignore[arg-type]  # only ever set to the three words
-        since=line.since + line.offset,
+        state="quiet" if silent else line.state,  # type: ignore[arg-type]  # only ever set to three of the words
+        since=(line.heard if silent else line.since) + line.offset,
         confirmed=None if not line.heard else line.heard + line.offset,
         address=line.address,
         offset=line.offset,
@@ -58,4 +59,5 @@ def connection_view(core: Core) -> ConnectionView:
         cosigned=core.cosigned,
         published=0 if core.head is None else core.head[0],
         alarms=tuple(core.alarms.values()),
+        caught=line.caught,
     )

@@ -16,10 +16,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from hotline.clock import Clock, SystemClock, span_words
+from hotline.station import quiet
 from hotline.station.attachments import Attachments
 from hotline.station.core import Core, log
 from hotline.station.desk import StationDesk
@@ -118,6 +120,7 @@ class Station(StationDesk):
         """Open the line and keep it open."""
         parts = {"line": self.line.run, "outbox": self.sender.run, "ping": self._ping, "lookout": self.lookout.run}
         parts["tails"] = self.tails.run
+        parts["quiet"] = partial(quiet.watch, self.core)
         parts["files"] = self.attachments.run
         if self._papers is not None:
             parts["papers"] = self._look

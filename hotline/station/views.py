@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 from hotline.errors import LocalFault
 from mediation.drawing import Chart
 
-LineState = Literal["live", "reconnecting", "offline"]
+LineState = Literal["live", "quiet", "reconnecting", "offline"]
 SendState = Literal["draft", "queued", "sending", "accepted", "refused"]
 
 
@@ -59,11 +59,11 @@ class AccordView:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionView:
-    """The line to the hub, honest and dated. ``state``: "reconnecting" is a line lost moments ago; "offline" one that was
-    cut and has not come back in `hotline.station.station.CUT_AFTER`, that the hub refuses, or that never came about. Only
-    a new login ends it. ``since``: when the state began; of a lost line, when it was lost. ``offset``: hub's clock minus
-    this station's, ms. ``confirmed``: when the hub was last heard. ``queued``: entries waiting to be sent. ``alarms``:
-    sentences that stay until dealt with."""
+    """The line to the hub, honest and dated. ``state``: "quiet" is open, but the hub was not heard for two pings;
+    "reconnecting" is a line lost moments ago; "offline" one that was cut and has not come back in
+    `hotline.station.station.CUT_AFTER`, that the hub refuses, or that never came about. Only a new login ends it. ``since``:
+    when the state began; of a lost line, when it was lost. ``offset``: hub's clock minus this station's, ms. ``confirmed``:
+    when the hub was last heard. ``queued``: entries waiting to be sent. ``alarms``: sentences that stay until dealt with."""
 
     state: LineState
     since: int
@@ -74,6 +74,8 @@ class ConnectionView:
     cosigned: int
     published: int
     alarms: tuple[str, ...]
+    caught: bool = True
+    """Whether the hub has handed over all that came while the line was away."""
 
 
 @dataclass(frozen=True, slots=True)

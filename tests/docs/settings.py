@@ -91,7 +91,8 @@ _LINE = {
     "waiting.",
     "cap": "The longest wait between tries.",
     "connect": "How long one try may take.",
-    "ping": "How often the hub is asked for a sign of life.",
+    "ping": "How often the hub is asked for a sign of life. When nothing came for two of these, the desk says that the line is "
+    "quiet.",
     "silence": "After this long without one the line is given up and tried anew.",
 }
 _DUTY = {

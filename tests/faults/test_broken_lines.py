@@ -89,3 +89,31 @@ async def test_a_station_that_stays_on_the_line_never_runs_out_of_key_packages(t
             await asyncio.sleep(0.05)
         assert await hub.hub.directory.left(kid) == keep
         assert hub.hub.lines.since()[kid] == before, "it did not log in again"
+
+
+async def test_a_line_that_carries_nothing_is_shown_as_quiet_before_it_is_given_up(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    async with (
+        running_hub(world) as hub,
+        proxy(hub.port) as between,
+        impatient(world, "AV", between.url) as av,
+    ):
+        shown = [av.connection().state]
+
+        async def look() -> None:
+            async for _ in av.changes():
+                if av.connection().state != shown[-1]:
+                    shown.append(av.connection().state)
+                    if shown[-1] == "quiet":
+                        assert av.connection().since == av.connection().confirmed
+
+        async with asyncio.TaskGroup() as group:
+            looking = group.create_task(look())
+            await until(lambda: av.connection().state == "live")
+            between.silence()
+            await until(lambda: av.connection().state == "reconnecting")
+            assert not av.connection().alarms
+            between.mend()
+            await until(lambda: av.connection().state == "live")
+            looking.cancel()
+        assert shown[:3] == ["live", "quiet", "reconnecting"], "each time the desk is told"

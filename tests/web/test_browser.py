@@ -21,6 +21,7 @@ from web.console import make_console
 from web.desk import make_desk
 from web.shared.language import Language
 from web.shared.live import SOCKETS
+from web.shared.sessions import SESSIONS
 
 axe_module = pytest.importorskip(
     "axe_playwright_python.async_playwright", reason="SKIPPED LOUDLY: axe is not installed"
@@ -223,6 +224,23 @@ async def test_the_token_leaves_the_address_line_and_the_history(stage: Stage) -
     assert stage.complaints == []
 
 
+@pytest.mark.parametrize(("login", "then"), [("/login", "/"), ("/console/login", "/console/overview")])
+async def test_a_link_opened_where_the_login_stands_already_logs_in(stage: Stage, login: str, then: str) -> None:
+    page = await stage.page(login=False)
+    await page.goto(stage.url(login))
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")  # "Skip to content" is no token
+    assert page.url == stage.url(f"{login}#main")
+    # The page is older than the station.
+    (stage.hub.app._subapps[0] if "console" in login else stage.app)[SESSIONS]._key = b"another process's key"
+    await page.evaluate("location.hash = 'good-token'")
+    await page.wait_for_url(stage.url(then))
+    for _ in range(3):
+        await page.go_back()
+        assert "good-token" not in page.url
+    assert stage.complaints == []
+
+
 async def test_the_browser_complains_about_nothing_on_the_way_through(stage: Stage) -> None:
     page = await stage.page()
     for path in ("/", PAGE, f"{PAGE}/ladder", f"{PAGE}?write=statement", "/journal", "/help"):
@@ -393,6 +411,34 @@ async def test_the_page_says_when_it_lost_its_station_and_when_it_is_back(stage:
     await page.wait_for_selector("body:not(.stale)")
 
 
+async def test_a_console_whose_hub_is_gone_says_so_grows_no_older_and_says_why_it_logs_out(stage: Stage) -> None:
+    page = await stage.page(login=False)
+    await page.goto(stage.url("/console/login#good-token"))
+    await page.wait_for_selector("body[data-connected=yes]")
+    age = "document.querySelector('#facts [data-age]').textContent"
+    first = await page.evaluate(age)
+    await until(page, f"{age} !== '{first}'")
+    await page.context.set_offline(True)
+    console = stage.hub.app._subapps[0]  # type: ignore[union-attr]
+    for socket in tuple(console[SOCKETS]):
+        await socket.close()
+    await page.wait_for_selector("body.stale")
+    said = await page.locator("#page-line").inner_text()
+    assert "lost its hub at" in said and "station" not in said and "type" not in said
+    assert (
+        await page.evaluate("getComputedStyle(document.querySelector('#facts').closest('[data-ages]')).filter")
+        != "none"
+    )
+    at = await page.evaluate(age)
+    await page.wait_for_timeout(2_500)
+    assert await page.evaluate(age) == at
+    console[SESSIONS].end_all("op")
+    await page.context.set_offline(False)
+    await page.wait_for_url(stage.url("/console/login"))
+    said = await page.locator("#ended").inner_text()
+    assert "the hub was started anew" in said and "hotline hub login-link" in said
+
+
 async def test_the_line_coming_back_is_announced_with_what_was_caught_up(stage: Stage) -> None:
     page = await stage.page()
     live = stage.desk.line
@@ -400,10 +446,25 @@ async def test_the_line_coming_back_is_announced_with_what_was_caught_up(stage: 
     await page.goto(stage.url(PAGE))
     await page.wait_for_selector("body[data-connected=yes]")
     assert "Line cut since 12 Mar 03:11:00Z" in await page.locator("#line").inner_text()
-    stage.desk.entries = (*stage.desk.entries, entry(15, "statement", "KV", fields={"text": "News."}))
+    # The station is on the line again before the hub has handed over what came meanwhile.
+    stage.desk.line = replace(live, caught=False)
+    stage.desk.tell(Change(None, "connection"))
+    await page.wait_for_selector("#line[data-state=live]")
+    news = {"fields": {"text": "News."}}
+    ours = entry(16, "statement", "AV", **news), entry(17, "receipt", "KV")
+    stage.desk.entries = (*stage.desk.entries, entry(15, "statement", "KV", **news), *ours)
+    stage.desk.tell(Change(THREAD, "entry"))
+    await page.locator("#e17").wait_for()
+    assert await page.locator("#announce").inner_text() == ""
     stage.desk.line = live
     stage.desk.tell(Change(None, "connection"))
-    await until(page, "document.getElementById('announce').textContent.includes('1 message caught up')")
+    await until(page, "document.getElementById('announce').textContent.includes('. 1 message caught up')")
+    stage.desk.line = replace(live, state="quiet")
+    stage.desk.tell(Change(None, "connection"))
+    await until(page, "document.getElementById('announce').textContent.startsWith('The hub has not been heard')")
+    stage.desk.line = live
+    stage.desk.tell(Change(None, "connection"))
+    await until(page, "document.getElementById('announce').textContent.includes('No messages caught up')")
 
 
 async def test_arabic_runs_from_right_to_left_inside_an_english_page(stage: Stage) -> None:
@@ -493,6 +554,7 @@ async def test_a_session_that_ends_sends_the_tab_to_the_login(stage: Stage) -> N
     await other.wait_for_url(stage.url("/login"))
     stage.desk.tell(Change(None, "list"))
     await page.wait_for_url(stage.url("/login"))
+    assert "your session ended" in await page.locator("#ended").inner_text()
 
 
 async def test_a_draft_is_offered_to_the_second_officer(stage: Stage) -> None:

@@ -87,6 +87,48 @@ async def test_half_written_words_come_back(officer: Browser, desk: FakeDesk) ->
     assert "Half a sen" not in other
 
 
+async def test_the_newest_save_of_a_page_wins_whichever_comes_first(officer: Browser, desk: FakeDesk) -> None:
+    _, text = await officer.get(f"{PAGE}?write=statement")
+    assert 'name="draft" value=""' in text
+    headers = {"Origin": officer.origin, "X-Hotline-CSRF": officer.csrf, "Content-Type": "application/json"}
+
+    async def save(text: str, page: str, number: int, base: str) -> int:
+        draft = {"key": "statement", "values": {"text": [text]}, "page": page, "number": number, "base": base}
+        response = await officer.client.post(f"{PAGE}/scratch", data=json.dumps(draft), headers=headers)
+        return response.status
+
+    def kept() -> str:
+        return str(desk.kept["kid-ana", THREAD, "statement"]["text"][0])
+
+    async def newest() -> str:
+        return str((await (await officer.client.get(f"{PAGE}/scratch?key=statement")).json())["version"])
+
+    assert await newest() == ""
+    assert await save("second", "a", 2, "") == 204
+    assert await save("first", "a", 1, "") == 204
+    assert kept() == "second" and await newest() == "a.2"
+    assert await save("from a page of before", "b", 7, "") == 409
+    assert kept() == "second"
+    assert await save("second", "b", 7, "") == 204, "the same words are no conflict"
+    assert await save("on top of them", "c", 1, "b.7") == 204
+    assert await save("too late", "a", 3, "") == 409
+    assert kept() == "on top of them" and await newest() == "c.1"
+    _, text = await officer.get(f"{PAGE}?write=statement")
+    assert 'name="draft" value="c.1"' in text
+    desk.outcome = Outcome(False, "refused", code="x.y", sentence="No.")
+    form = {"kind": "statement", "text": "from a form of before", "client_id": "b", "draft": "b.7"}
+    _, text = await officer.post(f"{PAGE}/send", form)
+    assert kept() == "on top of them" and 'name="draft" value="b.7"' in text
+    _, text = await officer.post(f"{PAGE}/send", {**form, "client_id": "d", "draft": "c.1"})
+    assert kept() == "from a form of before"
+    desk.outcome = Outcome(True, "queued", id="o", thread=THREAD)
+    await officer.post(f"{PAGE}/send", {**form, "client_id": "d", "draft": "c.1"})
+    assert desk.kept["kid-ana", THREAD, "statement"] == {}
+    assert await save("late", "d", 9, "c.1") == 204
+    assert await save("late", "c", 9, "c.1") == 409
+    assert desk.kept["kid-ana", THREAD, "statement"] == {}, "what was sent does not come back"
+
+
 async def test_words_are_kept_until_the_station_has_them(officer: Browser, desk: FakeDesk) -> None:
     await officer.get("/")
     desk.outcome = Outcome(False, "refused", code="x.y", sentence="No.")
@@ -97,6 +139,14 @@ async def test_words_are_kept_until_the_station_has_them(officer: Browser, desk:
     assert desk.kept["kid-ana", THREAD, "statement"] == {}
     assert response.url.query["done"] == "queued"
     assert "Safe on this station" in text
+
+
+async def test_a_quiet_line_is_not_shown_as_a_live_one(officer: Browser, desk: FakeDesk) -> None:
+    desk.line = replace(desk.line, state="quiet", since=T0 - 12_000, confirmed=T0 - 12_000)
+    _, text = await officer.get("/")
+    line = text[text.index('<section id="line"') : text.index("</section>", text.index('<section id="line"'))]
+    assert 'data-state="quiet"' in line and "line-live" not in line and "●" not in line and "○" in line
+    assert re.search(r"Quiet: hub not heard</strong> since 12 Mar 03:11:48Z\s*\(<span[^>]*>12 s</span>\)", line)
 
 
 async def test_rubbish_as_a_draft_is_refused(officer: Browser) -> None:

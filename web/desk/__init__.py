@@ -9,6 +9,7 @@ from aiohttp import web
 from hotline.clock import Clock
 from hotline.station.views import Desk
 from web.desk import actions, api, exporting, files, live, login, pages
+from web.desk.drafts import DRAFTS, Drafts
 from web.desk.state import CLOCK, DESK
 from web.shared.csrf import csrf
 from web.shared.faults import faults
@@ -39,6 +40,7 @@ def make_desk(desk: Desk, *, allowed_hosts: Collection[str], clock: Clock) -> we
     )
     app[DESK] = desk
     app[CLOCK] = clock
+    app[DRAFTS] = Drafts(desk)
     app[ENVIRONMENT] = make_environment()
     app[SESSIONS] = Sessions(clock, f"desk/{desk.office.id}/{desk.name}")
     app[SOCKETS] = set()

@@ -6,13 +6,14 @@ fails afterwards, nothing is lost.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
 
 from hotline.station.views import Outcome
 from protocols.kinds import Author, UnknownKind, kind_of
+from web.desk.drafts import DRAFTS, SENT, Place, Save
 from web.desk.forms import FormProblem, make_form, read_form
 from web.desk.inputs import Values
 from web.desk.pages import closed_offer, find_offer, scratch_key, setting_of, show_thread
@@ -23,7 +24,7 @@ from web.shared.rendering import see
 
 MORE = 3
 """Question lines that one press of "more lines" adds."""
-_CONTROL = frozenset({FIELD, "do", "client_id", "read_to", "kind", "step", "about"})
+_CONTROL = frozenset({FIELD, "do", "client_id", "draft", "read_to", "kind", "step", "about"})
 
 
 async def _values(request: web.Request) -> dict[str, list[str]]:
@@ -77,21 +78,25 @@ async def send(request: web.Request) -> web.Response:
         offer = closed_offer(view, kind, step)
     key = scratch_key(kind_name, step, entry)
     typed = _typed(values)
-    await desk.save_scratch(officer.kid, thread, key, typed)
+    drafts, place = request.app[DRAFTS], Place(officer.kid, thread, key)
+    save = Save(_first(values, "client_id"), SENT, _first(values, "draft") if "draft" in values else None)
+    # A form of before, sent once more, leaves newer words where they are: it then goes on from the version it showed.
+    kept = await drafts.save(place, typed, save)
+    version = drafts.version(place) if kept else save.base or ""
     setting = setting_of(request, view, offer, entry)
     if _first(values, "do") == "more":
         more = {**typed, "question": [*typed.get("question", []), *[""] * MORE]}
-        return show_thread(request, view, form=make_form(setting, more), key=key, entry=entry)
+        return show_thread(request, view, form=make_form(setting, more), key=key, version=version, entry=entry)
     try:
         act, fields = read_form(setting, typed)
     except FormProblem as problem:
         form = make_form(setting, typed, problem)
-        return show_thread(request, view, form=form, key=key, entry=entry, status=422)
+        return show_thread(request, view, form=form, key=key, version=version, entry=entry, status=422)
     if attached := [blob for blob in values.get("attachment", ()) if blob]:
         files = desk.attached(thread, attached)
         if isinstance(files, Outcome):
             form = make_form(setting, typed, FormProblem("attachment", files.sentence or ""))
-            return show_thread(request, view, form=form, key=key, entry=entry, status=422)
+            return show_thread(request, view, form=form, key=key, version=version, entry=entry, status=422)
         fields = {**fields, **files}
     if kind_name == "nomination":
         outcome = await desk.nominate(officer.kid, thread, tuple(act["nominees"]))
@@ -108,14 +113,15 @@ async def send(request: web.Request) -> web.Response:
             client_id=_first(values, "client_id") or None,
         )
     if outcome.ok:
-        await desk.save_scratch(officer.kid, thread, key, {})
+        if kept:
+            await drafts.save(place, {}, save)
         return see(request, "thread", query={"done": outcome.state}, at="newest", thread=thread)
     if outcome.id is not None:
         # The hub refused it. The words stand in the form again; the same once more in the outbox would only be sent twice.
         await desk.discard(officer.kid, outcome.id)
     form = make_form(setting, typed)
     view = thread_of(request)
-    return show_thread(request, view, form=form, key=key, entry=entry, refused=outcome, status=409)
+    return show_thread(request, view, form=form, key=key, version=version, entry=entry, refused=outcome, status=409)
 
 
 def _among(value: str, table: tuple[tuple[str, ...], ...], default: str) -> str:
@@ -157,18 +163,29 @@ async def mark_read(request: web.Request) -> web.Response:
 class _Scratch(msgspec.Struct, forbid_unknown_fields=True):
     key: str
     values: dict[str, list[str]]
+    page: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    number: Annotated[int, msgspec.Meta(ge=0, lt=SENT)] = 0
+    base: str | None = None
 
 
 async def scratch(request: web.Request) -> web.Response:
-    """Keep what is being typed. JSON ``{"key": …, "values": {name: [text]}}``; 204 once it is safe."""
+    """Keep what is being typed. JSON ``{"key": …, "values": {name: [text]}}``, with the page's own name, the number of this
+    save and the version it goes on from (`web.desk.drafts`); 204 once it is safe, 409 where newer words stand there."""
     try:
         given = msgspec.json.decode(await request.read(), type=_Scratch)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise web.HTTPBadRequest(text="Not a draft.") from None
-    thread = thread_of(request).summary.id
+    place = Place(request[OFFICER].kid, thread_of(request).summary.id, given.key[:120])
     values: dict[str, Any] = _typed(given.values)
-    await request.app[DESK].save_scratch(request[OFFICER].kid, thread, given.key[:120], values)
+    if not await request.app[DRAFTS].save(place, values, Save(given.page, given.number, given.base)):
+        raise web.HTTPConflict(text="Newer words are kept for this form. These were not kept.")
     return web.Response(status=204)
+
+
+async def scratch_version(request: web.Request) -> web.Response:
+    """Which save of ``?key=`` is the newest, without its words: a page asks whether those of the page before it came."""
+    place = Place(request[OFFICER].kid, thread_of(request).summary.id, request.query.get("key", "")[:120])
+    return web.json_response({"version": request.app[DRAFTS].version(place)})
 
 
 def add_routes(app: web.Application) -> None:
@@ -176,4 +193,5 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/threads/{thread}/send", send, name="send")
     app.router.add_post("/threads/{thread}/read", mark_read, name="read")
     app.router.add_post("/threads/{thread}/scratch", scratch, name="scratch")
+    app.router.add_get("/threads/{thread}/scratch", scratch_version, name="scratch-version")
     app.router.add_post("/threads/{thread}/pending/{item}/{do:release|discard|retry}", pending, name="pending")

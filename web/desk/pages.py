@@ -11,6 +11,7 @@ from aiohttp import web
 from hotline.station.views import EntryView, OfferView, Outcome, ThreadView
 from protocols.attachment import ATTACHMENTS
 from protocols.kinds import KINDS, Kind
+from web.desk.drafts import DRAFTS, Place
 from web.desk.forms import Form, FormProblem, make_form
 from web.desk.inputs import Setting, Values
 from web.desk.shortcuts import SHORTCUTS
@@ -149,7 +150,7 @@ async def thread_page(request: web.Request) -> web.Response:
     if offer is None and kind not in KINDS:
         raise web.HTTPNotFound
     key = scratch_key(kind, step, entry)
-    kept = await request.app[DESK].scratch(request[OFFICER].kid, view.summary.id, key)
+    kept, version = await request.app[DRAFTS].read(Place(request[OFFICER].kid, view.summary.id, key))
     if offer is None:
         # A link or a form that was open while the incident moved on, as when a step has been accepted already.
         if not kept:
@@ -159,7 +160,7 @@ async def thread_page(request: web.Request) -> web.Response:
         form = make_form(setting_of(request, view, offer, entry), as_values(kept))
     except FormProblem:
         raise web.HTTPNotFound from None
-    return show_thread(request, view, form=form, key=key, entry=entry, restored=bool(kept))
+    return show_thread(request, view, form=form, key=key, version=version, entry=entry, restored=bool(kept))
 
 
 def show_thread(
@@ -168,6 +169,7 @@ def show_thread(
     *,
     form: Form | None = None,
     key: str = "",
+    version: str = "",
     entry: str | None = None,
     restored: bool = False,
     refused: Outcome | None = None,
@@ -197,6 +199,7 @@ def show_thread(
         attached=[files[blob] for blob in dict.fromkeys(chosen) if blob in files],
         takes_files=form is not None and ATTACHMENTS[0] in form.kind.fields,
         key=key,
+        version=version,
         entry=entry,
         restored=restored,
         refused=refused,

@@ -43,7 +43,7 @@ _CLOCK_SHAPE = {
     "opens later": "◌",
 }
 _SOURCE_SHAPE = {"unverified": "※", "inferred": "≈"}
-_LINE_SHAPE = {"live": "●", "reconnecting": "◐", "offline": "✕", "up": "●", "down": "✕", "unknown": "?"}
+_LINE_SHAPE = {"live": "●", "quiet": "○", "reconnecting": "◐", "offline": "✕", "up": "●", "down": "✕", "unknown": "?"}
 
 
 def precedence_shape(name: str) -> str:

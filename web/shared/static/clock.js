@@ -7,6 +7,7 @@ let base = Number(document.body.dataset.now);
 let heard = performance.now();
 let shown = base;
 let looked = heard;
+let still = false;
 
 /** The hub's time, ms UTC. It never runs backwards: where it was shown too far on, it goes at half speed until it is right. */
 export function now() {
@@ -22,6 +23,11 @@ export function now() {
 export function sync(hub) {
   base = hub;
   heard = performance.now();
+}
+
+/** While the source of a page is gone, what the page dates (data-ages) grows no older: nobody knows whether it does. */
+export function stand(yes) {
+  still = yes;
 }
 
 export function digits(ms) {
@@ -56,7 +62,9 @@ export function tick() {
     put(element, digits(left));
     element.classList.toggle("over", left < 0);
   }
-  for (const element of document.querySelectorAll("[data-age]")) put(element, span(at - Number(element.dataset.age)));
+  for (const element of document.querySelectorAll("[data-age]")) {
+    if (!still || !element.closest("[data-ages]")) put(element, span(at - Number(element.dataset.age)));
+  }
 }
 
 /** Counts on, four times a second; `woke` is called when the machine or the tab has slept in between. */

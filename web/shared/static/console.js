@@ -4,4 +4,5 @@ import * as clock from "./clock.js";
 import * as live from "./live.js";
 
 clock.start(live.wake);
-live.start();
+document.getElementById("main").dataset.ages = "";
+live.start("hub");

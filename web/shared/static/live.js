@@ -1,23 +1,30 @@
 // The tab's one WebSocket. It carries hints; the page then fetches itself. What is on the screen is dated while it is old.
 
-import { now, sync, tick, utc } from "./clock.js";
+import { now, stand, sync, tick, utc } from "./clock.js";
 import { refresh } from "./swap.js";
 import { alarm } from "./alarm.js";
 
 const SILENCE = 25_000; // ms without a beat after which the station counts as lost (a beat comes every 10 s)
 const PATIENCE = 1_000; // ms before a lost station is shown: a reload of the station takes less
 
+const GONE = {
+  offline: "The line is cut. What you write is kept and sent later.",
+  quiet: "The hub has not been heard for a while. What you write is kept and sent when it is.",
+};
+
+let source = "station"; // or "hub": who serves this page
 let socket = null;
 let wait = 500;
 let beat = performance.now();
 let lostAt = null;
-let caughtUp = 0;
+let known = null; // the newest entry shown before the line was cut; null while it is up
 let busy = false;
 let again = false;
 
 const banner = document.getElementById("page-line");
 const announce = document.getElementById("announce");
 const line = () => document.getElementById("line")?.dataset.state;
+const newest = () => Math.max(0, ...[...document.querySelectorAll("#log .entry")].map((entry) => Number(entry.dataset.seq)));
 
 function say(text) {
   if (announce) announce.textContent = text;
@@ -30,19 +37,10 @@ async function look() {
   }
   busy = true;
   const before = line();
+  const had = newest();
   try {
-    const added = await refresh();
-    if (added === null) return leave();
-    caughtUp += added;
-    const after = line();
-    if (before && after && before !== after) {
-      if (after === "live") {
-        say(`Back on the line ${utc(now())}. ${caughtUp} ${caughtUp === 1 ? "message" : "messages"} caught up.`);
-      } else {
-        caughtUp = 0;
-        say(after === "offline" ? "The line is cut. What you write is kept and sent later." : "The line is reconnecting.");
-      }
-    }
+    if (!(await refresh())) return leave();
+    follow(before, had);
   } catch {
     // The next hint or beat tries again; until then the banner below says that the page is old.
     lost();
@@ -55,6 +53,21 @@ async function look() {
   }
 }
 
+/** Says that the line is cut, or back with what came meanwhile: not before the hub has handed all of it over. */
+function follow(before, had) {
+  const after = line();
+  if (!after) return;
+  if (after !== "live") {
+    known ??= had;
+    if (before !== after) say(GONE[after] ?? "The line is reconnecting.");
+  } else if (known !== null && document.getElementById("line").dataset.caught === "yes") {
+    const came = [...document.querySelectorAll("#log .theirs")].filter((entry) => Number(entry.dataset.seq) > known).length;
+    const words = ` ${came || "No"} ${came === 1 ? "message" : "messages"} caught up.`;
+    say(`Back on the line ${utc(now())}.${document.getElementById("log") ? words : ""}`);
+    known = null;
+  }
+}
+
 function leave() {
   if (document.body.dataset.unsaved === "yes") {
     // Words that the station does not have yet must not go with the page.
@@ -62,7 +75,7 @@ function leave() {
     banner.hidden = false;
     return;
   }
-  location.assign(document.body.dataset.login);
+  location.assign(`${document.body.dataset.login}?ended=${source}`); // login.js says why
 }
 
 function lost() {
@@ -70,7 +83,9 @@ function lost() {
   setTimeout(() => {
     if (lostAt === null) return;
     document.body.classList.add("stale");
-    banner.textContent = `✕ This page lost its station at ${utc(lostAt)} and is trying again. What you see is from then. What you type stays here.`;
+    const typed = source === "station" ? " What you type stays here." : "";
+    banner.textContent = `✕ This page lost its ${source} at ${utc(lostAt)} and is trying again. What you see is from then.${typed}`;
+    stand(true);
     banner.hidden = false;
   }, PATIENCE);
 }
@@ -79,9 +94,10 @@ function found() {
   if (lostAt === null) return;
   const shownLost = !banner.hidden;
   lostAt = null;
+  stand(false);
   document.body.classList.remove("stale");
   banner.hidden = true;
-  if (shownLost) say(`This page has its station again since ${utc(now())}.`);
+  if (shownLost) say(`This page has its ${source} again since ${utc(now())}.`);
   look();
 }
 
@@ -110,10 +126,10 @@ function connect() {
     socket = null;
     if (event.code === 4401) return leave();
     lost();
-    // A station that was started anew knows no session: only an ordinary request finds that out.
+    // A source that was started anew knows no session: only an ordinary request finds that out.
     look();
     setTimeout(connect, wait * (0.75 + Math.random() / 2));
-    wait = Math.min(wait * 2, 15_000);
+    wait = Math.min(wait * 2, 5_000);
   };
 }
 
@@ -124,7 +140,9 @@ export function wake() {
   if (!document.hidden) look();
 }
 
-export function start() {
+export function start(of = source) {
+  source = of;
+  if (line() !== "live") known = newest();
   connect();
   setInterval(() => {
     if (socket && performance.now() - beat > SILENCE) socket.close();

@@ -12,7 +12,7 @@ function meaning(element) {
     ticking.classList.remove("over");
   }
   for (const fresh of copy.querySelectorAll("input[type=hidden]")) fresh.removeAttribute("value");
-  return copy.className + copy.innerHTML;
+  return copy.className + JSON.stringify(copy.dataset) + copy.innerHTML;
 }
 
 function swap(old, fresh) {
@@ -30,21 +30,16 @@ function swap(old, fresh) {
 }
 
 function grow(old, fresh) {
-  let added = 0;
   const ids = new Set([...fresh.children].map((child) => child.id));
   for (const child of [...old.children]) if (!ids.has(child.id)) child.remove();
   for (const child of [...fresh.children]) {
     const known = child.id && old.querySelector(`:scope > [id="${CSS.escape(child.id)}"]`);
     if (known) swap(known, child);
-    else {
-      old.append(child);
-      added += 1;
-    }
+    else old.append(child);
   }
-  return added;
 }
 
-/** Fetches this page anew and swaps what changed. Returns how many entries the log grew by; null when logged out. */
+/** Fetches this page anew and swaps what changed. Returns whether it was shown: not to somebody who is logged out. */
 export async function refresh() {
   const address = new URL(location.href);
   address.hash = "";
@@ -53,18 +48,17 @@ export async function refresh() {
   // A page that answers a POST (a refused form) has no address of its own to read from: read the incident's.
   address.pathname = address.pathname.replace(/\/(send|read|pending\/.*)$/, "").replace(/\/open$/, "/");
   const response = await fetch(address, { headers: { "X-Hotline-Refresh": "1" }, redirect: "manual" });
-  if (response.type === "opaqueredirect") return null;
+  if (response.type === "opaqueredirect") return false;
   if (!response.ok) throw new Error(`refresh: ${response.status}`);
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
-  let added = 0;
   for (const old of document.querySelectorAll("[data-swap], [data-grow]")) {
     const found = old.id && fresh.getElementById(old.id);
     if (!found) continue;
-    if (old.hasAttribute("data-grow")) added += grow(old, found);
+    if (old.hasAttribute("data-grow")) grow(old, found);
     else swap(old, found);
   }
   document.title = fresh.title;
   sync(Number(fresh.body.dataset.now));
   tick();
-  return added;
+  return true;
 }
